@@ -1,0 +1,148 @@
+package inventory
+
+import "github.com/google/uuid"
+
+// Host is a hypervisor host as it describes itself: what it is (the evidence
+// that an identity rests on) and what it has. It never names VMs.
+type Host struct {
+	// Hostname is the kernel's node name (uname(2)). An attribute, never an identity.
+	Hostname string `json:"hostname,omitempty"`
+	// Minted is false where the host ID was only derived for a single pass by a
+	// host that has no state directory yet, so that it doesn't outlast a reinstall.
+	Minted bool `json:"minted"`
+	// MachineID is HMAC-SHA256 of the application ID under /etc/machine-id, as
+	// machine-id(5) asks; the machine ID itself is never published.
+	MachineID uuid.UUID `json:"machineID,omitzero"`
+	// SystemUUID is SMBIOS type 1's (/sys/class/dmi/id/product_uuid, root only).
+	SystemUUID uuid.UUID `json:"systemUUID,omitzero"`
+	// Serial, BoardSerial, ChassisSerial and AssetTag are DMI's, junk left out.
+	Serial        string `json:"serial,omitempty"`
+	BoardSerial   string `json:"boardSerial,omitempty"`
+	ChassisSerial string `json:"chassisSerial,omitempty"`
+	AssetTag      string `json:"assetTag,omitempty"`
+	Vendor        string `json:"vendor,omitempty"`
+	Product       string `json:"product,omitempty"`
+	// MACs are the permanent addresses of the physical NICs, sorted.
+	MACs []MAC `json:"macs,omitempty"`
+	// Junk lists evidence that was there but tells nothing, such as
+	// "serial: Default string".
+	Junk []string `json:"junk,omitempty"`
+
+	Architecture string `json:"architecture,omitempty"` // uname -m
+	Kernel       string `json:"kernel,omitempty"`       // uname -r
+	OS           string `json:"os,omitempty"`           // os-release(5) PRETTY_NAME
+	CPUModel     string `json:"cpuModel,omitempty"`
+	CPUs         *int   `json:"cpus,omitempty"`   // logical CPUs online
+	Memory       *Bytes `json:"memory,omitempty"` // MemTotal, which is less than what is fitted
+}
+
+// Link is a network interface of the host.
+type Link struct {
+	Name string `json:"name"`
+	// Kind is "physical", or the kernel's IFLA_INFO_KIND: bond, vlan, bridge,
+	// tun (taps too), veth, macvtap, vxlan, openvswitch, dummy …
+	Kind string `json:"kind"`
+	// MAC is the address in use, PermanentMAC the one burnt in (IFLA_PERM_ADDRESS).
+	MAC          MAC      `json:"mac,omitzero"`
+	PermanentMAC MAC      `json:"permanentMAC,omitzero"`
+	AltNames     []string `json:"altNames,omitempty"`
+	// Device is the parent device, as "pci:0000:3b:00.0" (IFLA_PARENT_DEV_*).
+	Device string `json:"device,omitempty"`
+	Driver string `json:"driver,omitempty"` // /sys/class/net/NAME/device/driver
+	// Speed in Mbit/s (/sys/class/net/NAME/speed), absent when down or virtual.
+	Speed *int `json:"speed,omitempty"`
+	MTU   *int `json:"mtu,omitempty"`
+	// Up is the administrative state (IFF_UP), OperState RFC 2863's word.
+	Up        *bool  `json:"up,omitempty"`
+	OperState string `json:"operState,omitempty"`
+	// Master is the bridge, bond or OVS datapath that the link is a port of;
+	// Parent the link that a VLAN, macvtap or vxlan sits on.
+	Master string `json:"master,omitempty"`
+	Parent string `json:"parent,omitempty"`
+	// VLAN is a VLAN link's ID, Protocol its tag type (802.1q or 802.1ad).
+	VLAN     *VLAN  `json:"vlan,omitempty"`
+	Protocol string `json:"protocol,omitempty"`
+	// BondMode and ActiveMember are a bond's; its members name it as Master.
+	BondMode     string `json:"bondMode,omitempty"`
+	ActiveMember string `json:"activeMember,omitempty"`
+	// VLANFiltering says whether a bridge filters VLANs; PortVLANs is what a
+	// port of such a bridge carries.
+	VLANFiltering *bool      `json:"vlanFiltering,omitempty"`
+	PortVLANs     []PortVLAN `json:"portVLANs,omitempty"`
+	// Addresses are the host's own, in CIDR notation, without link-local ones.
+	Addresses []string `json:"addresses,omitempty"`
+}
+
+// PortVLAN is one VLAN on a bridge port (IFLA_BRIDGE_VLAN_INFO).
+type PortVLAN struct {
+	ID       VLAN `json:"id"`
+	PVID     bool `json:"pvid,omitempty"`     // untagged frames that enter are put on it
+	Untagged bool `json:"untagged,omitempty"` // frames leave without a tag
+}
+
+// OVSBridge is an Open vSwitch bridge with its ports, from its database
+// (ovs-vswitchd.conf.db(5)).
+type OVSBridge struct {
+	Name     string    `json:"name"`
+	Datapath string    `json:"datapath,omitempty"` // system or netdev
+	Ports    []OVSPort `json:"ports,omitempty"`
+}
+
+// OVSPort is a port of an Open vSwitch bridge. It carries the VLAN; its
+// interfaces (more than one make a bond) carry the traffic.
+type OVSPort struct {
+	Name string `json:"name"`
+	// Tag is the access VLAN, or the native one of a trunk; absent means none.
+	Tag *VLAN `json:"tag,omitempty"`
+	// Trunks are the VLANs a trunk carries; none with no Tag means all.
+	Trunks []VLAN `json:"trunks,omitempty"`
+	// Mode is the column vlan_mode, where it is set.
+	Mode       string         `json:"mode,omitempty"`
+	Interfaces []OVSInterface `json:"interfaces,omitempty"`
+}
+
+// OVSInterface is one interface of an Open vSwitch port.
+type OVSInterface struct {
+	Name string `json:"name"`
+	Type string `json:"type,omitempty"` // "", internal, patch, vxlan …
+	// ExternalIDs are what the runtime wrote: attached-mac, iface-id, vm-id.
+	ExternalIDs map[string]string `json:"externalIDs,omitempty"`
+}
+
+// BlockDevice is a block device of the host.
+type BlockDevice struct {
+	Name string `json:"name"` // the kernel's, such as sda; not durable
+	// Kind is disk, part, dm, md, loop, rom or zram.
+	Kind string `json:"kind"`
+	Size *Bytes `json:"size,omitempty"`
+	// Serial and WWN are the durable identity of a disk; WWN without its
+	// naa./eui. prefix.
+	Serial     string `json:"serial,omitempty"`
+	WWN        string `json:"wwn,omitempty"`
+	Model      string `json:"model,omitempty"`
+	Vendor     string `json:"vendor,omitempty"`
+	Rotational *bool  `json:"rotational,omitempty"`
+	ReadOnly   *bool  `json:"readOnly,omitempty"`
+	Removable  *bool  `json:"removable,omitempty"`
+	// Parent is a partition's disk; Members are what a dm or md device is made of.
+	Parent  string   `json:"parent,omitempty"`
+	Members []string `json:"members,omitempty"`
+	// DMName and DMUUID are the device mapper's; the UUID's prefix says what
+	// made it (LVM-, mpath-, CRYPT-).
+	DMName string `json:"dmName,omitempty"`
+	DMUUID string `json:"dmUUID,omitempty"`
+	// BackingFile is what a loop device shows.
+	BackingFile string `json:"backingFile,omitempty"`
+}
+
+// FileSystem is a mounted file system that sits on a block device or a server.
+type FileSystem struct {
+	Mount  string `json:"mount"`
+	Device string `json:"device"` // mountinfo's source
+	Type   string `json:"type"`
+	Size   *Bytes `json:"size,omitempty"`
+	// Available is what an unprivileged writer may still use. It changes all
+	// the time, so it is no part of the digest.
+	Available *Bytes `json:"available,omitempty"`
+	ReadOnly  bool   `json:"readOnly,omitempty"`
+}

@@ -1,0 +1,101 @@
+package reconcile
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Kind is what a finding is about, such as "nic.vlan". docs/findings.md has an
+// entry for each.
+type Kind string
+
+// Severity orders findings by what they can cost.
+type Severity string
+
+// The severities, worst first.
+const (
+	Critical Severity = "critical"
+	High     Severity = "high"
+	Medium   Severity = "medium"
+	Low      Severity = "low"
+	Info     Severity = "info"
+)
+
+// State is where a finding is in its life.
+type State string
+
+// The states of a finding.
+const (
+	Pending    State = "pending" // seen, within its kind's grace
+	Open       State = "open"
+	Suppressed State = "suppressed"
+	Resolved   State = "resolved"
+)
+
+// Verdict is how sure a finding is.
+type Verdict string
+
+// The verdicts.
+const (
+	Confirmed Verdict = "confirmed"
+	Potential Verdict = "potential" // on a derived value or a weak match
+	Undecided Verdict = "unknown"
+)
+
+// Finding is a difference or a failed check with a stable ID and a life. Its
+// JSON is a contract: CONTRACTS.md §4.
+type Finding struct {
+	ID          string       `json:"id"` // "f-" and 80 bits over kind, subject and field, in base32
+	Kind        Kind         `json:"kind"`
+	Severity    Severity     `json:"severity"`
+	State       State        `json:"state"`
+	Verdict     Verdict      `json:"verdict"`
+	Subject     Subject      `json:"subject"`
+	Field       string       `json:"field"`
+	Intended    any          `json:"intended"`
+	Observed    any          `json:"observed"`
+	Message     string       `json:"message"`
+	Match       *MatchBasis  `json:"match,omitempty"`
+	Provenance  *Provenance  `json:"provenance,omitempty"`
+	Evidence    []string     `json:"evidence,omitempty"` // sentences, most telling first
+	Resolutions []Resolution `json:"resolutions"`
+	CausedBy    string       `json:"causedBy,omitempty"` // the finding that this one follows from
+	FirstSeen   time.Time    `json:"firstSeen,omitzero"`
+	LastSeen    time.Time    `json:"lastSeen,omitzero"`
+	Flaps       int          `json:"flaps"`
+}
+
+// Subject is what a finding is about.
+type Subject struct {
+	Type        string `json:"type"` // vm, host, network, project, inventory or runtime
+	ID          string `json:"id"`
+	Name        string `json:"name,omitempty"`
+	Site        string `json:"site,omitempty"`
+	Host        string `json:"host,omitempty"` // Sentral's key where known, else the hostname
+	Platform    string `json:"platform,omitempty"`
+	Tenant      string `json:"tenant,omitempty"`
+	Project     string `json:"project,omitempty"`
+	Environment string `json:"environment,omitempty"`
+}
+
+// MatchBasis is the rung on which the two sides were matched.
+type MatchBasis struct {
+	By   string `json:"by"`
+	Weak bool   `json:"weak"`
+}
+
+// Provenance is where the observed value came from.
+type Provenance struct {
+	Collector  string    `json:"collector"`
+	Source     string    `json:"source"` // API call and element, or file
+	ObservedAt time.Time `json:"observedAt"`
+	Host       uuid.UUID `json:"host,omitzero"`
+}
+
+// Resolution is one way to make both sides agree. avstem never carries it out.
+type Resolution struct {
+	Side string `json:"side"` // runtime or sentral
+	Do   string `json:"do"`
+	How  string `json:"how,omitempty"` // live, reboot, person or impossible
+}
