@@ -51,7 +51,6 @@ var catalogue = []FieldInfo{
 	{Field: "host.machineID"},
 	{Field: "host.macs"},
 	{Field: "host.memory", Unit: "bytes"},
-	{Field: "host.minted"},
 	{Field: "host.os"},
 	{Field: "host.product"},
 	{Field: "host.serial"},

@@ -7,9 +7,6 @@ import "github.com/google/uuid"
 type Host struct {
 	// Hostname is the kernel's node name (uname(2)). An attribute, never an identity.
 	Hostname string `json:"hostname,omitempty"`
-	// Minted is false where the host ID was only derived for a single pass by a
-	// host that has no state directory yet, so that it doesn't outlast a reinstall.
-	Minted bool `json:"minted"`
 	// MachineID is HMAC-SHA256 of the application ID under /etc/machine-id, as
 	// machine-id(5) asks; the machine ID itself is never published.
 	MachineID uuid.UUID `json:"machineID,omitzero"`
