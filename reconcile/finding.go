@@ -1,6 +1,11 @@
 package reconcile
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/base32"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,6 +67,7 @@ type Finding struct {
 	Resolutions []Resolution `json:"resolutions"`
 	CausedBy    string       `json:"causedBy,omitempty"` // the finding that this one follows from
 	FirstSeen   time.Time    `json:"firstSeen,omitzero"`
+	Since       time.Time    `json:"since,omitzero"` // when it entered its State
 	LastSeen    time.Time    `json:"lastSeen,omitzero"`
 	Flaps       int          `json:"flaps"`
 }
@@ -98,4 +104,35 @@ type Resolution struct {
 	Side string `json:"side"` // runtime or sentral
 	Do   string `json:"do"`
 	How  string `json:"how,omitempty"` // live, reboot, person or impossible
+}
+
+// findingID is stable: the same kind about the same field of the same subject
+// always has the same ID, whatever its values.
+func findingID(kind Kind, subject Subject, field string) string {
+	hash := sha256.Sum256([]byte(strings.Join([]string{string(kind), subject.Type, subject.Site, subject.ID, field}, "\x00")))
+	return "f-" + strings.ToLower(base32.HexEncoding.EncodeToString(hash[:10]))
+}
+
+// Rank orders severities: 0 is the worst.
+func (s Severity) Rank() int {
+	if i := slices.Index([]Severity{Critical, High, Medium, Low, Info}, s); i >= 0 {
+		return i
+	}
+	return 5 // an unknown one comes last
+}
+
+// SortFindings sorts by severity, kind, subject and field.
+func SortFindings(findings []Finding) {
+	slices.SortFunc(findings, func(a, b Finding) int { return compareFindings(&a, &b) })
+}
+
+func compareFindings(a, b *Finding) int {
+	return cmp.Or(
+		cmp.Compare(a.Severity.Rank(), b.Severity.Rank()),
+		cmp.Compare(a.Kind, b.Kind),
+		cmp.Compare(a.Subject.Name, b.Subject.Name),
+		cmp.Compare(a.Subject.ID, b.Subject.ID),
+		cmp.Compare(a.Subject.Site, b.Subject.Site),
+		cmp.Compare(a.Field, b.Field),
+	)
 }

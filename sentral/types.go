@@ -30,8 +30,25 @@ type Inventory struct {
 	Source  string    `json:"-"`
 	Version string    `json:"-"`
 	ReadAt  time.Time `json:"-"`
-	// Problems are the records that break the contract. They are left out above.
+	// Problems are the records that break the contract, wholly (they are in
+	// LeftOut) or in a reference to another record (they stay).
 	Problems []Problem `json:"-"`
+	// LeftOut is what is known of the records that can't be used, so that a
+	// running VM whose record has a spelling mistake isn't taken for unknown.
+	LeftOut []LeftOut `json:"-"`
+	// Incomplete says that records are missing of which nothing is known: a
+	// whole file couldn't be read. Nothing is unknown to Sentral then.
+	Incomplete bool `json:"-"`
+}
+
+// LeftOut is as much of a record that can't be used as could be read.
+type LeftOut struct {
+	Type  string // vm, host, network, project, image, site or failureDomain
+	ID    string
+	Name  string
+	UUID  uuid.UUID       // a VM's runtime UUID, a host's host ID
+	UUIDs []uuid.UUID     // every UUID that the record claims, sorted
+	MACs  []inventory.MAC // of NICs or links
 }
 
 // Problem is a record that can't be used, or not wholly.

@@ -1,0 +1,123 @@
+package reconcile
+
+import (
+	"time"
+)
+
+// The kinds of findings. docs/findings.md has an entry for each.
+const (
+	VMMissing          Kind = "vm.missing"
+	VMUnknown          Kind = "vm.unknown"
+	VMLingering        Kind = "vm.lingering"
+	VMMisplaced        Kind = "vm.misplaced"
+	VMDuplicate        Kind = "vm.duplicate"
+	VMState            Kind = "vm.state"
+	VMVCPUs            Kind = "vm.vcpus"
+	VMMemory           Kind = "vm.memory"
+	VMPlacement        Kind = "vm.placement"
+	VMImage            Kind = "vm.image"
+	VMMachine          Kind = "vm.machine"
+	IdentityWeak       Kind = "identity.weak"
+	IdentityAmbiguous  Kind = "identity.ambiguous"
+	IdentityChanged    Kind = "identity.changed"
+	IdentityConflict   Kind = "identity.conflict"
+	NICMissing         Kind = "nic.missing"
+	NICUnknown         Kind = "nic.unknown"
+	NICNetwork         Kind = "nic.network"
+	NICVLAN            Kind = "nic.vlan"
+	NICOrder           Kind = "nic.order"
+	NICModel           Kind = "nic.model"
+	NICLink            Kind = "nic.link"
+	NICMAC             Kind = "nic.mac"
+	DiskMissing        Kind = "disk.missing"
+	DiskUnknown        Kind = "disk.unknown"
+	DiskSize           Kind = "disk.size"
+	DiskSource         Kind = "disk.source"
+	DiskFormat         Kind = "disk.format"
+	DiskSerial         Kind = "disk.serial"
+	DiskImage          Kind = "disk.image"
+	DiskOrder          Kind = "disk.order"
+	DiskShared         Kind = "disk.shared"
+	HostMissing        Kind = "host.missing"
+	HostUnknown        Kind = "host.unknown"
+	HostStale          Kind = "host.stale"
+	HostLink           Kind = "host.link"
+	HostDisk           Kind = "host.disk"
+	NetworkIsolation   Kind = "network.isolation"
+	ObserveBlind       Kind = "observe.blind"
+	ObservePartial     Kind = "observe.partial"
+	InventoryInvalid   Kind = "inventory.invalid"
+	InventoryDuplicate Kind = "inventory.duplicate"
+)
+
+// KindInfo is what holds for every finding of a kind unless policy says
+// otherwise.
+type KindInfo struct {
+	Kind     Kind
+	Severity Severity
+	// Grace is how long a finding stays pending: as long as what it is about
+	// does by itself in ordinary operation (a reboot, a migration, a restart of
+	// libvirtd).
+	Grace time.Duration
+	Means string // in one line
+}
+
+// kinds is grouped by what the kinds are about.
+var kinds = []KindInfo{
+	{DiskFormat, Low, 0, "a disk has another format than Sentral says"},
+	{DiskImage, High, 0, "a disk's backing chain does not end in the intended image"},
+	{DiskMissing, High, 15 * time.Second, "Sentral has a disk that the VM has not"},
+	{DiskOrder, Medium, 0, "the VM's disks are in another order than Sentral says"},
+	{DiskSerial, Low, 0, "a disk has another serial than Sentral says"},
+	{DiskShared, Critical, 0, "one disk is attached to two VMs that both may write to it"},
+	{DiskSize, Medium, 15 * time.Second, "a disk's size is not the intended one"},
+	{DiskSource, Medium, 0, "a disk's file or volume is not the intended one"},
+	{DiskUnknown, Medium, 15 * time.Second, "the VM has a disk that Sentral has not"},
+	{HostDisk, Medium, 0, "a host's physical disk is not as Sentral says"},
+	{HostLink, High, 15 * time.Second, "a host's link is not as Sentral says"},
+	{HostMissing, High, time.Minute, "Sentral has an active host that never reported"},
+	{HostStale, High, 0, "a host has stopped speaking"},
+	{HostUnknown, Medium, 15 * time.Second, "a host reports that Sentral has not"},
+	{IdentityAmbiguous, High, 15 * time.Second, "several things could be the same one, and nothing settles which"},
+	{IdentityChanged, High, 0, "something kept its NICs, disks or hardware and changed its durable identity"},
+	{IdentityConflict, High, 0, "two marks of identity name different VMs"},
+	{IdentityWeak, Low, 0, "the only thing that ties both sides is a mark that can be copied or reused"},
+	{InventoryDuplicate, High, 0, "two inventory records claim one ID"},
+	{InventoryInvalid, Medium, 0, "an inventory record breaks the contract"},
+	{NetworkIsolation, Critical, 0, "a NIC is on a VLAN that belongs to another tenant or project"},
+	{NICLink, Low, 15 * time.Second, "a NIC's virtual cable is unplugged"},
+	{NICMAC, High, 15 * time.Second, "two NICs of one VLAN or unknown VLANs have one MAC"},
+	{NICMissing, High, 15 * time.Second, "Sentral has a NIC that the VM has not"},
+	{NICModel, Low, 0, "a NIC's model is not the intended one"},
+	{NICNetwork, High, 0, "a NIC is on another network than Sentral says"},
+	{NICOrder, Medium, 0, "the VM's NICs are in another order than Sentral says"},
+	{NICUnknown, Medium, 15 * time.Second, "the VM has a NIC that Sentral has not"},
+	{NICVLAN, High, 0, "a NIC is on another VLAN than Sentral says"},
+	{ObserveBlind, High, 15 * time.Second, "a source on a host can't be seen at all"},
+	{ObservePartial, Medium, 15 * time.Second, "a source on a host can be seen in part"},
+	{VMDuplicate, Critical, 15 * time.Second, "one VM is active in two places"},
+	{VMImage, Medium, 0, "a VM is labelled with another image than Sentral says"},
+	{VMLingering, High, 15 * time.Second, "a VM is there that Sentral says must not be"},
+	{VMMachine, Low, 0, "a VM's machine type is not the intended one"},
+	{VMMemory, Medium, 0, "a VM's memory is not the intended one"},
+	{VMMisplaced, Medium, 30 * time.Second, "a VM is on another host or site than Sentral says"},
+	{VMMissing, High, 15 * time.Second, "Sentral has a VM that is nowhere it could be"},
+	{VMPlacement, Medium, 0, "a VM's placement metadata is absent or names another owner"},
+	{VMState, High, 15 * time.Second, "a VM does not run that should, or the other way round"},
+	{VMUnknown, Medium, 15 * time.Second, "a VM is there that Sentral has not"},
+	{VMVCPUs, Medium, 0, "a VM's vCPUs are not as many as intended"},
+}
+
+// Kinds lists every kind.
+func Kinds() []KindInfo { return append([]KindInfo(nil), kinds...) }
+
+// Info returns what holds for the kind. An unknown kind has no grace and is
+// medium.
+func (k Kind) Info() KindInfo {
+	for _, info := range kinds {
+		if info.Kind == k {
+			return info
+		}
+	}
+	return KindInfo{Kind: k, Severity: Medium}
+}
