@@ -80,13 +80,17 @@ func carry(f Finding, was *Finding, now time.Time) Finding {
 
 // fade is what becomes of a finding that the result doesn't give any more.
 func fade(f Finding, held *holder, policy Policy, now time.Time) (next Finding, keep, ended bool) {
-	switch {
-	case f.State == Resolved:
+	if f.State == Resolved {
 		return f, now.Sub(f.Since) < policy.KeepResolved, false
-	case held.holds(&f):
+	}
+	if hold, cause := held.holds(&f); hold {
 		f.Verdict = Undecided
+		if f.CausedBy == "" {
+			f.CausedBy = cause
+		}
 		return f, true, false
-	case f.State == Pending: // it never was a finding
+	}
+	if f.State == Pending { // it never was a finding
 		return f, false, false
 	}
 	f.State, f.Since = Resolved, now
@@ -100,45 +104,63 @@ func changed(f, was *Finding) bool {
 
 // holder knows what a result could not judge.
 type holder struct {
-	unseen   map[string]bool // hosts from which nothing is concluded
-	unseenIn map[string]bool // sites that have such a host
-	unknown  map[[2]string]bool
+	vms   map[string]*VMMatch
+	hosts map[string]*HostMatch
+	blind map[string]string // by site, the finding that says why one of its hosts is not seen
 }
 
 func newHolder(result *Result) *holder {
-	h := &holder{unseen: map[string]bool{}, unseenIn: map[string]bool{}, unknown: map[[2]string]bool{}}
+	h := &holder{
+		vms:   make(map[string]*VMMatch, len(result.VMs)),
+		hosts: make(map[string]*HostMatch, len(result.Hosts)),
+		blind: map[string]string{},
+	}
 	for i := range result.Hosts {
 		m := &result.Hosts[i]
-		if m.covered() {
-			continue
+		h.hosts[m.key()] = m
+		if !m.covered() {
+			h.blind[m.site()] = m.Blind
 		}
-		key, site := m.key(), m.site()
-		h.unseen[key], h.unseenIn[site] = true, true
 	}
 	for i := range result.VMs {
-		vm := &result.VMs[i]
-		for _, c := range vm.Comparisons {
-			if c.Class == Unknown {
-				h.unknown[[2]string{vm.subjectID(), c.Path}] = true
-			}
-		}
-		if len(vm.Uncovered) > 0 {
-			h.unknown[[2]string{vm.subjectID(), ""}] = true
-		}
+		h.vms[result.VMs[i].subjectID()] = &result.VMs[i]
 	}
 	return h
 }
 
-// holds says whether the result had no sight of what the finding is about.
-func (h *holder) holds(f *Finding) bool {
+// holds says whether the result had no sight of what the finding is about, and
+// the finding that says why where there is one.
+func (h *holder) holds(f *Finding) (held bool, cause string) {
+	host := h.hosts[f.Subject.Host]
 	switch f.Subject.Type {
 	case "vm":
-		if h.unknown[[2]string{f.Subject.ID, f.Field}] || h.unknown[[2]string{f.Subject.ID, ""}] {
-			return true
+		if vm := h.vms[f.Subject.ID]; vm != nil {
+			for i := range vm.Comparisons {
+				if vm.Comparisons[i].Path == f.Field {
+					return vm.Comparisons[i].Class == Unknown, ""
+				}
+			}
+			if len(vm.Uncovered) > 0 {
+				return true, blindness(host)
+			}
+			if vm.Observed != nil && vm.Observed.Fresh {
+				return false, ""
+			}
 		}
-		return f.Subject.Host != "" && h.unseen[f.Subject.Host]
-	case "network":
-		return h.unseenIn[f.Subject.Site]
+		if f.Subject.Host == "" {
+			cause, dark := h.blind[f.Subject.Site]
+			return dark, cause
+		}
+		return host != nil && !host.covered(), blindness(host)
+	case "host", "runtime":
+		return host != nil && host.Observed != nil && host.Observed.Stale && f.Kind != HostStale, blindness(host)
 	}
-	return false
+	return false, ""
+}
+
+func blindness(host *HostMatch) string {
+	if host == nil {
+		return ""
+	}
+	return host.Blind
 }

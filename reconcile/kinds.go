@@ -45,6 +45,7 @@ const (
 	HostDisk           Kind = "host.disk"
 	NetworkIsolation   Kind = "network.isolation"
 	ObserveBlind       Kind = "observe.blind"
+	ObserveRefused     Kind = "observe.refused"
 	ObservePartial     Kind = "observe.partial"
 	InventoryInvalid   Kind = "inventory.invalid"
 	InventoryDuplicate Kind = "inventory.duplicate"
@@ -94,6 +95,7 @@ var kinds = []KindInfo{
 	{NICUnknown, Medium, 15 * time.Second, "the VM has a NIC that Sentral has not"},
 	{NICVLAN, High, 0, "a NIC is on another VLAN than Sentral says"},
 	{ObserveBlind, High, 15 * time.Second, "a source on a host can't be seen at all"},
+	{ObserveRefused, High, 0, "a host's document was refused"},
 	{ObservePartial, Medium, 15 * time.Second, "a source on a host can be seen in part"},
 	{VMDuplicate, Critical, 15 * time.Second, "one VM is active in two places"},
 	{VMImage, Medium, 0, "a VM is labelled with another image than Sentral says"},

@@ -26,6 +26,9 @@ type HostMatch struct {
 	Match       *MatchBasis  `json:"match,omitempty"`
 	Evidence    []Evidence   `json:"evidence,omitempty"`
 	Comparisons []Comparison `json:"comparisons,omitempty"`
+	// Blind is the finding that says why nothing is concluded from what the host
+	// does not show.
+	Blind string `json:"blind,omitempty"`
 }
 
 // ObservedHost is a host as its documents show it.
@@ -45,6 +48,7 @@ type SourceStatus struct {
 	Complete   bool                `json:"complete"`
 	ObservedAt time.Time           `json:"observedAt,omitzero"`
 	Received   time.Time           `json:"received,omitzero"`
+	Old        bool                `json:"old,omitempty"` // it should have been said again since
 	Epoch      uint64              `json:"epoch"`
 	Gen        uint64              `json:"gen"`
 	Problems   []inventory.Problem `json:"problems,omitempty"`

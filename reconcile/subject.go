@@ -50,7 +50,7 @@ func (m *HostMatch) covered() bool {
 		if !isRuntime(s.Source) || s.Outcome == inventory.OutcomeAbsent {
 			continue
 		}
-		if !s.Complete {
+		if !s.Complete || s.Old {
 			return false
 		}
 		seen = true

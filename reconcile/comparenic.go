@@ -1,0 +1,292 @@
+package reconcile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/sentral"
+)
+
+// nicPair is a NIC on both sides. Indexes are guest order.
+type nicPair struct{ intended, observed int }
+
+// pairNICs pairs by MAC, and by order only where Sentral leaves the MAC to the
+// runtime: a NIC with another MAC is another NIC.
+func pairNICs(want []sentral.NIC, have []inventory.NIC) (pairs []nicPair, onlyWant, onlyHave []int) {
+	taken := make([]bool, len(have))
+	var open []int
+	for i := range want {
+		o := -1
+		if want[i].MAC != (inventory.MAC{}) {
+			o = slices.IndexFunc(have, func(n inventory.NIC) bool { return n.MAC == want[i].MAC })
+			if o >= 0 && taken[o] {
+				o = -1
+			}
+		}
+		if o < 0 {
+			open = append(open, i)
+			continue
+		}
+		taken[o] = true
+		pairs = append(pairs, nicPair{i, o})
+	}
+	for _, i := range open {
+		o := slices.Index(taken, false)
+		if want[i].MAC != (inventory.MAC{}) || o < 0 {
+			onlyWant = append(onlyWant, i)
+			continue
+		}
+		taken[o] = true
+		pairs = append(pairs, nicPair{i, o})
+	}
+	for o := range have {
+		if !taken[o] {
+			onlyHave = append(onlyHave, o)
+		}
+	}
+	slices.SortFunc(pairs, func(a, b nicPair) int { return a.intended - b.intended })
+	return pairs, onlyWant, onlyHave
+}
+
+func (p *pass) compareNICs(vp *pair) {
+	want, vm := vp.Intended.NICs, vp.seen.lead.vm
+	pairs, onlyWant, onlyHave := pairNICs(want, vm.NICs)
+	paths := make([]NICPath, len(vm.NICs))
+	for o := range vm.NICs {
+		paths[o] = vp.seen.lead.host.pathOf(vm, &vm.NICs[o], &p.in)
+		vp.Paths = append(vp.Paths, paths[o])
+	}
+	for _, np := range pairs {
+		have := &vm.NICs[np.observed]
+		name := nicName(have, np.observed)
+		isolation := p.checkIsolation(vp, have, name, &paths[np.observed])
+		p.compareNetwork(vp, &want[np.intended], have, name, &paths[np.observed], isolation)
+		p.compareNIC(vp, &want[np.intended], have, name)
+	}
+	for _, i := range onlyWant {
+		p.missingNIC(vp, &want[i], i)
+	}
+	for _, o := range onlyHave {
+		name := nicName(&vm.NICs[o], o)
+		p.checkIsolation(vp, &vm.NICs[o], name, &paths[o])
+		p.unknownNIC(vp, &vm.NICs[o], name, &paths[o])
+	}
+	p.compareNICOrder(vp, pairs)
+}
+
+// nicName is how paths and messages name a NIC: its MAC, else its place.
+func nicName(nic *inventory.NIC, index int) string {
+	if nic.MAC != (inventory.MAC{}) {
+		return nic.MAC.String()
+	}
+	return fmt.Sprintf("#%d", index+1)
+}
+
+// compareNetwork holds the VLAN that the NIC's frames really are on against the
+// one that its network has in this site.
+func (p *pass) compareNetwork(vp *pair, want *sentral.NIC, have *inventory.NIC, name string, path *NICPath, isolation string) {
+	network, site := p.intended.networks[want.Network], vp.seen.lead.host.site()
+	if network == nil || want.Network == "" {
+		return // inventory.invalid says it
+	}
+	if other := p.intended.networks[have.Network]; other != nil && other != network {
+		p.hold(vp, Comparison{Field: "nic.network", Path: "nics[" + name + "].network", Intended: want.Network, Observed: have.Network, Class: Mismatched}, Finding{
+			Kind: NICNetwork, CausedBy: isolation,
+			Message:     fmt.Sprintf("NIC %s of %s is on network %s, Sentral says %s", name, vp.name(), have.Network, want.Network),
+			Resolutions: bothWays("connect it to network "+want.Network, "live", "set the NIC's network to "+have.Network),
+		})
+		return
+	}
+	c := Comparison{Field: "nic.vlan", Path: "nics[" + name + "].vlan"}
+	if path.VLAN == nil {
+		c.Class, c.Reason = Unknown, path.Reason
+	} else {
+		c.Observed, c.Reason = int(*path.VLAN), path.Reason
+		c.Provenance = p.pathProvenance(vp, path)
+	}
+	vlan, has := network.VLANs[site]
+	if !has {
+		if path.VLAN != nil {
+			p.strayNetwork(vp, want, name, path, isolation)
+		}
+		return
+	}
+	c.Intended = int(vlan)
+	f := Finding{Kind: NICVLAN, CausedBy: isolation, Evidence: path.evidence()}
+	if path.VLAN != nil {
+		c.Class = class(*path.VLAN == vlan)
+		f.Message = fmt.Sprintf("NIC %s of %s is on VLAN %d%s, Sentral says %d (network %s)", name, vp.name(), *path.VLAN, p.whose(site, *path.VLAN), vlan, want.Network)
+		f.Resolutions = bothWays(fmt.Sprintf("put %s on VLAN %d", linkOrNIC(have), vlan), "live", p.moveRecord(site, *path.VLAN, network))
+	}
+	if path.Derived {
+		f.Verdict = Potential
+	}
+	p.hold(vp, c, f)
+}
+
+// strayNetwork finds a NIC whose network has no VLAN here, on a VLAN that is
+// another network's.
+func (p *pass) strayNetwork(vp *pair, want *sentral.NIC, name string, path *NICPath, isolation string) {
+	site := vp.seen.lead.host.site()
+	owners := p.intended.owners[siteVLAN{site, *path.VLAN}]
+	c := Comparison{Field: "nic.network", Path: "nics[" + name + "].network", Intended: want.Network, Class: Unknown,
+		Reason: fmt.Sprintf("%s has no VLAN in %s, and VLAN %d is no network's", want.Network, site, *path.VLAN), Provenance: p.pathProvenance(vp, path)}
+	f := Finding{Kind: NICNetwork, CausedBy: isolation, Evidence: path.evidence()}
+	if len(owners) > 0 {
+		c.Observed, c.Class, c.Reason = owners[0].ID, Mismatched, ""
+		f.Message = fmt.Sprintf("NIC %s of %s is on VLAN %d%s, Sentral says network %s, which has no VLAN in %s",
+			name, vp.name(), *path.VLAN, p.whose(site, *path.VLAN), want.Network, site)
+		f.Resolutions = bothWays("take it off VLAN "+fmt.Sprint(*path.VLAN), "live", fmt.Sprintf("give %s a VLAN in %s, or set the NIC's network to %s", want.Network, site, owners[0].ID))
+	}
+	p.hold(vp, c, f)
+}
+
+// whose names the networks that have the VLAN in the site.
+func (p *pass) whose(site string, vlan inventory.VLAN) string {
+	owners := p.intended.owners[siteVLAN{site, vlan}]
+	if len(owners) == 0 {
+		return ""
+	}
+	names := make([]string, len(owners))
+	for i, n := range owners {
+		names[i] = n.ID
+	}
+	return " (network " + strings.Join(names, ", ") + ")"
+}
+
+func (p *pass) moveRecord(site string, vlan inventory.VLAN, network *sentral.Network) string {
+	owners := p.intended.owners[siteVLAN{site, vlan}]
+	if len(owners) == 0 {
+		return fmt.Sprintf("set the VLAN of network %s in %s to %d, if every NIC of it is there", network.ID, site, vlan)
+	}
+	return "set the NIC's network to " + owners[0].ID
+}
+
+func linkOrNIC(nic *inventory.NIC) string {
+	if nic.Link != "" {
+		return "its port " + nic.Link
+	}
+	return "it"
+}
+
+func (path *NICPath) evidence() []string {
+	if len(path.Hops) == 0 {
+		return nil
+	}
+	return []string{"path: " + strings.Join(path.Hops, " → ")}
+}
+
+// pathProvenance says where the VLAN at the end of a path was read.
+func (p *pass) pathProvenance(vp *pair, path *NICPath) *Provenance {
+	if network := vp.seen.lead.host.network; network != nil && path.From != "nic.vlan" && path.From != "" {
+		return provenance(network, path.From)
+	}
+	return vp.provenance("nic.vlan")
+}
+
+func (p *pass) compareNIC(vp *pair, want *sentral.NIC, have *inventory.NIC, name string) {
+	if want.Model != "" {
+		c := Comparison{Field: "nic.model", Path: "nics[" + name + "].model", Intended: want.Model, Observed: have.Model,
+			Class: class(inventory.CanonicalNICModel(want.Model) == inventory.CanonicalNICModel(have.Model))}
+		if have.Model == "" {
+			c.Class, c.Reason = Unknown, notReported
+		}
+		p.hold(vp, c, Finding{
+			Kind:        NICModel,
+			Message:     fmt.Sprintf("NIC %s of %s is a %s, Sentral says %s", name, vp.name(), have.Model, want.Model),
+			Resolutions: bothWays("make it a "+want.Model, "reboot", "set the NIC's model to "+have.Model),
+		})
+	}
+	if have.LinkUp == nil {
+		return
+	}
+	p.hold(vp, Comparison{Field: "nic.linkUp", Path: "nics[" + name + "].linkUp", Intended: true, Observed: *have.LinkUp, Class: class(*have.LinkUp)}, Finding{
+		Kind:        NICLink,
+		Message:     fmt.Sprintf("the virtual cable of NIC %s of %s is unplugged", name, vp.name()),
+		Resolutions: bothWays("set its link state to up", "live", "take the NIC out of the record, if it isn't to be used"),
+	})
+}
+
+func (p *pass) missingNIC(vp *pair, want *sentral.NIC, index int) {
+	name := want.MAC.String()
+	if name == "" {
+		name = fmt.Sprintf("#%d", index+1)
+	}
+	p.hold(vp, Comparison{Field: "nic.mac", Path: "nics[" + name + "]", Intended: want.Network, Class: Missing}, Finding{
+		Kind:        NICMissing,
+		Message:     fmt.Sprintf("%s has no NIC %s, Sentral says it is on network %s", vp.name(), name, want.Network),
+		Resolutions: bothWays("attach a NIC with MAC "+name+" on network "+want.Network, "live", "take the NIC out of the record"),
+	})
+}
+
+func (p *pass) unknownNIC(vp *pair, have *inventory.NIC, name string, path *NICPath) {
+	where := "its VLAN is unknown: " + path.Reason
+	if path.VLAN != nil {
+		where = fmt.Sprintf("on VLAN %d%s", *path.VLAN, p.whose(vp.seen.lead.host.site(), *path.VLAN))
+	}
+	p.hold(vp, Comparison{Field: "nic.mac", Path: "nics[" + name + "]", Observed: where, Class: Unexpected}, Finding{
+		Kind:        NICUnknown,
+		Message:     fmt.Sprintf("%s has a NIC %s that Sentral has not, %s", vp.name(), name, where),
+		Evidence:    path.evidence(),
+		Resolutions: bothWays("detach it", "live", "add the NIC to the record"),
+	})
+}
+
+// compareNICOrder asks whether the NICs that both sides have come in one order:
+// a guest names them by it.
+func (p *pass) compareNICOrder(vp *pair, pairs []nicPair) {
+	vm := vp.seen.lead.vm
+	if len(pairs) < 2 {
+		return
+	}
+	have := slices.Clone(pairs)
+	slices.SortFunc(have, func(a, b nicPair) int { return a.observed - b.observed })
+	names := func(in []nicPair) []string {
+		var names []string
+		for _, np := range in {
+			names = append(names, nicName(&vm.NICs[np.observed], np.observed))
+		}
+		return names
+	}
+	intended, observed := names(pairs), names(have)
+	p.hold(vp, Comparison{Field: "vm.nics", Path: "nics", Intended: intended, Observed: observed, Class: class(slices.Equal(intended, observed))}, Finding{
+		Kind:        NICOrder,
+		Message:     fmt.Sprintf("the NICs of %s come in the order %s, Sentral says %s", vp.name(), strings.Join(observed, ", "), strings.Join(intended, ", ")),
+		Resolutions: bothWays("attach them again in the intended order", "reboot", "put the record's NICs into the order that the guest sees"),
+	})
+}
+
+// checkIsolation asks whether the NIC is on a VLAN of somebody else. It needs no
+// intent about the NIC: whose the VM is and whose the VLAN is are enough.
+func (p *pass) checkIsolation(vp *pair, have *inventory.NIC, name string, path *NICPath) string {
+	tenant, project, _ := vp.owner()
+	if path.VLAN == nil || tenant == "" {
+		return ""
+	}
+	site := vp.seen.lead.host.site()
+	owners := p.intended.owners[siteVLAN{site, *path.VLAN}]
+	if len(owners) == 0 || slices.ContainsFunc(owners, func(n *sentral.Network) bool {
+		return n.Tenant == tenant && (n.Project == "" || n.Project == project)
+	}) {
+		return ""
+	}
+	owner := owners[0]
+	f := Finding{
+		Kind: NetworkIsolation, Field: "nics[" + name + "].vlan",
+		Intended: tenant + "/" + project, Observed: owner.Tenant + "/" + owner.Project,
+		Message: fmt.Sprintf("NIC %s of %s (%s/%s) is on VLAN %d, which is %s/%s's (network %s)",
+			name, vp.name(), tenant, project, *path.VLAN, owner.Tenant, owner.Project, owner.ID),
+		Evidence:    path.evidence(),
+		Provenance:  p.pathProvenance(vp, path),
+		Resolutions: bothWays(fmt.Sprintf("take %s off VLAN %d", linkOrNIC(have), *path.VLAN), "live", "share the network with "+tenant+"/"+project+" in its record, if that is meant"),
+	}
+	if owner.Tenant == tenant {
+		f.Severity = High // another project of the same tenant
+	}
+	if path.Derived || vp.Intended == nil || (vp.Match != nil && vp.Match.Weak) {
+		f.Verdict = Potential
+	}
+	return p.find(vp.finding(f))
+}

@@ -1,0 +1,106 @@
+package reconcile
+
+import (
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/sentral"
+)
+
+// intended is Sentral's book with the indexes that matching and comparing ask.
+type intended struct {
+	*sentral.Inventory
+	networks map[string]*sentral.Network
+	owners   map[siteVLAN][]*sentral.Network // more than one where networks share a VLAN
+	images   map[string]*sentral.Image       // by source path
+	versions map[sentral.ImageRef]*sentral.Image
+	vmByID   map[string]*sentral.VM // in lower case
+	vmByUUID map[uuid.UUID]*sentral.VM
+	hostByID map[string]*sentral.Host
+	leftOut  map[string]bool // any mark of a VM or host whose record can't be used
+}
+
+type siteVLAN struct {
+	site string
+	vlan inventory.VLAN
+}
+
+func newIntended(inv *sentral.Inventory) *intended {
+	in := &intended{
+		Inventory: inv,
+		networks:  make(map[string]*sentral.Network, len(inv.Networks)),
+		owners:    make(map[siteVLAN][]*sentral.Network, len(inv.Networks)),
+		images:    make(map[string]*sentral.Image, len(inv.Images)),
+		versions:  make(map[sentral.ImageRef]*sentral.Image, len(inv.Images)),
+		vmByID:    make(map[string]*sentral.VM, len(inv.VMs)),
+		vmByUUID:  make(map[uuid.UUID]*sentral.VM, len(inv.VMs)),
+		hostByID:  make(map[string]*sentral.Host, len(inv.Hosts)),
+		leftOut:   make(map[string]bool),
+	}
+	for i := range inv.Networks {
+		n := &inv.Networks[i]
+		in.networks[n.ID] = n
+		for site, vlan := range n.VLANs {
+			in.owners[siteVLAN{site, vlan}] = append(in.owners[siteVLAN{site, vlan}], n)
+		}
+	}
+	for i := range inv.Images {
+		image := &inv.Images[i]
+		in.versions[sentral.ImageRef{ID: image.ID, Version: image.Version}] = image
+		if image.Source != "" {
+			in.images[image.Source] = image
+		}
+	}
+	for i := range inv.VMs {
+		vm := &inv.VMs[i]
+		in.vmByID[strings.ToLower(vm.ID)] = vm
+		if id := vm.UUID(); id != uuid.Nil {
+			in.vmByUUID[id] = vm
+		}
+	}
+	for i := range inv.Hosts {
+		in.hostByID[inv.Hosts[i].ID] = &inv.Hosts[i]
+	}
+	for _, record := range inv.LeftOut {
+		in.leave(record)
+	}
+	return in
+}
+
+func (in *intended) leave(record sentral.LeftOut) {
+	in.leftOut[record.Type+" "+strings.ToLower(record.ID)] = true
+	for _, id := range []uuid.UUID{record.UUID} {
+		if id != uuid.Nil {
+			in.leftOut[record.Type+" "+id.String()] = true
+		}
+	}
+	for _, mac := range record.MACs {
+		if mac.Identifies() {
+			in.leftOut[record.Type+" "+mac.String()] = true
+		}
+	}
+	if record.Type == "host" && record.Name != "" {
+		in.leftOut["host "+strings.ToLower(record.Name)] = true
+	}
+}
+
+// setAside says whether a record that can't be used is about something with one
+// of these marks, so that it isn't unknown to Sentral.
+func (in *intended) setAside(kind string, marks ...string) bool {
+	for _, mark := range marks {
+		if mark != "" && in.leftOut[kind+" "+strings.ToLower(mark)] {
+			return true
+		}
+	}
+	return false
+}
+
+// imageName writes an image reference the way people say it.
+func imageName(id, version string) string {
+	if version == "" {
+		return id
+	}
+	return id + " " + version
+}

@@ -1,0 +1,333 @@
+package reconcile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/sentral"
+)
+
+// hostPair is a host on either side or on both.
+type hostPair struct {
+	HostMatch
+	view *hostView
+	tied bool
+}
+
+func (p *pass) matchHosts() {
+	p.findFormer()
+	var live []*hostView
+	for _, h := range p.hosts {
+		if h.former == nil {
+			live = append(live, h)
+		}
+	}
+	hosts := p.intended.Hosts
+	result := climb(len(hosts), len(live), hostRungs(hosts, live))
+	byIntended, byObserved := make([]*hostPair, len(hosts)), make([]*hostPair, len(live))
+	for i := range hosts {
+		byIntended[i] = &hostPair{HostMatch: HostMatch{Intended: &hosts[i]}}
+		p.hostPairs = append(p.hostPairs, byIntended[i])
+		p.hostRecord[hosts[i].ID] = byIntended[i]
+	}
+	for _, m := range result.pairs {
+		hp := byIntended[m.intended]
+		hp.view, hp.Observed = live[m.observed], &live[m.observed].ObservedHost
+		hp.Match = &MatchBasis{By: m.rung.name, Weak: m.rung.weak}
+		hp.Evidence = hostEvidence(hp.Intended, hp.view)
+		live[m.observed].pair, byObserved[m.observed] = hp, hp
+	}
+	for o, h := range live {
+		if byObserved[o] == nil {
+			hp := &hostPair{HostMatch: HostMatch{Observed: &h.ObservedHost}, view: h}
+			byObserved[o], h.pair = hp, hp
+			p.hostPairs = append(p.hostPairs, hp)
+		}
+	}
+	for _, h := range p.hosts {
+		if h.former != nil {
+			h.pair = h.former.pair
+			h.pair.Former = h.former.earlier
+		}
+	}
+	for _, t := range result.ties {
+		p.tiedHosts(t, byIntended, byObserved)
+	}
+}
+
+// findFormer recognises a host that was installed again: the same hardware
+// speaks under a new ID, and the old one has gone silent.
+func (p *pass) findFormer() {
+	byMark := map[string][]*hostView{}
+	for _, h := range p.hosts {
+		for _, mark := range hardwareMarks(h.Identity) {
+			byMark[mark] = append(byMark[mark], h)
+		}
+	}
+	for _, h := range p.hosts {
+		if !h.Stale {
+			continue
+		}
+		for _, mark := range hardwareMarks(h.Identity) {
+			for _, other := range byMark[mark] {
+				if h.former == nil && other != h && !other.Stale && sameHardware(h.Identity, other.Identity) {
+					h.former = other
+					other.earlier = append(other.earlier, h.ID)
+				}
+			}
+		}
+	}
+}
+
+func hardwareMarks(h *inventory.Host) []string {
+	if h == nil {
+		return nil
+	}
+	var marks []string
+	if id := h.SystemUUID; id != uuid.Nil && !inventory.IsJunkUUID(id) {
+		marks = append(marks, "uuid "+plainUUID(id))
+	}
+	if !inventory.IsJunkSerial(h.Serial) {
+		marks = append(marks, "serial "+strings.ToLower(h.Serial))
+	}
+	return marks
+}
+
+// plainUUID is one spelling for a UUID and its byte-swapped twin.
+func plainUUID(id uuid.UUID) string {
+	a, b := id.String(), inventory.SwapUUID(id).String()
+	return min(a, b)
+}
+
+// sameHardware wants two marks that agree and none that disagrees: one alone is
+// known to repeat (two boards with one serial, two with one UUID).
+func sameHardware(a, b *inventory.Host) bool {
+	agree, disagree := 0, 0
+	count := func(x, y string) {
+		switch {
+		case x == "" || y == "":
+		case x == y:
+			agree++
+		default:
+			disagree++
+		}
+	}
+	mark := func(id uuid.UUID) string {
+		if id == uuid.Nil || inventory.IsJunkUUID(id) {
+			return ""
+		}
+		return plainUUID(id)
+	}
+	serial := func(s string) string {
+		if inventory.IsJunkSerial(s) {
+			return ""
+		}
+		return strings.ToLower(s)
+	}
+	count(mark(a.SystemUUID), mark(b.SystemUUID))
+	count(serial(a.Serial), serial(b.Serial))
+	count(serial(a.BoardSerial), serial(b.BoardSerial))
+	if slices.ContainsFunc(a.MACs, func(m inventory.MAC) bool { return m.Identifies() && slices.Contains(b.MACs, m) }) {
+		agree++
+	}
+	return agree >= 2 && disagree == 0
+}
+
+func hostRungs(hosts []sentral.Host, live []*hostView) []rung {
+	identity := func(o int) *inventory.Host {
+		if live[o].Identity == nil {
+			return &inventory.Host{}
+		}
+		return live[o].Identity
+	}
+	sameSite := func(i, o int) bool { return live[o].Site == "" || hosts[i].Site == "" || live[o].Site == hosts[i].Site }
+	return []rung{
+		{
+			name:     "host-id",
+			intended: func(i int) []string { return uuidKeys(hosts[i].HostID) },
+			observed: func(o int) []string {
+				keys := uuidKeys(live[o].ID)
+				for _, id := range live[o].earlier {
+					keys = append(keys, uuidKeys(id)...)
+				}
+				return keys
+			},
+		},
+		{
+			name:     "system-uuid",
+			intended: func(i int) []string { return bothOrders(hosts[i].SystemUUID) },
+			observed: func(o int) []string { return uuidKeys(identity(o).SystemUUID) },
+		},
+		{
+			name:     "serial",
+			intended: func(i int) []string { return serialKeys(hosts[i].Serial) },
+			observed: func(o int) []string { return serialKeys(identity(o).Serial) },
+		},
+		{
+			name: "macs", weak: true,
+			intended: func(i int) []string {
+				var keys []string
+				for _, link := range hosts[i].Links {
+					keys = append(keys, macKeys(link.MAC)...)
+				}
+				return keys
+			},
+			observed: func(o int) []string {
+				var keys []string
+				for _, mac := range identity(o).MACs {
+					keys = append(keys, macKeys(mac)...)
+				}
+				return keys
+			},
+			allowed: sameSite,
+		},
+		{
+			name: "name", weak: true,
+			intended: func(i int) []string { return hostNames(hosts[i].Name, hosts[i].ID) },
+			observed: func(o int) []string { return hostNames(identity(o).Hostname) },
+			allowed: func(i, o int) bool {
+				// A host that is known to be another one doesn't become this one by
+				// taking its name.
+				return sameSite(i, o) && !contradicts(&hosts[i], live[o])
+			},
+		},
+	}
+}
+
+// contradicts says whether hardware marks that both sides have disagree.
+func contradicts(want *sentral.Host, h *hostView) bool {
+	if h.Identity == nil {
+		return false
+	}
+	for _, e := range hostEvidence(want, h) {
+		if e.Says == Disagrees && (e.Rung == "system-uuid" || e.Rung == "serial") {
+			return true
+		}
+	}
+	return false
+}
+
+func hostNames(names ...string) []string {
+	var keys []string
+	for _, name := range names {
+		short, _, _ := strings.Cut(strings.ToLower(name), ".")
+		if short != "" && short != "localhost" && !slices.Contains(keys, short) {
+			keys = append(keys, short)
+		}
+	}
+	return keys
+}
+
+func uuidKeys(id uuid.UUID) []string {
+	if id == uuid.Nil || inventory.IsJunkUUID(id) {
+		return nil
+	}
+	return []string{id.String()}
+}
+
+func bothOrders(id uuid.UUID) []string {
+	keys := uuidKeys(id)
+	if len(keys) > 0 && inventory.SwapUUID(id) != id {
+		keys = append(keys, inventory.SwapUUID(id).String())
+	}
+	return keys
+}
+
+func serialKeys(s string) []string {
+	if inventory.IsJunkSerial(s) {
+		return nil
+	}
+	return []string{strings.ToLower(strings.TrimSpace(s))}
+}
+
+func macKeys(mac inventory.MAC) []string {
+	if !mac.Identifies() {
+		return nil
+	}
+	return []string{mac.String()}
+}
+
+// hostEvidence holds every rung's two values side by side.
+func hostEvidence(want *sentral.Host, h *hostView) []Evidence {
+	id := h.Identity
+	if id == nil {
+		id = &inventory.Host{}
+	}
+	var evidence []Evidence
+	for _, r := range hostRungs([]sentral.Host{*want}, []*hostView{h}) {
+		e := weigh(r.name, r.intended(0), r.observed(0))
+		if r.name == "system-uuid" && e.Says == Agrees && want.SystemUUID != id.SystemUUID {
+			e.Note = "in the other byte order"
+		}
+		if r.name == "host-id" && e.Says == Agrees && want.HostID != h.ID {
+			e.Note = fmt.Sprintf("an earlier ID of the same hardware, which now speaks as %s", h.ID)
+		}
+		evidence = append(evidence, e)
+	}
+	return evidence
+}
+
+// weigh says what one rung says of two things.
+func weigh(name string, intended, observed []string) Evidence {
+	e := Evidence{Rung: name, Intended: firstOf(intended), Observed: firstOf(observed), Says: Nothing}
+	if len(intended) == 0 || len(observed) == 0 {
+		return e
+	}
+	e.Says = Disagrees
+	for _, key := range intended {
+		if slices.Contains(observed, key) {
+			e.Says = Agrees
+		}
+	}
+	if strings.HasSuffix(name, "s") { // a set: macs, disk-serials
+		e.Intended, e.Observed = strings.Join(intended, " "), strings.Join(observed, " ")
+	}
+	return e
+}
+
+func firstOf(keys []string) string {
+	if len(keys) == 0 {
+		return ""
+	}
+	return keys[0]
+}
+
+// tiedHosts reports hosts that one rung can't tell apart.
+func (p *pass) tiedHosts(t tie, byIntended, byObserved []*hostPair) {
+	var wanted, seen []string
+	for _, i := range t.intended {
+		byIntended[i].tied = true
+		wanted = append(wanted, byIntended[i].key())
+	}
+	for _, o := range t.observed {
+		byObserved[o].tied = true
+		seen = append(seen, fmt.Sprintf("%s (host ID %s)", byObserved[o].view.name(), byObserved[o].view.ID))
+	}
+	first := byIntended[t.intended[0]]
+	p.find(Finding{
+		Kind: IdentityAmbiguous, Subject: first.subject(), Field: "host." + t.rung.name,
+		Intended: wanted, Observed: seen,
+		Message:  fmt.Sprintf("%s can't be told apart from each other by %s: %s", strings.Join(seen, ", "), t.rung.name, strings.Join(wanted, ", ")),
+		Evidence: []string{"nothing is concluded about any of them until one is told apart"},
+		Resolutions: []Resolution{
+			{Side: "sentral", Do: "write each host's own host ID into its record (hostID)"},
+			{Side: "runtime", Do: "if one is a copy of the other's disk: give it an identity of its own", How: "person"},
+		},
+	})
+}
+
+// subject is how findings name the host.
+func (m *HostMatch) subject() Subject {
+	s := Subject{Type: "host", ID: m.key(), Name: m.key(), Site: m.site(), Host: m.key()}
+	if m.Intended != nil {
+		s.Platform = m.Intended.Platform
+		if m.Intended.Name != "" {
+			s.Name = m.Intended.Name
+		}
+	}
+	return s
+}

@@ -1,0 +1,57 @@
+package reconcile
+
+import (
+	"fmt"
+
+	"github.com/dataverket/avstem/inventory"
+)
+
+// subject is how findings name the VM.
+func (m *VMMatch) subject() Subject {
+	s := Subject{Type: "vm", ID: m.subjectID(), Name: m.name()}
+	s.Tenant, s.Project, s.Environment = m.owner()
+	if m.Intended != nil {
+		s.Site, s.Host = m.Intended.Site, m.Intended.Host
+	}
+	if m.Observed != nil {
+		s.Host, s.Platform = m.Observed.Host, m.Observed.Platform
+		if m.Observed.Site != "" {
+			s.Site = m.Observed.Site
+		}
+	}
+	return s
+}
+
+// finding fills in what every finding about the VM has: its subject, the match
+// and, where the match is weak, the verdict.
+func (vp *pair) finding(f Finding) Finding {
+	f.Subject = vp.subject()
+	f.Match = vp.Match
+	if vp.Match != nil && vp.Match.Weak && f.Verdict == "" {
+		f.Verdict = Potential
+	}
+	return f
+}
+
+// provenance says where a field of the observed VM came from.
+func (vp *pair) provenance(field inventory.Field) *Provenance {
+	if vp.seen == nil {
+		return nil
+	}
+	return provenance(vp.seen.lead.doc, field)
+}
+
+func provenance(doc *Document, field inventory.Field) *Provenance {
+	pr := &Provenance{Collector: doc.Source, ObservedAt: doc.ObservedAt, Host: doc.Host}
+	if c, found := doc.Capability(field); found {
+		pr.Source = c.From
+	}
+	return pr
+}
+
+// bothWays writes the two resolutions that a difference has.
+func bothWays(runtime, how, sentral string) []Resolution {
+	return []Resolution{{Side: "runtime", Do: runtime, How: how}, {Side: "sentral", Do: sentral}}
+}
+
+func quote(s string) string { return fmt.Sprintf("%q", s) }
