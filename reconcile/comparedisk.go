@@ -84,9 +84,6 @@ func (p *pass) compareDisks(vp *pair) {
 		})
 	}
 	p.compareDiskOrder(vp, pairs, have)
-	if len(have) > 0 {
-		p.compareRootImage(vp, &have[0])
-	}
 }
 
 // diskName is how paths and messages name a disk: serial, else target, else its
@@ -187,29 +184,28 @@ func (p *pass) compareDiskOrder(vp *pair, pairs []diskPair, have []inventory.Dis
 // compareRootImage holds the file at the ground of the root disk's backing chain
 // against the intended image's. Only a file that Sentral knows as another image
 // is a difference: images are kept at more places than records say.
-func (p *pass) compareRootImage(vp *pair, root *inventory.Disk) {
+func (p *pass) compareRootImage(vp *pair) string {
 	want := vp.Intended.Image
-	if want == nil {
-		return
+	root := slices.IndexFunc(vp.seen.lead.vm.Disks, func(d inventory.Disk) bool { return d.IsStorage() })
+	if want == nil || root < 0 {
+		return ""
 	}
-	path := "disks[" + diskName(root, 0) + "].image"
+	path := "disks[" + diskName(&vp.seen.lead.vm.Disks[root], 0) + "].image"
 	c := Comparison{Field: "image.source", Path: path, Intended: imageName(want.ID, want.Version), Class: Unknown}
 	image := vp.seen.lead.vm.Image
 	if image == nil || image.Source == "" {
 		c.Reason = "its root disk has no backing chain to read"
-		p.hold(vp, c, Finding{})
-		return
+		return p.hold(vp, c, Finding{})
 	}
 	made := p.intended.images[image.Source]
 	if made == nil {
 		c.Observed, c.Reason = image.Source, "Sentral knows no image at "+image.Source
-		p.hold(vp, c, Finding{})
-		return
+		return p.hold(vp, c, Finding{})
 	}
 	observed := imageName(made.ID, made.Version)
 	c.Observed = observed
 	c.Class = class(made.ID == want.ID && (want.Version == "" || made.Version == want.Version))
-	p.hold(vp, c, Finding{
+	return p.hold(vp, c, Finding{
 		Kind:        DiskImage,
 		Message:     fmt.Sprintf("the root disk of %s was made from %s, Sentral says %s", vp.name(), observed, c.Intended),
 		Evidence:    []string{"its backing chain ends in " + image.Source},

@@ -31,14 +31,15 @@ func (p *pass) compareVM(vp *pair) {
 	p.compareState(vp)
 	p.compareResources(vp)
 	p.comparePlacement(vp)
-	p.compareImage(vp)
 	p.compareNICs(vp)
 	p.compareDisks(vp)
+	p.compareImage(vp, p.compareRootImage(vp))
 }
 
 // hold records a comparison, and the finding that it makes if both sides
-// differ. It turns into an unknown one where the observed value was hidden.
-func (p *pass) hold(vp *pair, c Comparison, f Finding) {
+// differ: it returns that one's ID. The comparison turns into an unknown one
+// where the observed value was hidden.
+func (p *pass) hold(vp *pair, c Comparison, f Finding) string {
 	if c.Provenance == nil {
 		c.Provenance = vp.provenance(c.Field)
 	}
@@ -50,6 +51,7 @@ func (p *pass) hold(vp *pair, c Comparison, f Finding) {
 		c.Finding = p.find(vp.finding(f))
 	}
 	vp.Comparisons = append(vp.Comparisons, c)
+	return c.Finding
 }
 
 // hidden says whether something kept the field from being read.
@@ -243,14 +245,15 @@ func (p *pass) comparePlacement(vp *pair) {
 }
 
 // compareImage holds the label that the runtime carries against the intended
-// image. What the root disk was really made from is compareRootImage's.
-func (p *pass) compareImage(vp *pair) {
+// image. What the root disk was really made from is compareRootImage's, and
+// where that is another image too the label only follows from it.
+func (p *pass) compareImage(vp *pair, root string) {
 	want, image := vp.Intended.Image, vp.seen.lead.vm.Image
 	if want == nil {
 		return
 	}
 	c := Comparison{Field: "image.id", Path: "image", Intended: imageName(want.ID, want.Version), Class: Unknown, Reason: "nothing on the host names its image"}
-	f := Finding{Kind: VMImage, Verdict: Potential}
+	f := Finding{Kind: VMImage, Verdict: Potential, CausedBy: root}
 	if image != nil && image.ID != "" {
 		observed := imageName(image.ID, image.Version)
 		same := image.ID == want.ID && (want.Version == "" || image.Version == want.Version)

@@ -1,0 +1,205 @@
+package reconcile_test
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/tools/txtar"
+
+	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/reconcile"
+	"github.com/dataverket/avstem/sentral"
+
+	gocmp "github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the findings that came out into the scenarios")
+
+// epoch is when every scenario begins.
+var epoch = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+// TestScenarios plays each file of testdata/scenarios: what Sentral says
+// (intended.yaml), what hosts showed (observed.yaml), and the findings that must
+// come of it (findings), one a line. Sections whose names begin with a time, as
+// "+20s/observed.yaml", change what they name at that time; "+20s/findings" is
+// what stands then. The comment above the first section says what the scenario
+// is for.
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/scenarios/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { playScenario(t, file) })
+	}
+}
+
+func playScenario(t *testing.T, file string) {
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(bytes.TrimSpace(archive.Comment)) == 0 {
+		t.Error("the scenario doesn't say what it is for")
+	}
+	in := reconcile.Input{Policy: reconcile.DefaultPolicy(), Intended: &sentral.Inventory{}}
+	var observed []byte
+	var findings []reconcile.Finding
+	checked := false
+	for i := range archive.Files {
+		section := &archive.Files[i]
+		at, name := epoch, section.Name
+		if offset, rest, timed := strings.Cut(section.Name, "/"); timed {
+			d, err := time.ParseDuration(strings.TrimPrefix(offset, "+"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			at, name = epoch.Add(d), rest
+		}
+		switch name {
+		case "intended.yaml":
+			in.Intended = readIntended(t, section.Data)
+		case "observed.yaml":
+			observed = section.Data
+			in.Observed = readObserved(t, observed, at)
+		case "findings":
+			in.Now = at
+			findings, _ = reconcile.Advance(findings, reconcile.Reconcile(in), in.Policy, at)
+			got := listFindings(findings)
+			if *update {
+				section.Data = []byte(got)
+			} else if diff := gocmp.Diff(strings.TrimSpace(string(section.Data)), strings.TrimSpace(got)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", section.Name, diff)
+			}
+			checked = true
+		default:
+			t.Fatalf("section %s is neither intended.yaml, observed.yaml nor findings", section.Name)
+		}
+	}
+	if !checked {
+		t.Error("the scenario expects nothing")
+	}
+	if *update {
+		if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// listFindings writes findings as scenarios hold them: state, verdict where it
+// isn't confirmed, severity, kind, subject, field, both values, cause.
+func listFindings(findings []reconcile.Finding) string {
+	kindOf := map[string]reconcile.Kind{}
+	for _, f := range findings {
+		kindOf[f.ID] = f.Kind
+	}
+	var b strings.Builder
+	for _, f := range findings {
+		fmt.Fprintf(&b, "%s %s %s %s %s: %s → %s", f.State, f.Severity, f.Kind, cmp.Or(f.Subject.Name, f.Subject.ID), f.Field, asJSON(f.Intended), asJSON(f.Observed))
+		if f.Verdict != reconcile.Confirmed {
+			fmt.Fprintf(&b, " (%s)", f.Verdict)
+		}
+		if f.CausedBy != "" {
+			fmt.Fprintf(&b, " causedBy %s", cmp.Or(kindOf[f.CausedBy], "nothing that stands"))
+		}
+		b.WriteString("\n")
+	}
+	if b.Len() == 0 {
+		return "none\n"
+	}
+	return b.String()
+}
+
+func asJSON(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
+
+func decodeYAML(t *testing.T, data []byte, v any) {
+	t.Helper()
+	var plain any
+	if err := yaml.Unmarshal(data, &plain); err != nil {
+		t.Fatal(err)
+	}
+	asJSON, err := json.Marshal(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(asJSON))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(v); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readIntended(t *testing.T, data []byte) *sentral.Inventory {
+	t.Helper()
+	var doc struct {
+		sentral.Inventory
+		Problems   []sentral.Problem `json:"problems"`
+		LeftOut    []sentral.LeftOut `json:"leftOut"`
+		Incomplete bool              `json:"incomplete"`
+	}
+	decodeYAML(t, data, &doc)
+	doc.Inventory.Problems, doc.Inventory.LeftOut, doc.Inventory.Incomplete = doc.Problems, doc.LeftOut, doc.Incomplete
+	return &doc.Inventory
+}
+
+// readObserved reads documents. A host is written as a word; what a document
+// leaves out is filled in: complete, seen just now or its age ago.
+func readObserved(t *testing.T, data []byte, now time.Time) []reconcile.Document {
+	t.Helper()
+	var listed []struct {
+		inventory.Observation
+		Host string `json:"host"`
+		Age  string `json:"age"`
+	}
+	decodeYAML(t, data, &listed)
+	var docs []reconcile.Document
+	for i := range listed {
+		o := listed[i].Observation
+		o.Schema = inventory.Schema
+		o.Host = hostID(listed[i].Host)
+		o.Epoch, o.Gen = max(o.Epoch, 1), max(o.Gen, 1)
+		if o.Outcome == "" {
+			o.Outcome = inventory.OutcomeComplete
+			if len(o.Problems) > 0 {
+				o.Outcome = inventory.OutcomePartial
+			}
+			o.Complete = true
+		}
+		age := time.Duration(0)
+		if listed[i].Age != "" {
+			var err error
+			if age, err = time.ParseDuration(listed[i].Age); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o.ObservedAt = now.Add(-age)
+		if err := o.Seal(); err != nil {
+			t.Fatal(err)
+		}
+		docs = append(docs, reconcile.Document{Observation: &o, Received: o.ObservedAt})
+	}
+	return docs
+}
+
+func hostID(word string) uuid.UUID {
+	if id, err := uuid.Parse(word); err == nil {
+		return id
+	}
+	return uuid.NewSHA1(uuid.NameSpaceDNS, []byte(word))
+}
