@@ -102,7 +102,7 @@ var kinds = []KindInfo{
 	{VMLingering, High, 15 * time.Second, "a VM is there that Sentral says must not be"},
 	{VMMachine, Low, 0, "a VM's machine type is not the intended one"},
 	{VMMemory, Medium, 0, "a VM's memory is not the intended one"},
-	{VMMisplaced, Medium, 30 * time.Second, "a VM is on another host or site than Sentral says"},
+	{VMMisplaced, Medium, 30 * time.Second, "a VM is on another host, in another failure domain or site than Sentral says"},
 	{VMMissing, High, 15 * time.Second, "Sentral has a VM that is nowhere it could be"},
 	{VMPlacement, Medium, 0, "a VM's placement metadata is absent or names another owner"},
 	{VMState, High, 15 * time.Second, "a VM does not run that should, or the other way round"},

@@ -1,0 +1,95 @@
+package reconcile_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/sentral"
+)
+
+// What the reconciler does with a field.
+const (
+	compared      = "compared"      // held against Sentral, or checked by itself
+	identity      = "identity"      // a mark that matching climbs by
+	path          = "path"          // followed to find out where a NIC or disk leads
+	informational = "informational" // shown by explain, never a difference
+)
+
+// observedUse decides about every field of the observed model. A new one fails
+// the test until somebody decides.
+var observedUse = map[string]string{
+	"backingFile.*": informational,
+	"blockDevice.*": informational, "blockDevice.serial": compared, "blockDevice.wwn": compared, "blockDevice.size": compared,
+	"disk.*": informational, "disk.serial": compared, "disk.capacity": compared, "disk.source": compared, "disk.format": compared,
+	"disk.wwn": identity, "disk.target": identity, "disk.device": path, "disk.sourceType": path, "disk.readOnly": compared, "disk.shareable": compared,
+	"fileSystem.*": informational,
+	"host.*":       informational, "host.systemUUID": identity, "host.serial": identity, "host.boardSerial": identity, "host.macs": identity, "host.hostname": identity,
+	"image.*": compared,
+	"link.*":  informational, "link.name": compared, "link.mac": compared, "link.permanentMAC": compared, "link.operState": compared,
+	"link.kind": path, "link.master": path, "link.parent": path, "link.vlan": path, "link.vlanFiltering": path, "link.portVLANs": path,
+	"manager.*": informational, "manager.name": compared,
+	"nic.*": informational, "nic.mac": compared, "nic.model": compared, "nic.linkUp": compared, "nic.network": compared,
+	"nic.vlan": path, "nic.link": path, "nic.bridge": path, "nic.attachment": path,
+	"ovsBridge.*": path, "ovsInterface.*": path, "ovsPort.*": path,
+	"placement.*": compared, "placement.vm": identity,
+	"portVLAN.*": path,
+	"runtime.*":  informational,
+	"vm.*":       informational, "vm.state": compared, "vm.vcpus": compared, "vm.memory": compared, "vm.machine": compared, "vm.rawMachine": compared,
+	"vm.placement": compared, "vm.image": compared, "vm.nics": compared, "vm.disks": compared, "vm.manager": compared,
+	"vm.uuid": identity, "vm.smbiosUUID": identity, "vm.name": identity, "vm.nativeID": identity,
+}
+
+func TestEveryObservedFieldIsDecidedOn(t *testing.T) {
+	known := map[string]bool{}
+	for _, info := range inventory.Fields() {
+		field := string(info.Field)
+		entity, _, _ := strings.Cut(field, ".")
+		known[field], known[entity+".*"] = true, true
+		if observedUse[field] == "" && observedUse[entity+".*"] == "" {
+			t.Errorf("nobody decided what the reconciler does with %s", field)
+		}
+	}
+	for field := range observedUse {
+		if !known[field] {
+			t.Errorf("%s is decided on and is no field of the model", field)
+		}
+	}
+}
+
+// intendedUse decides about every field of Sentral's records.
+var intendedUse = map[string]string{
+	"Site":          "ID Name:informational",
+	"FailureDomain": "ID Site Kind:informational",
+	"Project":       "Tenant ID Environments:informational Quota:informational",
+	"Network":       "ID Tenant Project VLANs",
+	"Image":         "ID Version Source Digest:informational",
+	"Host":          "ID HostID Name Site FailureDomain Platform State Serial SystemUUID Links Disks Capacity:informational",
+	"HostLink":      "Name MAC VLANs:informational",
+	"HostDisk":      "Serial WWN Size",
+	"VM":            "ID RuntimeID Name Tenant Project Environment Site FailureDomain Host State VCPUs Memory Machine Image NICs Disks AntiAffinity:informational",
+	"NIC":           "MAC Network Model",
+	"Disk":          "Name Size Serial WWN Format Source Shared",
+	"ImageRef":      "ID Version",
+}
+
+func TestEveryIntendedFieldIsDecidedOn(t *testing.T) {
+	for _, record := range []any{sentral.Site{}, sentral.FailureDomain{}, sentral.Project{}, sentral.Network{}, sentral.Image{}, sentral.Host{},
+		sentral.HostLink{}, sentral.HostDisk{}, sentral.VM{}, sentral.NIC{}, sentral.Disk{}, sentral.ImageRef{}} {
+		typ := reflect.TypeOf(record)
+		decided := map[string]bool{}
+		for word := range strings.FieldsSeq(intendedUse[typ.Name()]) {
+			name, _, _ := strings.Cut(word, ":")
+			decided[name] = true
+			if _, exists := typ.FieldByName(name); !exists {
+				t.Errorf("%s.%s is decided on and doesn't exist", typ.Name(), name)
+			}
+		}
+		for i := range typ.NumField() {
+			if name := typ.Field(i).Name; !decided[name] {
+				t.Errorf("nobody decided what the reconciler does with %s.%s of Sentral", typ.Name(), name)
+			}
+		}
+	}
+}

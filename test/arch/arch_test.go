@@ -1,0 +1,133 @@
+// Package arch holds the architecture: who may import whom, what the agent's
+// binary must not link, and that every package says why it exists.
+package arch
+
+import (
+	"bytes"
+	"encoding/json"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/dataverket/avstem/"
+
+// arrows says for each package which of ours it may import, docs/architecture.md
+// in code. A pattern ending in /* stands for the packages below.
+var arrows = []struct {
+	from string
+	to   []string
+}{
+	{"inventory", nil},
+	{"collectors", []string{"inventory"}},
+	{"collectors/collectorstest", []string{"inventory", "collectors"}},
+	{"collectors/*", []string{"inventory", "collectors"}},
+	{"bus", []string{"inventory"}},
+	{"bus/embedded", []string{"bus"}},
+	{"agent", []string{"collectors", "inventory", "bus", "agent/hostid"}},
+	{"agent/hostid", []string{"inventory"}},
+	{"sentral", []string{"inventory"}},
+	{"sentral/*", []string{"inventory", "sentral"}},
+	{"reconcile", []string{"inventory", "sentral"}},
+	{"reconcile/*", []string{"inventory", "sentral", "reconcile"}},
+	{"report", []string{"inventory", "sentral", "reconcile"}},
+	{"cmd/*", []string{"*"}},
+	{"test/*", []string{"*"}},
+}
+
+type goPackage struct {
+	ImportPath string
+	Dir        string
+	GoFiles    []string
+	Imports    []string
+	Deps       []string
+}
+
+func list(t *testing.T, args ...string) []goPackage {
+	t.Helper()
+	out, err := exec.Command("go", append([]string{"list", "-json"}, args...)...).Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var packages []goPackage
+	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		switch err := decoder.Decode(&p); err {
+		case nil:
+			packages = append(packages, p)
+		case io.EOF:
+			return packages
+		default:
+			t.Fatal(err)
+		}
+	}
+}
+
+func matches(pattern, name string) bool {
+	below, wild := strings.CutSuffix(pattern, "*")
+	return pattern == name || (wild && strings.HasPrefix(name, below))
+}
+
+func TestArrows(t *testing.T) {
+	for _, p := range list(t, module+"...") {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		i := slices.IndexFunc(arrows, func(a struct {
+			from string
+			to   []string
+		}) bool {
+			return matches(a.from, name)
+		})
+		if i < 0 {
+			t.Errorf("%s has no place in the architecture: add it to docs/architecture.md and here", name)
+			continue
+		}
+		for _, imported := range p.Imports {
+			target, ours := strings.CutPrefix(imported, module)
+			if ours && !slices.ContainsFunc(arrows[i].to, func(to string) bool { return matches(to, target) }) {
+				t.Errorf("%s imports %s; it may import %v", name, target, arrows[i].to)
+			}
+		}
+	}
+}
+
+func TestAgentLinksOnlyWhatAHostNeeds(t *testing.T) {
+	agent := list(t, module+"cmd/avstem-agent")[0]
+	for _, dep := range agent.Deps {
+		for _, forbidden := range []string{
+			"github.com/nats-io/nats-server/", module + "reconcile", module + "sentral", module + "report", "testing",
+		} {
+			if strings.HasPrefix(dep, forbidden) {
+				t.Errorf("avstem-agent links %s", dep)
+			}
+		}
+	}
+}
+
+func TestCollectorsRunNoPrograms(t *testing.T) {
+	for _, p := range list(t, module+"collectors/...") {
+		if slices.Contains(p.Imports, "os/exec") && !strings.HasSuffix(p.ImportPath, "test") {
+			t.Errorf("%s imports os/exec: collectors read, they run nothing", p.ImportPath)
+		}
+	}
+}
+
+func TestEveryPackageSaysWhyItExists(t *testing.T) {
+	for _, p := range list(t, module+"...") {
+		said := len(p.GoFiles) == 0 // tests only: the test file's own comment
+		for _, file := range p.GoFiles {
+			parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, parser.PackageClauseOnly|parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			said = said || parsed.Doc.Text() != ""
+		}
+		if !said {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
