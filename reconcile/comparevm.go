@@ -184,7 +184,7 @@ func (p *pass) compareResources(vp *pair) {
 	}
 	if want.Machine != "" {
 		observed := vm.Machine
-		if want.Machine != inventory.CanonicalMachine(want.Machine) { // a version is wanted
+		if !strings.EqualFold(want.Machine, inventory.CanonicalMachine(want.Machine)) { // a version is wanted
 			observed = vm.RawMachine
 		}
 		c := Comparison{Field: "vm.machine", Path: "machine", Intended: want.Machine, Observed: observed, Class: class(strings.EqualFold(want.Machine, observed))}

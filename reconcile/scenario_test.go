@@ -39,12 +39,19 @@ func TestScenarios(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scenarios: %v", err)
 	}
+	kindsSeen := map[reconcile.Kind]bool{}
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { playScenario(t, file) })
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { playScenario(t, file, kindsSeen) })
+	}
+	for _, info := range reconcile.Kinds() {
+		// What observe.refused reports is no document, so no scenario can hold it.
+		if !kindsSeen[info.Kind] && info.Kind != reconcile.ObserveRefused {
+			t.Errorf("no scenario shows %s", info.Kind)
+		}
 	}
 }
 
-func playScenario(t *testing.T, file string) {
+func playScenario(t *testing.T, file string, kindsSeen map[reconcile.Kind]bool) {
 	archive, err := txtar.ParseFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +81,12 @@ func playScenario(t *testing.T, file string) {
 			in.Observed = readObserved(t, observed, at)
 		case "findings":
 			in.Now = at
-			findings, _ = reconcile.Advance(findings, reconcile.Reconcile(in), in.Policy, at)
+			result := reconcile.Reconcile(in)
+			checkLaws(t, in, result)
+			findings, _ = reconcile.Advance(findings, result, in.Policy, at)
+			for _, f := range findings {
+				kindsSeen[f.Kind] = true
+			}
 			got := listFindings(findings)
 			if *update {
 				section.Data = []byte(got)

@@ -1,0 +1,229 @@
+package engine
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/reconcile"
+	"github.com/dataverket/avstem/sentral"
+)
+
+const (
+	// ForgetAfter is how long a host that is not in Sentral may be silent before
+	// everything about it is dropped.
+	ForgetAfter = 7 * 24 * time.Hour
+	// MaxSources is how many sources one host may have. Hosts have six or so.
+	MaxSources = 64
+	// MaxRefusals is how many refusals are kept, one for each host and source;
+	// when there are more, the oldest go.
+	MaxRefusals = 1000
+)
+
+// Engine holds both books of one site.
+type Engine struct {
+	site   string
+	policy reconcile.Policy
+
+	mu        sync.Mutex
+	hosts     map[uuid.UUID]*host
+	refused   map[refusalKey]reconcile.Refusal
+	intended  *sentral.Inventory // the last good one; nil until there is one
+	unread    []sentral.Problem  // why there is none
+	delivered bool               // the hosts' last documents have come
+	listening time.Time          // since when heartbeats can be heard; zero while they can't
+	began     time.Time          // when they could be heard first
+	deafSince time.Time          // when that ended last; zero before the first time
+
+	dirty    bool // something changed that Step has not seen
+	findings []reconcile.Finding
+	stored   map[string]*reconcile.Finding // by ID, as the caller was last given them
+	result   *reconcile.Result             // of the last step; nil before the first
+	at       time.Time                     // of the last step
+	deadline time.Time                     // when time alone makes the next step due; zero means never
+}
+
+type refusalKey struct {
+	host         uuid.UUID
+	site, source string
+}
+
+func (k refusalKey) compare(other refusalKey) int {
+	return cmp.Or(bytes.Compare(k.host[:], other.host[:]), cmp.Compare(k.site, other.site), cmp.Compare(k.source, other.source))
+}
+
+// New makes an engine for a site.
+func New(site string, policy reconcile.Policy) *Engine {
+	return &Engine{
+		site: site, policy: policy,
+		hosts:   map[uuid.UUID]*host{},
+		refused: map[refusalKey]reconcile.Refusal{},
+		stored:  map[string]*reconcile.Finding{},
+	}
+}
+
+// Restore takes the findings that were kept over a restart. It is called once,
+// before the first step.
+func (e *Engine) Restore(findings []reconcile.Finding) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.findings = slices.Clone(findings)
+	reconcile.SortFindings(e.findings)
+	for _, f := range e.findings {
+		e.stored[f.ID] = &f
+	}
+}
+
+// Taken is what became of a document.
+type Taken string
+
+// What can become of a document.
+const (
+	Newer   Taken = "newer"   // it replaced what was held
+	Again   Taken = "again"   // it is what is held: the time it was received is taken
+	Older   Taken = "older"   // it is older than what is held, and ignored
+	Refused Taken = "refused" // it can't be: see the refusals
+)
+
+// Observe takes a document that came at the given time.
+func (e *Engine) Observe(o *inventory.Observation, received time.Time) Taken {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	h := e.host(o.Host)
+	held, has := h.docs[o.Source]
+	switch {
+	case !has && len(h.docs) >= MaxSources:
+		e.refuse(refusalOf(o, received, "the host has %d sources already, which is the limit", MaxSources))
+		return Refused
+	case has && held.Supersedes(o):
+		return Older
+	case has && !o.Supersedes(held.Observation):
+		if held.Digest != o.Digest {
+			e.refuse(refusalOf(o, received, "it differs from another one of epoch %d and gen %d: two agents publish as this host", o.Epoch, o.Gen))
+			return Refused
+		}
+		h.docs[o.Source] = reconcile.Document{Observation: o, Received: latest(held.Received, received)}
+		e.dirty = true
+		return Again
+	}
+	h.docs[o.Source] = reconcile.Document{Observation: o, Received: received}
+	if e.delivered {
+		h.heard = latest(h.heard, received)
+	} else {
+		h.before = latest(h.before, o.ObservedAt)
+	}
+	h.checkHole(o.Source, received)
+	delete(e.refused, refusalKey{o.Host, o.Site, o.Source})
+	e.dirty = true
+	return Newer
+}
+
+func refusalOf(o *inventory.Observation, at time.Time, format string, args ...any) reconcile.Refusal {
+	return reconcile.Refusal{Host: o.Host, Site: o.Site, Source: o.Source, Reason: fmt.Sprintf(format, args...), At: at}
+}
+
+// Refuse notes a document that could not be taken. A newer one of its host and
+// source, or that it isn't repeated for as long as a document may be old, ends it.
+func (e *Engine) Refuse(r reconcile.Refusal) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.refuse(r)
+}
+
+func (e *Engine) refuse(r reconcile.Refusal) {
+	e.refused[refusalKey{r.Host, r.Site, r.Source}] = r
+	e.dirty = true
+	if len(e.refused) <= MaxRefusals {
+		return
+	}
+	var oldest refusalKey
+	for key, other := range e.refused {
+		if first, some := e.refused[oldest]; !some || other.At.Before(first.At) {
+			oldest = key
+		}
+	}
+	delete(e.refused, oldest)
+}
+
+// Intend takes the inventory as its source gives it. One that could not be read
+// at all leaves the last good one in place, with its problems.
+func (e *Engine) Intend(inv *sentral.Inventory) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.dirty = true
+	switch {
+	case !inv.ReadAt.IsZero():
+		e.intended, e.unread = inv, nil
+	case e.intended == nil:
+		e.unread = inv.Problems
+	default:
+		kept := *e.intended
+		kept.Incomplete, kept.Problems = true, inv.Problems
+		e.intended = &kept
+	}
+}
+
+// Delivered says that the last document of every host and source that there
+// was at the beginning has been handed over. From then on a new document says
+// that its host is alive.
+func (e *Engine) Delivered() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.delivered, e.dirty = true, true
+}
+
+// Listen says that heartbeats can be heard from now on, Deafen that they can't:
+// in between, silence says nothing.
+func (e *Engine) Listen(now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.listening.IsZero() {
+		e.listening, e.dirty = now, true
+		if e.began.IsZero() {
+			e.began = now
+		}
+	}
+}
+
+// Deafen is the end of [Engine.Listen].
+func (e *Engine) Deafen(now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.listening.IsZero() {
+		e.listening, e.deafSince = time.Time{}, now
+	}
+}
+
+// Findings gives all findings as they stand, sorted.
+func (e *Engine) Findings() []reconcile.Finding {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.findings)
+}
+
+// documents lists what is held, by host and source.
+func (e *Engine) documents() []reconcile.Document {
+	var docs []reconcile.Document
+	for _, h := range e.hosts {
+		for _, doc := range h.docs {
+			docs = append(docs, doc)
+		}
+	}
+	slices.SortFunc(docs, func(a, b reconcile.Document) int {
+		return cmp.Or(bytes.Compare(a.Host[:], b.Host[:]), cmp.Compare(a.Source, b.Source))
+	})
+	return docs
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,90 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/dataverket/avstem/reconcile"
+)
+
+// Status is how things stand, in numbers.
+type Status struct {
+	At      time.Time `json:"at"`
+	Site    string    `json:"site"`
+	Ready   bool      `json:"ready"`             // it has judged, and can now
+	Waiting string    `json:"waiting,omitempty"` // for what, if not
+	Hosts   int       `json:"hosts"`             // on either side or both
+	Silent  int       `json:"silent"`            // of them, those that stopped speaking
+	VMs     int       `json:"vms"`               // on either side or both
+	// Agreeing are the VMs that are on both sides and have no finding that is
+	// pending or open.
+	Agreeing  int             `json:"agreeing"`
+	Findings  Counts          `json:"findings"`
+	Inventory InventoryStatus `json:"inventory"`
+	Holes     int             `json:"holes"` // documents that hosts have and that did not arrive
+}
+
+// Counts are findings by state.
+type Counts struct {
+	Open     int `json:"open"`
+	Pending  int `json:"pending"`
+	Resolved int `json:"resolved"`
+}
+
+// InventoryStatus says which inventory is used.
+type InventoryStatus struct {
+	Source   string    `json:"source"`
+	Version  string    `json:"version"`
+	ReadAt   time.Time `json:"readAt,omitzero"`
+	Problems int       `json:"problems"`
+}
+
+// Status gives how things stood at the last step.
+func (e *Engine) Status(now time.Time) Status {
+	holes := len(e.Holes(now))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.status(now)
+	s.Holes = holes
+	return s
+}
+
+func (e *Engine) status(now time.Time) Status {
+	s := Status{At: now, Site: e.site, Waiting: e.waiting(now)}
+	s.Ready = s.Waiting == "" && e.result != nil
+	if e.intended != nil {
+		s.Inventory = InventoryStatus{e.intended.Source, e.intended.Version, e.intended.ReadAt, len(e.intended.Problems)}
+	} else {
+		s.Inventory.Problems = len(e.unread)
+	}
+	differs := map[string]bool{}
+	for i := range e.findings {
+		f := &e.findings[i]
+		switch f.State {
+		case reconcile.Open:
+			s.Findings.Open++
+		case reconcile.Pending:
+			s.Findings.Pending++
+		case reconcile.Resolved:
+			s.Findings.Resolved++
+			continue
+		}
+		if f.Subject.Type == "vm" {
+			differs[f.Subject.ID] = true
+		}
+	}
+	if e.result == nil {
+		return s
+	}
+	s.Hosts, s.VMs = len(e.result.Hosts), len(e.result.VMs)
+	for i := range e.result.Hosts {
+		if m := &e.result.Hosts[i]; m.Observed != nil && m.Observed.Stale {
+			s.Silent++
+		}
+	}
+	for i := range e.result.VMs {
+		if m := &e.result.VMs[i]; m.Intended != nil && m.Observed != nil && !differs[m.Intended.ID] {
+			s.Agreeing++
+		}
+	}
+	return s
+}
