@@ -69,18 +69,22 @@ func (p *pass) compareDisks(vp *pair) {
 	}
 	for _, i := range onlyWant {
 		name := wantedDisk(&want[i], i)
-		p.hold(vp, Comparison{Field: "disk.serial", Path: "disks[" + name + "]", Intended: diskWords(want[i].Name, want[i].Size), Class: Missing}, Finding{
-			Kind:        DiskMissing,
-			Message:     fmt.Sprintf("%s has no disk %s, Sentral says %s", vp.name(), name, diskWords(want[i].Name, want[i].Size)),
-			Resolutions: bothWays("attach it, or give the disk that it is its serial "+quote(want[i].Serial), "live", "take the disk out of the record"),
+		p.hold(vp, Comparison{Field: "disk.serial", Path: "disks[" + name + "]", Intended: diskWords(want[i].Name, want[i].Size), Class: Missing}, func() Finding {
+			return Finding{
+				Kind:        DiskMissing,
+				Message:     fmt.Sprintf("%s has no disk %s, Sentral says %s", vp.name(), name, diskWords(want[i].Name, want[i].Size)),
+				Resolutions: bothWays("attach it, or give the disk that it is its serial "+quote(want[i].Serial), "live", "take the disk out of the record"),
+			}
 		})
 	}
 	for _, o := range onlyHave {
 		name := diskName(&have[o], o)
-		p.hold(vp, Comparison{Field: "disk.serial", Path: "disks[" + name + "]", Observed: diskWords(have[o].Source, have[o].Capacity), Class: Unexpected}, Finding{
-			Kind:        DiskUnknown,
-			Message:     fmt.Sprintf("%s has a disk %s that Sentral has not: %s", vp.name(), name, diskWords(have[o].Source, have[o].Capacity)),
-			Resolutions: bothWays("detach it", "live", "add the disk to the record"),
+		p.hold(vp, Comparison{Field: "disk.serial", Path: "disks[" + name + "]", Observed: diskWords(have[o].Source, have[o].Capacity), Class: Unexpected}, func() Finding {
+			return Finding{
+				Kind:        DiskUnknown,
+				Message:     fmt.Sprintf("%s has a disk %s that Sentral has not: %s", vp.name(), name, diskWords(have[o].Source, have[o].Capacity)),
+				Resolutions: bothWays("detach it", "live", "add the disk to the record"),
+			}
 		})
 	}
 	p.compareDiskOrder(vp, pairs, have)
@@ -122,17 +126,20 @@ func (p *pass) compareDisk(vp *pair, want *sentral.Disk, have *inventory.Disk, d
 	}
 	if want.Size != nil {
 		c := Comparison{Field: "disk.capacity", Path: at("size"), Intended: *want.Size, Class: Unknown, Reason: "its capacity hasn't been read"}
-		f := Finding{Kind: DiskSize, Verdict: verdict}
 		if have.Capacity != nil {
 			c.Observed, c.Class, c.Reason = *have.Capacity, class(*have.Capacity == *want.Size), ""
-			f.Message = fmt.Sprintf("disk %s of %s is %s, Sentral says %s", name, vp.name(), *have.Capacity, *want.Size)
-			grow := Resolution{Side: "runtime", Do: "grow it to " + want.Size.String(), How: "live"}
-			if *have.Capacity > *want.Size {
-				grow = Resolution{Side: "runtime", Do: "shrink it to " + want.Size.String() + ", after its file systems", How: "person"}
-			}
-			f.Resolutions = []Resolution{grow, {Side: "sentral", Do: "set the disk's size to " + plain(*have.Capacity)}}
 		}
-		p.hold(vp, c, f)
+		p.hold(vp, c, func() Finding {
+			do, how := "grow it to "+want.Size.String(), "live"
+			if *have.Capacity > *want.Size {
+				do, how = "shrink it to "+want.Size.String()+", after its file systems", "person"
+			}
+			return Finding{
+				Kind: DiskSize, Verdict: verdict,
+				Message:     fmt.Sprintf("disk %s of %s is %s, Sentral says %s", name, vp.name(), *have.Capacity, *want.Size),
+				Resolutions: bothWays(do, how, "set the disk's size to "+plain(*have.Capacity)),
+			}
+		})
 	}
 	p.compareText(vp, DiskSerial, "disk.serial", at("serial"), want.Serial, have.Serial, verdict, "reboot")
 	p.compareText(vp, DiskSource, "disk.source", at("source"), want.Source, have.Source, verdict, "person")
@@ -153,10 +160,12 @@ func (p *pass) compareText(vp *pair, kind Kind, field inventory.Field, path, wan
 	if shown == "" {
 		shown = "none"
 	}
-	p.hold(vp, Comparison{Field: field, Path: path, Intended: want, Observed: observed, Class: class(want == have)}, Finding{
-		Kind: kind, Verdict: verdict,
-		Message:     fmt.Sprintf("%s of %s %s is %s, Sentral says %s", word, strings.TrimSuffix(path, "."+word), vp.name(), shown, want),
-		Resolutions: bothWays("set its "+word+" to "+want, how, "set the disk's "+word+" to "+shown),
+	p.hold(vp, Comparison{Field: field, Path: path, Intended: want, Observed: observed, Class: class(want == have)}, func() Finding {
+		return Finding{
+			Kind: kind, Verdict: verdict,
+			Message:     fmt.Sprintf("%s of %s %s is %s, Sentral says %s", word, strings.TrimSuffix(path, "."+word), vp.name(), shown, want),
+			Resolutions: bothWays("set its "+word+" to "+want, how, "set the disk's "+word+" to "+shown),
+		}
 	})
 }
 
@@ -174,10 +183,12 @@ func (p *pass) compareDiskOrder(vp *pair, pairs []diskPair, have []inventory.Dis
 		return names
 	}
 	intended, observed := names(pairs), names(seen)
-	p.hold(vp, Comparison{Field: "vm.disks", Path: "disks", Intended: intended, Observed: observed, Class: class(slices.Equal(intended, observed))}, Finding{
-		Kind:        DiskOrder,
-		Message:     fmt.Sprintf("the disks of %s come in the order %s, Sentral says %s", vp.name(), strings.Join(observed, ", "), strings.Join(intended, ", ")),
-		Resolutions: bothWays("attach them again in the intended order", "reboot", "put the record's disks into the order that the guest sees"),
+	p.hold(vp, Comparison{Field: "vm.disks", Path: "disks", Intended: intended, Observed: observed, Class: class(slices.Equal(intended, observed))}, func() Finding {
+		return Finding{
+			Kind:        DiskOrder,
+			Message:     fmt.Sprintf("the disks of %s come in the order %s, Sentral says %s", vp.name(), strings.Join(observed, ", "), strings.Join(intended, ", ")),
+			Resolutions: bothWays("attach them again in the intended order", "reboot", "put the record's disks into the order that the guest sees"),
+		}
 	})
 }
 
@@ -195,20 +206,22 @@ func (p *pass) compareRootImage(vp *pair) string {
 	image := vp.seen.lead.vm.Image
 	if image == nil || image.Source == "" {
 		c.Reason = "its root disk has no backing chain to read"
-		return p.hold(vp, c, Finding{})
+		return p.hold(vp, c, nil)
 	}
 	made := p.intended.images[image.Source]
 	if made == nil {
 		c.Observed, c.Reason = image.Source, "Sentral knows no image at "+image.Source
-		return p.hold(vp, c, Finding{})
+		return p.hold(vp, c, nil)
 	}
 	observed := imageName(made.ID, made.Version)
 	c.Observed = observed
 	c.Class = class(made.ID == want.ID && (want.Version == "" || made.Version == want.Version))
-	return p.hold(vp, c, Finding{
-		Kind:        DiskImage,
-		Message:     fmt.Sprintf("the root disk of %s was made from %s, Sentral says %s", vp.name(), observed, c.Intended),
-		Evidence:    []string{"its backing chain ends in " + image.Source},
-		Resolutions: bothWays(fmt.Sprintf("make it again from %s", c.Intended), "person", "set image to "+observed+", if that is what it should run"),
+	return p.hold(vp, c, func() Finding {
+		return Finding{
+			Kind:        DiskImage,
+			Message:     fmt.Sprintf("the root disk of %s was made from %s, Sentral says %s", vp.name(), observed, c.Intended),
+			Evidence:    []string{"its backing chain ends in " + image.Source},
+			Resolutions: bothWays(fmt.Sprintf("make it again from %s", c.Intended), "person", "set image to "+observed+", if that is what it should run"),
+		}
 	})
 }

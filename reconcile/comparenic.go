@@ -92,10 +92,12 @@ func (p *pass) compareNetwork(vp *pair, want *sentral.NIC, have *inventory.NIC, 
 		return // inventory.invalid says it
 	}
 	if other := p.intended.networks[have.Network]; other != nil && other != network {
-		p.hold(vp, Comparison{Field: "nic.network", Path: "nics[" + name + "].network", Intended: want.Network, Observed: have.Network, Class: Mismatched}, Finding{
-			Kind: NICNetwork, CausedBy: isolation,
-			Message:     fmt.Sprintf("NIC %s of %s is on network %s, Sentral says %s", name, vp.name(), have.Network, want.Network),
-			Resolutions: bothWays("connect it to network "+want.Network, "live", "set the NIC's network to "+have.Network),
+		p.hold(vp, Comparison{Field: "nic.network", Path: "nics[" + name + "].network", Intended: want.Network, Observed: have.Network, Class: Mismatched}, func() Finding {
+			return Finding{
+				Kind: NICNetwork, CausedBy: isolation,
+				Message:     fmt.Sprintf("NIC %s of %s is on network %s, Sentral says %s", name, vp.name(), have.Network, want.Network),
+				Resolutions: bothWays("connect it to network "+want.Network, "live", "set the NIC's network to "+have.Network),
+			}
 		})
 		return
 	}
@@ -114,16 +116,16 @@ func (p *pass) compareNetwork(vp *pair, want *sentral.NIC, have *inventory.NIC, 
 		return
 	}
 	c.Intended = int(vlan)
-	f := Finding{Kind: NICVLAN, CausedBy: isolation, Evidence: path.evidence()}
 	if path.VLAN != nil {
 		c.Class = class(*path.VLAN == vlan)
-		f.Message = fmt.Sprintf("NIC %s of %s is on VLAN %d%s, Sentral says %d (network %s)", name, vp.name(), *path.VLAN, p.whose(site, *path.VLAN), vlan, want.Network)
-		f.Resolutions = bothWays(fmt.Sprintf("put %s on VLAN %d", linkOrNIC(have), vlan), "live", p.moveRecord(site, *path.VLAN, network))
 	}
-	if path.Derived {
-		f.Verdict = Potential
-	}
-	p.hold(vp, c, f)
+	p.hold(vp, c, func() Finding {
+		return Finding{
+			Kind: NICVLAN, CausedBy: isolation, Verdict: path.verdict(), Evidence: path.evidence(),
+			Message:     fmt.Sprintf("NIC %s of %s is on VLAN %d%s, Sentral says %d (network %s)", name, vp.name(), *path.VLAN, p.whose(site, *path.VLAN), vlan, want.Network),
+			Resolutions: bothWays(fmt.Sprintf("put %s on VLAN %d", linkOrNIC(have), vlan), "live", p.moveRecord(site, *path.VLAN, network)),
+		}
+	})
 }
 
 // strayNetwork finds a NIC whose network has no VLAN here, on a VLAN that is
@@ -133,14 +135,18 @@ func (p *pass) strayNetwork(vp *pair, want *sentral.NIC, name string, path *NICP
 	owners := p.intended.owners[siteVLAN{site, *path.VLAN}]
 	c := Comparison{Field: "nic.network", Path: "nics[" + name + "].network", Intended: want.Network, Class: Unknown,
 		Reason: fmt.Sprintf("%s has no VLAN in %s, and VLAN %d is no network's", want.Network, site, *path.VLAN), Provenance: p.pathProvenance(vp, path)}
-	f := Finding{Kind: NICNetwork, CausedBy: isolation, Evidence: path.evidence()}
 	if len(owners) > 0 {
 		c.Observed, c.Class, c.Reason = owners[0].ID, Mismatched, ""
-		f.Message = fmt.Sprintf("NIC %s of %s is on VLAN %d%s, Sentral says network %s, which has no VLAN in %s",
-			name, vp.name(), *path.VLAN, p.whose(site, *path.VLAN), want.Network, site)
-		f.Resolutions = bothWays("take it off VLAN "+fmt.Sprint(*path.VLAN), "live", fmt.Sprintf("give %s a VLAN in %s, or set the NIC's network to %s", want.Network, site, owners[0].ID))
 	}
-	p.hold(vp, c, f)
+	p.hold(vp, c, func() Finding {
+		return Finding{
+			Kind: NICNetwork, CausedBy: isolation, Verdict: path.verdict(), Evidence: path.evidence(),
+			Message: fmt.Sprintf("NIC %s of %s is on VLAN %d%s, Sentral says network %s, which has no VLAN in %s",
+				name, vp.name(), *path.VLAN, p.whose(site, *path.VLAN), want.Network, site),
+			Resolutions: bothWays(fmt.Sprintf("take it off VLAN %d", *path.VLAN), "live",
+				fmt.Sprintf("give %s a VLAN in %s, or set the NIC's network to %s", want.Network, site, owners[0].ID)),
+		}
+	})
 }
 
 // whose names the networks that have the VLAN in the site.
@@ -171,6 +177,15 @@ func linkOrNIC(nic *inventory.NIC) string {
 	return "it"
 }
 
+// verdict is what a finding about the path's VLAN is worth; empty leaves it to
+// the match.
+func (path *NICPath) verdict() Verdict {
+	if path.Derived {
+		return Potential
+	}
+	return ""
+}
+
 func (path *NICPath) evidence() []string {
 	if len(path.Hops) == 0 {
 		return nil
@@ -193,19 +208,23 @@ func (p *pass) compareNIC(vp *pair, want *sentral.NIC, have *inventory.NIC, name
 		if have.Model == "" {
 			c.Class, c.Reason = Unknown, notReported
 		}
-		p.hold(vp, c, Finding{
-			Kind:        NICModel,
-			Message:     fmt.Sprintf("NIC %s of %s is a %s, Sentral says %s", name, vp.name(), have.Model, want.Model),
-			Resolutions: bothWays("make it a "+want.Model, "reboot", "set the NIC's model to "+have.Model),
+		p.hold(vp, c, func() Finding {
+			return Finding{
+				Kind:        NICModel,
+				Message:     fmt.Sprintf("NIC %s of %s is a %s, Sentral says %s", name, vp.name(), have.Model, want.Model),
+				Resolutions: bothWays("make it a "+want.Model, "reboot", "set the NIC's model to "+have.Model),
+			}
 		})
 	}
 	if have.LinkUp == nil {
 		return
 	}
-	p.hold(vp, Comparison{Field: "nic.linkUp", Path: "nics[" + name + "].linkUp", Intended: true, Observed: *have.LinkUp, Class: class(*have.LinkUp)}, Finding{
-		Kind:        NICLink,
-		Message:     fmt.Sprintf("the virtual cable of NIC %s of %s is unplugged", name, vp.name()),
-		Resolutions: bothWays("set its link state to up", "live", "take the NIC out of the record, if it isn't to be used"),
+	p.hold(vp, Comparison{Field: "nic.linkUp", Path: "nics[" + name + "].linkUp", Intended: true, Observed: *have.LinkUp, Class: class(*have.LinkUp)}, func() Finding {
+		return Finding{
+			Kind:        NICLink,
+			Message:     fmt.Sprintf("the virtual cable of NIC %s of %s is unplugged", name, vp.name()),
+			Resolutions: bothWays("set its link state to up", "live", "take the NIC out of the record, if it isn't to be used"),
+		}
 	})
 }
 
@@ -214,10 +233,12 @@ func (p *pass) missingNIC(vp *pair, want *sentral.NIC, index int) {
 	if name == "" {
 		name = fmt.Sprintf("#%d", index+1)
 	}
-	p.hold(vp, Comparison{Field: "nic.mac", Path: "nics[" + name + "]", Intended: want.Network, Class: Missing}, Finding{
-		Kind:        NICMissing,
-		Message:     fmt.Sprintf("%s has no NIC %s, Sentral says it is on network %s", vp.name(), name, want.Network),
-		Resolutions: bothWays("attach a NIC with MAC "+name+" on network "+want.Network, "live", "take the NIC out of the record"),
+	p.hold(vp, Comparison{Field: "nic.mac", Path: "nics[" + name + "]", Intended: want.Network, Class: Missing}, func() Finding {
+		return Finding{
+			Kind:        NICMissing,
+			Message:     fmt.Sprintf("%s has no NIC %s, Sentral says it is on network %s", vp.name(), name, want.Network),
+			Resolutions: bothWays("attach a NIC with MAC "+name+" on network "+want.Network, "live", "take the NIC out of the record"),
+		}
 	})
 }
 
@@ -226,11 +247,13 @@ func (p *pass) unknownNIC(vp *pair, have *inventory.NIC, name string, path *NICP
 	if path.VLAN != nil {
 		where = fmt.Sprintf("on VLAN %d%s", *path.VLAN, p.whose(vp.seen.lead.host.site(), *path.VLAN))
 	}
-	p.hold(vp, Comparison{Field: "nic.mac", Path: "nics[" + name + "]", Observed: where, Class: Unexpected}, Finding{
-		Kind:        NICUnknown,
-		Message:     fmt.Sprintf("%s has a NIC %s that Sentral has not, %s", vp.name(), name, where),
-		Evidence:    path.evidence(),
-		Resolutions: bothWays("detach it", "live", "add the NIC to the record"),
+	p.hold(vp, Comparison{Field: "nic.mac", Path: "nics[" + name + "]", Observed: where, Class: Unexpected}, func() Finding {
+		return Finding{
+			Kind:        NICUnknown,
+			Message:     fmt.Sprintf("%s has a NIC %s that Sentral has not, %s", vp.name(), name, where),
+			Evidence:    path.evidence(),
+			Resolutions: bothWays("detach it", "live", "add the NIC to the record"),
+		}
 	})
 }
 
@@ -251,10 +274,12 @@ func (p *pass) compareNICOrder(vp *pair, pairs []nicPair) {
 		return names
 	}
 	intended, observed := names(pairs), names(have)
-	p.hold(vp, Comparison{Field: "vm.nics", Path: "nics", Intended: intended, Observed: observed, Class: class(slices.Equal(intended, observed))}, Finding{
-		Kind:        NICOrder,
-		Message:     fmt.Sprintf("the NICs of %s come in the order %s, Sentral says %s", vp.name(), strings.Join(observed, ", "), strings.Join(intended, ", ")),
-		Resolutions: bothWays("attach them again in the intended order", "reboot", "put the record's NICs into the order that the guest sees"),
+	p.hold(vp, Comparison{Field: "vm.nics", Path: "nics", Intended: intended, Observed: observed, Class: class(slices.Equal(intended, observed))}, func() Finding {
+		return Finding{
+			Kind:        NICOrder,
+			Message:     fmt.Sprintf("the NICs of %s come in the order %s, Sentral says %s", vp.name(), strings.Join(observed, ", "), strings.Join(intended, ", ")),
+			Resolutions: bothWays("attach them again in the intended order", "reboot", "put the record's NICs into the order that the guest sees"),
+		}
 	})
 }
 

@@ -39,7 +39,7 @@ func (p *pass) compareVM(vp *pair) {
 // hold records a comparison, and the finding that it makes if both sides
 // differ: it returns that one's ID. The comparison turns into an unknown one
 // where the observed value was hidden.
-func (p *pass) hold(vp *pair, c Comparison, f Finding) string {
+func (p *pass) hold(vp *pair, c Comparison, finding func() Finding) string {
 	if c.Provenance == nil {
 		c.Provenance = vp.provenance(c.Field)
 	}
@@ -47,6 +47,7 @@ func (p *pass) hold(vp *pair, c Comparison, f Finding) string {
 		c.Class, c.Reason = Unknown, fmt.Sprintf("%s: %s: %s", problem.Why, problem.Call, problem.Error)
 	}
 	if c.Class != Equal && c.Class != Unknown {
+		f := finding()
 		f.Field, f.Intended, f.Observed, f.Provenance = c.Path, c.Intended, c.Observed, c.Provenance
 		c.Finding = p.find(vp.finding(f))
 	}
@@ -103,10 +104,12 @@ func (p *pass) comparePlace(vp *pair) {
 			return
 		}
 		p.hold(vp, Comparison{Field: "vm.uuid", Path: path, Intended: intended, Observed: observed, Class: class(intended == observed)},
-			Finding{
-				Kind: VMMisplaced, CausedBy: cause, Verdict: verdict,
-				Message:     fmt.Sprintf("%s is on %s %s, Sentral says %s", vp.name(), path, observed, intended),
-				Resolutions: bothWays("move it to "+path+" "+intended, "live", "set its "+path+" to "+observed+", if it was moved on purpose"),
+			func() Finding {
+				return Finding{
+					Kind: VMMisplaced, CausedBy: cause, Verdict: verdict,
+					Message:     fmt.Sprintf("%s is on %s %s, Sentral says %s", vp.name(), path, observed, intended),
+					Resolutions: bothWays("move it to "+path+" "+intended, "live", "set its "+path+" to "+observed+", if it was moved on purpose"),
+				}
 			})
 	}
 	if observed := at.site(); observed != want.Site {
@@ -138,11 +141,13 @@ func (p *pass) compareState(vp *pair) {
 	} else if vm.State == inventory.StatePaused {
 		do = "resume it"
 	}
-	p.hold(vp, c, Finding{
-		Kind:        VMState,
-		Message:     fmt.Sprintf("%s is %s, Sentral says %s", vp.name(), vm.State, want),
-		Evidence:    notEmpty(vm.RawState, "the runtime's own word: "+vm.RawState),
-		Resolutions: bothWays(do, "live", "set state to "+sentralState(vm.State)),
+	p.hold(vp, c, func() Finding {
+		return Finding{
+			Kind:        VMState,
+			Message:     fmt.Sprintf("%s is %s, Sentral says %s", vp.name(), vm.State, want),
+			Evidence:    notEmpty(vm.RawState, "the runtime's own word: "+vm.RawState),
+			Resolutions: bothWays(do, "live", "set state to "+sentralState(vm.State)),
+		}
 	})
 }
 
@@ -164,23 +169,29 @@ func (p *pass) compareResources(vp *pair) {
 	want, vm := vp.Intended, vp.seen.lead.vm
 	if want.VCPUs != nil {
 		c := Comparison{Field: "vm.vcpus", Path: "vcpus", Intended: *want.VCPUs, Class: Unknown, Reason: notReported}
-		f := Finding{Kind: VMVCPUs}
 		if vm.VCPUs != nil {
 			c.Observed, c.Class, c.Reason = *vm.VCPUs, class(*vm.VCPUs == *want.VCPUs), ""
-			f.Message = fmt.Sprintf("%s has %d vCPUs, Sentral says %d", vp.name(), *vm.VCPUs, *want.VCPUs)
-			f.Resolutions = bothWays(fmt.Sprintf("give it %d vCPUs", *want.VCPUs), "reboot", fmt.Sprintf("set vcpus to %d", *vm.VCPUs))
 		}
-		p.hold(vp, c, f)
+		p.hold(vp, c, func() Finding {
+			return Finding{
+				Kind:        VMVCPUs,
+				Message:     fmt.Sprintf("%s has %d vCPUs, Sentral says %d", vp.name(), *vm.VCPUs, *want.VCPUs),
+				Resolutions: bothWays(fmt.Sprintf("give it %d vCPUs", *want.VCPUs), "reboot", fmt.Sprintf("set vcpus to %d", *vm.VCPUs)),
+			}
+		})
 	}
 	if want.Memory != nil {
 		c := Comparison{Field: "vm.memory", Path: "memory", Intended: *want.Memory, Class: Unknown, Reason: notReported}
-		f := Finding{Kind: VMMemory}
 		if vm.Memory != nil {
 			c.Observed, c.Class, c.Reason = *vm.Memory, class(*vm.Memory == *want.Memory), ""
-			f.Message = fmt.Sprintf("%s has %s of memory, Sentral says %s", vp.name(), *vm.Memory, *want.Memory)
-			f.Resolutions = bothWays(fmt.Sprintf("give it %s of memory", *want.Memory), "reboot", fmt.Sprintf("set memory to %s", plain(*vm.Memory)))
 		}
-		p.hold(vp, c, f)
+		p.hold(vp, c, func() Finding {
+			return Finding{
+				Kind:        VMMemory,
+				Message:     fmt.Sprintf("%s has %s of memory, Sentral says %s", vp.name(), *vm.Memory, *want.Memory),
+				Resolutions: bothWays(fmt.Sprintf("give it %s of memory", *want.Memory), "reboot", fmt.Sprintf("set memory to %s", plain(*vm.Memory))),
+			}
+		})
 	}
 	if want.Machine != "" {
 		observed := vm.Machine
@@ -191,10 +202,12 @@ func (p *pass) compareResources(vp *pair) {
 		if observed == "" {
 			c.Class, c.Reason = Unknown, notReported
 		}
-		p.hold(vp, c, Finding{
-			Kind:        VMMachine,
-			Message:     fmt.Sprintf("%s is a %s machine, Sentral says %s", vp.name(), observed, want.Machine),
-			Resolutions: bothWays("define it again as "+want.Machine, "reboot", "set machine to "+observed),
+		p.hold(vp, c, func() Finding {
+			return Finding{
+				Kind:        VMMachine,
+				Message:     fmt.Sprintf("%s is a %s machine, Sentral says %s", vp.name(), observed, want.Machine),
+				Resolutions: bothWays("define it again as "+want.Machine, "reboot", "set machine to "+observed),
+			}
 		})
 	}
 }
@@ -215,10 +228,12 @@ func (p *pass) comparePlacement(vp *pair) {
 		} else if vm.Manager != nil && vm.Manager.Name != "" && vm.Manager.Name != "libosinfo" {
 			c.Class, c.Reason = Unknown, vm.Manager.Name+" manages it and writes metadata of its own"
 		}
-		p.hold(vp, c, Finding{
-			Kind:        VMPlacement,
-			Message:     fmt.Sprintf("%s has no placement metadata: on its host nothing says that it is %s/%s's", vp.name(), want.Tenant, want.Project),
-			Resolutions: bothWays(label, "live", "nothing: Sentral is where this is known from"),
+		p.hold(vp, c, func() Finding {
+			return Finding{
+				Kind:        VMPlacement,
+				Message:     fmt.Sprintf("%s has no placement metadata: on its host nothing says that it is %s/%s's", vp.name(), want.Tenant, want.Project),
+				Resolutions: bothWays(label, "live", "nothing: Sentral is where this is known from"),
+			}
 		})
 		return
 	}
@@ -231,15 +246,17 @@ func (p *pass) comparePlacement(vp *pair) {
 		{"placement.environment", want.Environment, vm.Placement.Environment},
 	} {
 		word := strings.TrimPrefix(string(part.field), "placement.")
-		observed, message := any(part.observed), fmt.Sprintf("%s claims %s %s in its metadata, Sentral says %s", vp.name(), word, part.observed, part.intended)
-		c := Comparison{Field: part.field, Path: string(part.field), Intended: part.intended, Observed: observed, Class: class(part.observed == part.intended)}
+		verb := "claims " + word + " " + part.observed
+		c := Comparison{Field: part.field, Path: string(part.field), Intended: part.intended, Observed: part.observed, Class: class(part.observed == part.intended)}
 		if part.observed == "" && part.intended != "" {
 			c.Observed, c.Class = nil, Missing
-			message = fmt.Sprintf("%s names no %s in its metadata, Sentral says %s", vp.name(), word, part.intended)
+			verb = "names no " + word
 		}
-		p.hold(vp, c, Finding{
-			Kind: VMPlacement, Message: message,
-			Resolutions: bothWays(label, "live", "move the record to "+word+" "+part.observed+", if that is whose it is"),
+		p.hold(vp, c, func() Finding {
+			return Finding{
+				Kind: VMPlacement, Message: fmt.Sprintf("%s %s in its metadata, Sentral says %s", vp.name(), verb, part.intended),
+				Resolutions: bothWays(label, "live", "move the record to "+word+" "+part.observed+", if that is whose it is"),
+			}
 		})
 	}
 }
@@ -253,14 +270,17 @@ func (p *pass) compareImage(vp *pair, root string) {
 		return
 	}
 	c := Comparison{Field: "image.id", Path: "image", Intended: imageName(want.ID, want.Version), Class: Unknown, Reason: "nothing on the host names its image"}
-	f := Finding{Kind: VMImage, Verdict: Potential, CausedBy: root}
 	if image != nil && image.ID != "" {
-		observed := imageName(image.ID, image.Version)
 		same := image.ID == want.ID && (want.Version == "" || image.Version == want.Version)
-		c.Observed, c.Class, c.Reason = observed, class(same), ""
-		f.Message = fmt.Sprintf("%s is labelled as made from %s, Sentral says %s", vp.name(), observed, c.Intended)
-		f.Evidence = []string{"a label can be copied: it says what somebody wrote, not what the disk holds"}
-		f.Resolutions = bothWays(fmt.Sprintf("make it again from %s, or correct the label", c.Intended), "person", "set image to "+observed+", if that is what it should run")
+		c.Observed, c.Class, c.Reason = imageName(image.ID, image.Version), class(same), ""
 	}
-	p.hold(vp, c, f)
+	p.hold(vp, c, func() Finding {
+		return Finding{
+			Kind: VMImage, Verdict: Potential, CausedBy: root,
+			Message:  fmt.Sprintf("%s is labelled as made from %s, Sentral says %s", vp.name(), c.Observed, c.Intended),
+			Evidence: []string{"a label can be copied: it says what somebody wrote, not what the disk holds"},
+			Resolutions: bothWays(fmt.Sprintf("make it again from %s, or correct the label", c.Intended), "person",
+				fmt.Sprintf("set image to %s, if that is what it should run", c.Observed)),
+		}
+	})
 }

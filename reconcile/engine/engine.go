@@ -118,6 +118,7 @@ func (e *Engine) Observe(o *inventory.Observation, received time.Time) Taken {
 	} else {
 		h.before = latest(h.before, o.ObservedAt)
 	}
+	h.epoch = max(h.epoch, o.Epoch)
 	h.checkHole(o.Source, received)
 	delete(e.refused, refusalKey{o.Host, o.Site, o.Source})
 	e.dirty = true

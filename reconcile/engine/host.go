@@ -89,14 +89,14 @@ func (e *Engine) host(id uuid.UUID) *host {
 	return h
 }
 
-// Hear takes a heartbeat.
-func (e *Engine) Hear(b Heartbeat) {
+// Hear takes a heartbeat, and says whether it is news: the host was silent before,
+// or its agent was started again.
+func (e *Engine) Hear(b Heartbeat) (news bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	h := e.host(b.Host)
-	if h.stale || h.heard.Before(e.listening) || h.heard.IsZero() || h.epoch != b.Epoch {
-		e.dirty = true
-	}
+	news = h.stale || h.heard.Before(e.listening) || h.heard.IsZero() || h.epoch != b.Epoch
+	e.dirty = e.dirty || news
 	h.heard, h.site, h.epoch = latest(h.heard, b.At), b.Site, b.Epoch
 	was := h.said
 	h.said = make(map[string]said, len(b.Sources))
@@ -104,6 +104,7 @@ func (e *Engine) Hear(b Heartbeat) {
 		h.said[s.Source] = said{Position: s.Position, problem: s.Problem, differs: was[s.Source].differs}
 		h.checkHole(s.Source, b.At)
 	}
+	return news
 }
 
 // checkHole holds what a host said of a source against what is held. A
