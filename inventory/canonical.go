@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"math/bits"
 	"net"
 	"strconv"
@@ -54,19 +53,38 @@ func ParseBytes(s string) (Bytes, error) {
 	if high != 0 {
 		return 0, fmt.Errorf("%q is not a size: it does not fit 64 bits", s)
 	}
-	if fraction != "" {
-		f, err := strconv.ParseFloat("0."+fraction, 64)
-		part := f * float64(factor)
-		if err != nil || part != math.Trunc(part) {
-			return 0, fmt.Errorf("%q is not a whole number of bytes", s)
-		}
-		sum, carry := bits.Add64(total, uint64(part), 0)
-		if carry != 0 {
-			return 0, fmt.Errorf("%q is not a size: it does not fit 64 bits", s)
-		}
-		total = sum
+	part, err := fractionOf(factor, fraction)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a whole number of bytes", s)
+	}
+	total, carry := bits.Add64(total, part, 0)
+	if carry != 0 {
+		return 0, fmt.Errorf("%q is not a size: it does not fit 64 bits", s)
 	}
 	return Bytes(total), nil
+}
+
+// fractionOf gives unit × 0.digits, which must come out whole. It counts in
+// integers, since 0.067 × 10⁹ is no whole number in floating point.
+func fractionOf(unit uint64, digits string) (uint64, error) {
+	digits = strings.TrimRight(digits, "0")
+	if digits == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || len(digits) > 18 {
+		return 0, fmt.Errorf("%q is not a fraction of at most 18 digits", digits)
+	}
+	scale := uint64(1)
+	for range digits {
+		scale *= 10
+	}
+	high, low := bits.Mul64(n, unit)
+	part, rest := bits.Div64(high, low, scale)
+	if rest != 0 {
+		return 0, errors.New("not whole")
+	}
+	return part, nil
 }
 
 // String writes the size in the largest binary unit that keeps it exact, or
@@ -175,8 +193,10 @@ func (v *VLAN) UnmarshalJSON(data []byte) error {
 // ParseUUID reads a UUID in any spelling that RFC 9562 and libvirt allow and
 // refuses the rest.
 func ParseUUID(s string) (uuid.UUID, error) {
-	id, err := uuid.Parse(strings.TrimSpace(s))
-	if err != nil {
+	text := strings.TrimSpace(s)
+	id, err := uuid.Parse(text)
+	const bracedLength = 38 // uuid.Parse takes any two characters for the braces
+	if err != nil || len(text) == bracedLength && (text[0] != '{' || text[bracedLength-1] != '}') {
 		return uuid.Nil, fmt.Errorf("%q is not a UUID", s)
 	}
 	return id, nil

@@ -111,6 +111,7 @@ var catalogue = []FieldInfo{
 	{Field: "placement.tenant"},
 	{Field: "placement.vm"},
 	{Field: "portVLAN.id"},
+	{Field: "portVLAN.last"},
 	{Field: "portVLAN.pvid"},
 	{Field: "portVLAN.untagged"},
 	{Field: "runtime.endpoint"},

@@ -70,12 +70,17 @@ type Link struct {
 	Addresses []string `json:"addresses,omitempty"`
 }
 
-// PortVLAN is one VLAN on a bridge port (IFLA_BRIDGE_VLAN_INFO).
+// PortVLAN is one VLAN on a bridge port, or a range of them that the port treats
+// alike (IFLA_BRIDGE_VLAN_INFO): a trunk of all VLANs is one entry.
 type PortVLAN struct {
 	ID       VLAN `json:"id"`
+	Last     VLAN `json:"last,omitempty"`     // of a range that begins at ID
 	PVID     bool `json:"pvid,omitempty"`     // untagged frames that enter are put on it
 	Untagged bool `json:"untagged,omitempty"` // frames leave without a tag
 }
+
+// Holds says whether the entry is about the VLAN.
+func (p PortVLAN) Holds(v VLAN) bool { return v == p.ID || (p.ID < v && v <= p.Last) }
 
 // OVSBridge is an Open vSwitch bridge with its ports, from its database
 // (ovs-vswitchd.conf.db(5)).

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -229,11 +230,14 @@ func (o *Observation) digest() (string, error) {
 			vm.Disks[j].Allocation = nil
 		}
 	}
-	hash := sha256.New()
-	if err := json.NewEncoder(hash).Encode(stable); err != nil {
+	text, err := json.Marshal(stable)
+	if err != nil {
 		return "", fmt.Errorf("digest observation of %s: %w", o.Source, err)
 	}
-	return "sha256:" + hex.EncodeToString(hash.Sum(nil)), nil
+	// encoding/json writes bytes that are no UTF-8 as an escape, and what a
+	// reader makes of that, U+FFFD, as itself: both must give one digest.
+	hash := sha256.Sum256(bytes.ReplaceAll(text, []byte(`\ufffd`), []byte("\ufffd")))
+	return "sha256:" + hex.EncodeToString(hash[:]), nil
 }
 
 // CheckSchema refuses a document of another major version or of another kind.

@@ -71,7 +71,7 @@ func newIntended(inv *sentral.Inventory) *intended {
 
 func (in *intended) leave(record sentral.LeftOut) {
 	in.leftOut[record.Type+" "+strings.ToLower(record.ID)] = true
-	for _, id := range []uuid.UUID{record.UUID} {
+	for _, id := range []uuid.UUID{record.UUID, record.SystemUUID} {
 		if id != uuid.Nil {
 			in.leftOut[record.Type+" "+id.String()] = true
 		}
@@ -81,8 +81,10 @@ func (in *intended) leave(record sentral.LeftOut) {
 			in.leftOut[record.Type+" "+mac.String()] = true
 		}
 	}
-	if record.Type == "host" && record.Name != "" {
-		in.leftOut["host "+strings.ToLower(record.Name)] = true
+	for _, mark := range []string{record.Name, record.Serial} {
+		if record.Type == "host" && mark != "" {
+			in.leftOut["host "+strings.ToLower(mark)] = true
+		}
 	}
 }
 

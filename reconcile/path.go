@@ -169,7 +169,7 @@ func (h *hostView) uplinks(bridge *inventory.Link, vlan inventory.VLAN) []*inven
 		default:
 			continue
 		}
-		if vlan != 0 && !slices.ContainsFunc(port.PortVLANs, func(v inventory.PortVLAN) bool { return v.ID == vlan }) {
+		if vlan != 0 && !slices.ContainsFunc(port.PortVLANs, func(v inventory.PortVLAN) bool { return v.Holds(vlan) }) {
 			continue
 		}
 		uplinks = append(uplinks, port)
@@ -178,7 +178,7 @@ func (h *hostView) uplinks(bridge *inventory.Link, vlan inventory.VLAN) []*inven
 }
 
 func untaggedOn(port *inventory.Link, vlan inventory.VLAN) bool {
-	return slices.ContainsFunc(port.PortVLANs, func(v inventory.PortVLAN) bool { return v.ID == vlan && v.Untagged })
+	return slices.ContainsFunc(port.PortVLANs, func(v inventory.PortVLAN) bool { return v.Holds(vlan) && v.Untagged })
 }
 
 // throughLink follows the link that frames leave by untagged.

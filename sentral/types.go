@@ -43,12 +43,14 @@ type Inventory struct {
 
 // LeftOut is as much of a record that can't be used as could be read.
 type LeftOut struct {
-	Type  string // vm, host, network, project, image, site or failureDomain
-	ID    string
-	Name  string
-	UUID  uuid.UUID       // a VM's runtime UUID, a host's host ID
-	UUIDs []uuid.UUID     // every UUID that the record claims, sorted
-	MACs  []inventory.MAC // of NICs or links
+	Type string // site, failureDomain, project, image, network, host or vm
+	ID   string // tenant/id of a project, id/version of an image
+	Name string
+	UUID uuid.UUID // a VM's UUID in its runtime, a host's host ID
+	// SystemUUID and Serial are a host's.
+	SystemUUID uuid.UUID
+	Serial     string
+	MACs       []inventory.MAC // of NICs or links
 }
 
 // Problem is a record that can't be used, or not wholly.

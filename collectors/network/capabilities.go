@@ -1,0 +1,56 @@
+package network
+
+import "github.com/dataverket/avstem/inventory"
+
+// capabilities says where each field comes from. All change by poll: the
+// collector only makes passes.
+var capabilities = []inventory.Capability{
+	derived("link.activeMember", "netlink IFLA_BOND_ACTIVE_SLAVE", "the link's index, resolved to its name"),
+	direct("link.addresses", "netlink RTM_GETADDR IFA_LOCAL, IFA_ADDRESS", "without link-local and temporary (RFC 8981) addresses"),
+	direct("link.altNames", "netlink IFLA_ALT_IFNAME", ""),
+	direct("link.bondMode", "netlink IFLA_BOND_MODE", ""),
+	direct("link.device", "netlink IFLA_PARENT_DEV_NAME, IFLA_PARENT_DEV_BUS_NAME", "before Linux 5.14 from /sys/class/net/NAME/device"),
+	direct("link.driver", "/sys/class/net/NAME/device/driver", "physical links"),
+	direct("link.kind", "netlink IFLA_INFO_KIND", "physical and loopback are derived from its absence and the hardware type"),
+	direct("link.mac", "netlink IFLA_ADDRESS", "48-bit addresses"),
+	derived("link.master", "netlink IFLA_MASTER", "the link's index, resolved to its name; a port of an OVS datapath in user space has none"),
+	direct("link.mtu", "netlink IFLA_MTU", ""),
+	direct("link.name", "netlink IFLA_IFNAME", ""),
+	direct("link.operState", "netlink IFLA_OPERSTATE", ""),
+	derived("link.parent", "netlink IFLA_LINK, IFLA_VXLAN_LINK", "the link's index, resolved to its name; absent where it is in another network namespace"),
+	direct("link.permanentMAC", "netlink IFLA_PERM_ADDRESS", "Linux 5.6 and newer"),
+	direct("link.portVLANs", "netlink IFLA_BRIDGE_VLAN_INFO", "bridges that filter VLANs, and their ports"),
+	direct("link.protocol", "netlink IFLA_VLAN_PROTOCOL", ""),
+	direct("link.speed", "/sys/class/net/NAME/speed", "physical links that are up"),
+	direct("link.up", "netlink ifi_flags IFF_UP", ""),
+	direct("link.vlan", "netlink IFLA_VLAN_ID", ""),
+	direct("link.vlanFiltering", "netlink IFLA_BR_VLAN_FILTERING", ""),
+	direct("ovsBridge.datapath", "OVSDB Bridge.datapath_type", "empty there means system"),
+	direct("ovsBridge.name", "OVSDB Bridge.name", ""),
+	direct("ovsBridge.ports", "OVSDB Bridge.ports", ""),
+	direct("ovsInterface.externalIDs", "OVSDB Interface.external_ids", ""),
+	direct("ovsInterface.name", "OVSDB Interface.name", ""),
+	direct("ovsInterface.type", "OVSDB Interface.type", ""),
+	direct("ovsPort.interfaces", "OVSDB Port.interfaces", ""),
+	direct("ovsPort.mode", "OVSDB Port.vlan_mode", ""),
+	direct("ovsPort.name", "OVSDB Port.name", ""),
+	direct("ovsPort.tag", "OVSDB Port.tag", "0 is kept apart from no tag: it carries frames without a VLAN"),
+	direct("ovsPort.trunks", "OVSDB Port.trunks", ""),
+	direct("portVLAN.id", "netlink IFLA_BRIDGE_VLAN_INFO vid", ""),
+	direct("portVLAN.last", "netlink BRIDGE_VLAN_INFO_RANGE_END vid", "a range that is treated alike"),
+	direct("portVLAN.pvid", "netlink BRIDGE_VLAN_INFO_PVID", ""),
+	direct("portVLAN.untagged", "netlink BRIDGE_VLAN_INFO_UNTAGGED", ""),
+}
+
+func direct(field inventory.Field, from, note string) inventory.Capability {
+	return inventory.Capability{Field: field, From: from, Known: inventory.KnownDirect, Change: inventory.ChangeByPoll, Note: note}
+}
+
+func derived(field inventory.Field, from, note string) inventory.Capability {
+	c := direct(field, from, note)
+	c.Known = inventory.KnownDerived
+	return c
+}
+
+// Capabilities says where each field comes from.
+func (c *Collector) Capabilities() []inventory.Capability { return capabilities }

@@ -1,0 +1,151 @@
+package network
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dataverket/avstem/inventory"
+)
+
+// rawLink is a link as its message has it: other links are indexes.
+type rawLink struct {
+	inventory.Link
+	index, master, parent, active int
+	hardware                      uint16 // ARPHRD_…, linux/if_arp.h
+	foreign                       bool   // parent is an index in another network namespace
+}
+
+// linkName reads the name alone from an RTM_NEWLINK payload.
+func linkName(b []byte) (name string) {
+	if len(b) >= unix.SizeofIfInfomsg {
+		_ = attributes(b[unix.SizeofIfInfomsg:], func(kind uint16, v []byte) error {
+			if kind == unix.IFLA_IFNAME {
+				name = cmp.Or(name, text(v))
+			}
+			if name != "" {
+				return errFound
+			}
+			return nil
+		})
+	}
+	return name
+}
+
+// decodeLink reads an RTM_NEWLINK payload. Beside an error stands what was read
+// before it.
+func decodeLink(b []byte) (rawLink, error) {
+	if len(b) < unix.SizeofIfInfomsg {
+		return rawLink{}, fmt.Errorf("decode link: %w", errShort)
+	}
+	l := rawLink{hardware: binary.NativeEndian.Uint16(b[2:]), index: int(int32(binary.NativeEndian.Uint32(b[4:])))}
+	up := binary.NativeEndian.Uint32(b[8:])&unix.IFF_UP != 0
+	l.Up = &up
+	var device, bus string
+	err := attributes(b[unix.SizeofIfInfomsg:], func(kind uint16, v []byte) (err error) {
+		switch kind {
+		case unix.IFLA_IFNAME:
+			l.Name = cmp.Or(l.Name, text(v))
+		case unix.IFLA_ADDRESS:
+			l.MAC = mac(v)
+		case unix.IFLA_PERM_ADDRESS:
+			l.PermanentMAC = mac(v)
+		case unix.IFLA_MTU:
+			var mtu int
+			mtu, err = number(v)
+			l.MTU = &mtu
+		case unix.IFLA_OPERSTATE:
+			l.OperState, err = word(v, operStates)
+		case unix.IFLA_LINK:
+			l.parent, err = number(v)
+		case unix.IFLA_LINK_NETNSID:
+			l.foreign = true
+		case unix.IFLA_MASTER:
+			l.master, err = number(v)
+		case unix.IFLA_PARENT_DEV_NAME:
+			device = text(v)
+		case unix.IFLA_PARENT_DEV_BUS_NAME:
+			bus = text(v)
+		case unix.IFLA_PROP_LIST:
+			err = attributes(v, func(kind uint16, v []byte) error {
+				if kind == unix.IFLA_ALT_IFNAME {
+					l.AltNames = append(l.AltNames, text(v))
+				}
+				return nil
+			})
+		case unix.IFLA_LINKINFO:
+			err = l.decodeInfo(v)
+		}
+		return err
+	})
+	if device != "" && bus != "" {
+		l.Device = bus + ":" + device
+	}
+	l.nameKind()
+	if err != nil {
+		err = fmt.Errorf("decode link %q: %w", l.Name, err)
+	}
+	return l, err
+}
+
+// nameKind names what the kernel has no IFLA_INFO_KIND for: real devices,
+// loopback, and a few that are neither (such as pimreg).
+func (l *rawLink) nameKind() {
+	switch {
+	case l.Kind != "":
+	case l.hardware == unix.ARPHRD_LOOPBACK:
+		l.Kind = "loopback"
+	case l.Device != "" || l.hardware == unix.ARPHRD_ETHER || l.hardware == unix.ARPHRD_INFINIBAND:
+		l.Kind = kindPhysical
+	default:
+		l.Kind = "other"
+	}
+}
+
+const (
+	kindPhysical = "physical"
+	kindOVS      = "openvswitch" // the kernel's datapath, ovs-system
+)
+
+// decodeInfo reads IFLA_LINKINFO, whose data means what its kind says.
+func (l *rawLink) decodeInfo(b []byte) error {
+	var data []byte
+	err := attributes(b, func(kind uint16, v []byte) error {
+		switch kind {
+		case unix.IFLA_INFO_KIND:
+			l.Kind = text(v)
+		case unix.IFLA_INFO_DATA:
+			data = v
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return attributes(data, func(kind uint16, v []byte) (err error) {
+		switch {
+		case l.Kind == "vlan" && kind == unix.IFLA_VLAN_ID:
+			l.VLAN, err = vlan(v)
+		case l.Kind == "vlan" && kind == unix.IFLA_VLAN_PROTOCOL:
+			l.Protocol, err = tagProtocol(v)
+		case l.Kind == "bond" && kind == unix.IFLA_BOND_MODE:
+			l.BondMode, err = word(v, bondModes)
+		case l.Kind == "bond" && kind == unix.IFLA_BOND_ACTIVE_SLAVE:
+			l.active, err = number(v)
+		case l.Kind == "bridge" && kind == unix.IFLA_BR_VLAN_FILTERING && len(v) > 0:
+			filters := v[0] != 0
+			l.VLANFiltering = &filters
+		case l.Kind == "vxlan" && kind == unix.IFLA_VXLAN_LINK:
+			l.parent, err = number(v)
+		}
+		return err
+	})
+}
+
+// operStates are net/core/net-sysfs.c's words for IF_OPER_… (RFC 2863 ifOperStatus).
+var operStates = []string{"unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up"}
+
+// bondModes are the kernel's words for BOND_MODE_… (linux/if_bonding.h).
+var bondModes = []string{"balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"}

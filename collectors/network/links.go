@@ -1,0 +1,162 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dataverket/avstem/collectors"
+)
+
+// links reads every link of the network namespace, and says whether that is all
+// of them.
+func (c *Collector) links(ctx context.Context, b *collectors.Builder) (links []rawLink, whole bool, err error) {
+	socket, err := openRoute(c.NetNS)
+	if err != nil {
+		return nil, false, c.openError(err)
+	}
+	// Closing the socket is what wakes a read that the kernel doesn't answer.
+	// It is closed once either way.
+	stop := context.AfterFunc(ctx, socket.Close)
+	defer func() {
+		if stop() {
+			socket.Close()
+		}
+	}()
+	return c.linksFrom(ctx, socketDumper(socket), b)
+}
+
+func (c *Collector) openError(err error) error {
+	call, remedy := "open netlink socket", "see whether the agent's unit allows AF_NETLINK (RestrictAddressFamilies=)"
+	if c.NetNS != "" {
+		call, remedy = "enter network namespace "+c.NetNS, "run as root or with CAP_SYS_ADMIN, and see that the namespace is still there"
+	}
+	return &collectors.SourceError{Call: call, Why: whyOf(err), Remedy: remedy, Err: err}
+}
+
+// linksFrom reads links, their addresses and their VLANs by dump. Only the first
+// must be had: without the others a link is still a link.
+func (c *Collector) linksFrom(ctx context.Context, dump dumper, b *collectors.Builder) ([]rawLink, bool, error) {
+	messages, err := dumpAgain(ctx, consistent(dump), linkRequest)
+	whole := err == nil
+	switch {
+	case errors.Is(err, errInterrupted):
+		b.Problem(problem("", "link.name", linkRequest.name, err,
+			"links come and go faster than they can be listed: the next pass tries again"))
+	case err != nil:
+		return nil, false, &collectors.SourceError{Call: linkRequest.name, Why: whyOf(err), Err: err,
+			Remedy: "see whether a seccomp filter or a security module forbids rtnetlink dumps"}
+	}
+	links, decoded := decodeLinks(messages, b)
+	resolve(links)
+	c.addresses(ctx, dump, links, b)
+	portVLANs(ctx, dump, links, b)
+	for i := range links {
+		if ctx.Err() != nil {
+			return nil, false, fmt.Errorf("read links from sysfs: %w", ctx.Err())
+		}
+		c.sysfs(&links[i], b)
+	}
+	return links, whole && decoded, nil
+}
+
+// consistent adds what the kernel's flag can't tell: a list with one name twice
+// was made while links were renamed.
+func consistent(dump dumper) dumper {
+	return func(ctx context.Context, what request) ([][]byte, error) {
+		messages, err := dump(ctx, what)
+		if err != nil {
+			return messages, err
+		}
+		names := make(map[string]bool, len(messages))
+		for _, m := range messages {
+			name := linkName(m)
+			if names[name] {
+				return messages, fmt.Errorf("two links are called %q: %w", name, errInterrupted)
+			}
+			names[name] = true
+		}
+		return messages, nil
+	}
+}
+
+// decodeLinks decodes a dump's links. A link of which only a part can be read is
+// among them; one without even a name can't be, and then they aren't all.
+func decodeLinks(messages [][]byte, b *collectors.Builder) (links []rawLink, all bool) {
+	links, all = make([]rawLink, 0, len(messages)), true
+	seen := make(map[string]bool, len(messages))
+	for _, m := range messages {
+		l, err := decodeLink(m)
+		switch {
+		case l.Name == "":
+			all = false
+			b.Problem(problem("", "link.name", linkRequest.name, errors.Join(errors.New("link without a name"), err), remedyReport))
+			continue
+		case err != nil:
+			b.Problem(problem(linkEntity(l.Name), "", linkRequest.name, err, remedyReport))
+		}
+		if !seen[l.Name] { // one that was renamed during the dump may be there twice
+			seen[l.Name] = true
+			links = append(links, l)
+		}
+	}
+	return links, all
+}
+
+const remedyReport = "the kernel's answer has a form that avstem doesn't know: please report it with the kernel's version"
+
+// resolve turns indexes into names. An index counts in its own network namespace
+// only: a parent in another one has no name here, and giving it the name of the
+// link that happens to have that index would be an invention.
+func resolve(links []rawLink) {
+	names := make(map[int]string, len(links))
+	for i := range links {
+		names[links[i].index] = links[i].Name
+	}
+	for i := range links {
+		l := &links[i]
+		l.Master, l.ActiveMember = names[l.master], names[l.active]
+		// A veth's IFLA_LINK is its other end, which it doesn't sit on.
+		if !l.foreign && l.Kind != "veth" && l.parent != l.index {
+			l.Parent = names[l.parent]
+		}
+	}
+}
+
+func byIndex(links []rawLink) map[int]*rawLink {
+	at := make(map[int]*rawLink, len(links))
+	for i := range links {
+		at[links[i].index] = &links[i]
+	}
+	return at
+}
+
+// addresses gives each link its addresses.
+func (c *Collector) addresses(ctx context.Context, dump dumper, links []rawLink, b *collectors.Builder) {
+	messages, err := dumpAgain(ctx, dump, addressRequest)
+	if err != nil {
+		b.Problem(problem("", "link.addresses", addressRequest.name, err, "the next pass tries again"))
+	}
+	at := byIndex(links)
+	for _, m := range messages {
+		index, cidr, err := decodeAddress(m)
+		l := at[index]
+		switch {
+		case l == nil: // of a link that came after the links were listed
+		case err != nil:
+			b.Problem(problem(linkEntity(l.Name), "link.addresses", addressRequest.name, err, remedyReport))
+		case cidr != "":
+			l.Addresses = append(l.Addresses, cidr)
+		}
+	}
+}
+
+// hasDatapath says whether the kernel's OVS datapath is among the links.
+func hasDatapath(links []rawLink) bool {
+	for i := range links {
+		if links[i].Kind == kindOVS {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,53 @@
+// Package storage reads the host's block devices (sysfs, with udev's database
+// as a supplement) and its mounted file systems (mountinfo and statfs(2)).
+//
+// It exists so that a VM's disk can be followed to what it lies on, and so that
+// capacity can be seen. It reads what the kernel shows and no disk: it knows
+// nothing of volume groups, pools or images. Only the durable names (serial,
+// WWN, device-mapper UUID) identify a device; the kernel's do not.
+//
+// A Collector runs one pass at a time.
+package storage
+
+import (
+	"context"
+	"errors"
+
+	"github.com/dataverket/avstem/collectors"
+	"github.com/dataverket/avstem/inventory"
+)
+
+// Collector reads the host's storage from the files under Root ("" means "/").
+// Where Root is moved, it is a capture: sizes of file systems are in no file,
+// so they aren't reported.
+type Collector struct {
+	Root string
+
+	gauge gauge
+}
+
+// Source implements [collectors.Collector].
+func (c *Collector) Source() string { return "storage" }
+
+// Capabilities implements [collectors.Collector].
+func (c *Collector) Capabilities() []inventory.Capability { return capabilities() }
+
+// Collect implements [collectors.Collector].
+func (c *Collector) Collect(ctx context.Context, b *collectors.Builder) error {
+	blockErr := c.blockDevices(ctx, b)
+	fileErr := c.fileSystems(ctx, b)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case blockErr == nil && fileErr == nil:
+		b.Enumerated()
+		return nil
+	case collectors.WhyOf(blockErr) == inventory.WhyAbsent && collectors.WhyOf(fileErr) == inventory.WhyAbsent:
+		return &collectors.SourceError{Call: sysBlock + ", " + mountinfo, Why: inventory.WhyAbsent,
+			Remedy: "check that /sys and /proc are mounted where the agent runs",
+			Err:    errors.Join(blockErr, fileErr, collectors.ErrAbsent)}
+	case blockErr != nil:
+		return &collectors.SourceError{Call: sysBlock, Why: collectors.WhyOf(blockErr), Err: blockErr}
+	}
+	return &collectors.SourceError{Call: mountinfo, Why: collectors.WhyOf(fileErr), Err: fileErr}
+}
