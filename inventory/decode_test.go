@@ -105,7 +105,7 @@ func FuzzDecodeObservations(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(bytes.Replace(whole, []byte(`"schema":"schema 2"`), []byte(`"schema":"avstem.observation/v1"`), 1))
+	f.Add(bytes.Replace(whole, []byte(`"schema":"schema 0"`), []byte(`"schema":"avstem.observation/v1"`), 1))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		read, err := DecodeObservations(bytes.NewReader(text), 1<<20)
 		if err != nil {

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"fmt"
+	"hash/fnv"
 	"reflect"
 	"strings"
 	"time"
@@ -9,59 +10,60 @@ import (
 	"github.com/google/uuid"
 )
 
-// filler gives every field of the model a value of its own, by reflection, so
-// that a new field is in these tests from its first day.
-type filler struct{ n int }
-
+// filled gives every field of the model a value of its own, by reflection, so
+// that a new field is in these tests from its first day. A value depends on its
+// field's name and its place in lists only: a new field moves no other.
 func filled[T any]() *T {
-	var f filler
 	v := new(T)
-	f.fill(reflect.ValueOf(v).Elem(), "")
+	fill(reflect.ValueOf(v).Elem(), "", 0)
 	return v
 }
 
-func (f *filler) fill(v reflect.Value, name string) {
-	f.n++
+func fill(v reflect.Value, name string, place int) {
+	hash := fnv.New32a()
+	hash.Write([]byte(name))
+	number := uint64(hash.Sum32()%1000) + uint64(place) + 1
 	switch v.Interface().(type) {
 	case uuid.UUID:
-		v.Set(reflect.ValueOf(uuid.NewSHA1(uuid.Nil, []byte(fmt.Sprint(name, f.n)))))
+		v.Set(reflect.ValueOf(uuid.NewSHA1(uuid.Nil, fmt.Append(nil, name, place))))
 		return
 	case MAC:
-		v.Set(reflect.ValueOf(MAC{0x52, 0x54, 0, 0, byte(f.n >> 8), byte(f.n)}))
+		v.Set(reflect.ValueOf(MAC{0x52, 0x54, 0, 0, byte(number >> 8), byte(number)}))
 		return
 	case time.Time:
-		v.Set(reflect.ValueOf(time.Date(2026, 11, 24, 0, 0, f.n, 0, time.UTC)))
+		v.Set(reflect.ValueOf(time.Date(2026, 11, 24, 0, 0, int(number), 0, time.UTC)))
 		return
 	}
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-			f.fill(v.Field(i), tag)
+			fill(v.Field(i), tag, place)
 		}
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
-		f.fill(v.Elem(), name)
+		fill(v.Elem(), name, place)
 	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 3, 3))
-		for i := range v.Len() {
-			f.fill(v.Index(i), name)
+		const n = 3
+		v.Set(reflect.MakeSlice(v.Type(), n, n))
+		for i := range n {
+			fill(v.Index(i), name, n*place+i)
 		}
 	case reflect.Map:
 		v.Set(reflect.MakeMap(v.Type()))
 		for _, key := range []string{"iface-id", "vm-id"} {
-			v.SetMapIndex(reflect.ValueOf(key), reflect.ValueOf(fmt.Sprint(name, " ", f.n)))
+			v.SetMapIndex(reflect.ValueOf(key), reflect.ValueOf(fmt.Sprint(name, " ", key, " ", place)))
 		}
 	case reflect.String:
-		v.SetString(fmt.Sprintf("%s %d", name, f.n))
+		v.SetString(fmt.Sprintf("%s %d", name, place))
 	case reflect.Bool:
 		v.SetBool(true)
 	case reflect.Int, reflect.Int64:
-		v.SetInt(int64(f.n))
+		v.SetInt(int64(number))
 	case reflect.Uint16, reflect.Uint64:
-		v.SetUint(uint64(f.n))
+		v.SetUint(number)
 	default:
-		panic("the filler doesn't know " + v.Type().String())
+		panic("fill doesn't know " + v.Type().String())
 	}
 }
 

@@ -28,7 +28,7 @@ var arrows = []struct {
 	{"collectors/collectorstest", []string{"inventory", "collectors"}},
 	{"collectors/*", []string{"inventory", "collectors"}},
 	{"bus", []string{"inventory"}},
-	{"bus/embedded", []string{"bus"}},
+	{"bus/embedded", []string{"bus", "inventory"}},
 	{"agent", []string{"collectors", "inventory", "bus", "agent/hostid"}},
 	{"agent/hostid", []string{"inventory"}},
 	{"sentral", []string{"inventory"}},
