@@ -1,0 +1,118 @@
+package libvirt
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/dataverket/avstem/inventory"
+)
+
+// capabilities is the provenance of every field that a libvirt daemon could
+// show. Nothing raises an event here: a pass reads everything.
+var capabilities = sorted([]inventory.Capability{
+	listed("vm.uuid", "virConnectListAllDomains uuid"),
+	listed("vm.name", "virConnectListAllDomains name"),
+	direct("vm.persistent", "virConnectListAllDomains(VIR_CONNECT_LIST_DOMAINS_PERSISTENT)", ""),
+	absent("vm.nativeID", "a domain's own identity is its UUID"),
+	derived("vm.state", "virDomainGetState state, reason", "mapped from rawState"),
+	direct("vm.rawState", "virDomainGetState state, reason", "in virsh's words"),
+	fromXML("vm.title", "title", ""),
+	fromXML("vm.smbiosUUID", "hwuuid, sysinfo[smbios]/system/entry[uuid]", "only where set; else the guest sees vm.uuid"),
+	fromXML("vm.generationID", "genid", "only where set"),
+	fromXML("vm.vcpus", "vcpu/@current, vcpu", "what the guest was given, not what may be plugged in"),
+	fromXML("vm.memory", "memory", "the configured maximum at boot"),
+	derivedXML("vm.machine", "os/type/@machine", "the family of rawMachine"),
+	fromXML("vm.rawMachine", "os/type/@machine", ""),
+	fromXML("vm.architecture", "os/type/@arch", ""),
+	derivedXML("vm.firmware", "os/@firmware, os/loader/@type", "bios where an x86 machine has no loader; absent for a loader in ROM"),
+	derivedXML("vm.configDigest", "(all)", "SHA-256 without what changes on its own"),
+	absent("vm.asOf", "every VM is read in the pass"),
+	derivedXML("vm.nics", "devices/interface", "ordered by PCI path, as the guest finds them"),
+	derivedXML("vm.disks", "devices/disk", "in libvirt's order: by bus and target"),
+	fromXML("vm.placement", "metadata/{urn:dataverket:maskin:placement:v1}placement", ""),
+	derivedXML("vm.manager", "metadata", "by the namespace of a manager's element"),
+	derivedXML("vm.image", "metadata, devices/disk/backingStore", ""),
+
+	fromXML("placement.vm", "metadata/{urn:dataverket:maskin:placement:v1}placement/@vm", ""),
+	fromXML("placement.tenant", "metadata/{urn:dataverket:maskin:placement:v1}placement/@tenant", ""),
+	fromXML("placement.project", "metadata/{urn:dataverket:maskin:placement:v1}placement/@project", ""),
+	fromXML("placement.environment", "metadata/{urn:dataverket:maskin:placement:v1}placement/@environment", ""),
+
+	derivedXML("manager.name", "metadata", "openstack-nova, ovirt, kubevirt; libosinfo's element names an OS and no manager"),
+	fromXML("manager.version", "metadata/nova:instance/nova:package/@version", "Nova only"),
+	fromXML("manager.project", "metadata/nova:instance/nova:owner/nova:project/@uuid", "Nova; KubeVirt's namespace is the domain's name up to the underscore"),
+	fromXML("manager.flavor", "metadata/nova:instance/nova:flavor/@name", "Nova only"),
+
+	fromXML("image.id", "metadata/placement/@image, nova:instance/nova:image/@uuid, nova:root/@uuid", "the placement's counts where both are there"),
+	fromXML("image.version", "metadata/placement/@imageVersion", ""),
+	derivedXML("image.source", "devices/disk/backingStore", "the ground of the root disk's chain; of a stopped VM from its images"),
+
+	fromXML("nic.mac", "devices/interface/mac/@address", ""),
+	fromXML("nic.model", "devices/interface/model/@type", ""),
+	fromXML("nic.attachment", "devices/interface/@type, virtualport/@type", ""),
+	fromXML("nic.link", "devices/interface/target/@dev", "only while the VM runs"),
+	fromXML("nic.bridge", "devices/interface/source/@bridge", "of a stopped VM's libvirt network from virNetworkGetXMLDesc bridge/@name"),
+	fromXML("nic.network", "devices/interface/source/@network, @portgroup", "network or network/portgroup"),
+	fromXML("nic.vlan", "devices/interface/vlan/tag", "the access VLAN, or a trunk's native one (nativeMode); of a stopped VM's libvirt network from virNetworkGetXMLDesc"),
+	fromXML("nic.trunks", "devices/interface/vlan[trunk]/tag", ""),
+	fromXML("nic.portID", "devices/interface/virtualport/parameters/@interfaceid", ""),
+	fromXML("nic.linkUp", "devices/interface/link/@state", "up where it isn't given"),
+	fromXML("nic.mtu", "devices/interface/mtu/@size", "only where set"),
+	fromXML("nic.address", "devices/interface/address", "a PCI bus is libvirt's controller index"),
+
+	fromXML("disk.target", "devices/disk/target/@dev", ""),
+	fromXML("disk.bus", "devices/disk/target/@bus", ""),
+	fromXML("disk.device", "devices/disk/@device", ""),
+	fromXML("disk.serial", "devices/disk/serial", "only where set"),
+	fromXML("disk.wwn", "devices/disk/wwn", "only where set"),
+	fromXML("disk.sourceType", "devices/disk/@type", ""),
+	fromXML("disk.source", "devices/disk/source", ""),
+	fromXML("disk.format", "devices/disk/driver/@type", ""),
+	direct("disk.capacity", "virDomainGetBlockInfo capacity", "beside the pass; disks that hold data only"),
+	direct("disk.allocation", "virDomainGetBlockInfo allocation", "beside the pass; disks that hold data only"),
+	fromXML("disk.readOnly", "devices/disk/readonly", ""),
+	fromXML("disk.shareable", "devices/disk/shareable", ""),
+	fromXML("disk.backing", "devices/disk/backingStore", "of a stopped VM from its images' qcow2 headers, where they may be read"),
+	fromXML("backingFile.source", "devices/disk/backingStore/source", "or a qcow2 header's backing file"),
+	fromXML("backingFile.format", "devices/disk/backingStore/format/@type", "or a qcow2 header's backing format"),
+
+	derived("runtime.name", "virConnectGetType", ""),
+	derived("runtime.platform", "virDomainGetXMLDesc metadata", "the manager whose metadata every VM carries, else libvirt"),
+	direct("runtime.version", "virConnectGetLibVersion", ""),
+	direct("runtime.hypervisor", "virConnectGetType, virConnectGetVersion", "beside the pass"),
+	direct("runtime.endpoint", "the socket that was connected to", ""),
+})
+
+func sorted(table []inventory.Capability) []inventory.Capability {
+	slices.SortFunc(table, func(x, y inventory.Capability) int { return cmp.Compare(x.Field, y.Field) })
+	return table
+}
+
+func capability(f inventory.Field, from, known, note string) inventory.Capability {
+	return inventory.Capability{Field: f, From: from, Known: known, Change: inventory.ChangeByPoll, Note: note}
+}
+
+func direct(f inventory.Field, from, note string) inventory.Capability {
+	return capability(f, from, inventory.KnownDirect, note)
+}
+
+func derived(f inventory.Field, from, note string) inventory.Capability {
+	return capability(f, from, inventory.KnownDerived, note)
+}
+
+// listed is known even of a VM that can't be read.
+func listed(f inventory.Field, from string) inventory.Capability {
+	return capability(f, from, inventory.KnownDirect, "known of a VM that can't be read, too")
+}
+
+func fromXML(f inventory.Field, path, note string) inventory.Capability {
+	return capability(f, domainCall+" "+path, inventory.KnownDirect, note)
+}
+
+func derivedXML(f inventory.Field, path, note string) inventory.Capability {
+	return capability(f, domainCall+" "+path, inventory.KnownDerived, note)
+}
+
+func absent(f inventory.Field, note string) inventory.Capability {
+	return inventory.Capability{Field: f, Known: inventory.KnownAbsent, Note: note}
+}

@@ -1,0 +1,80 @@
+package rig
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// needed says which Debian package brings each program.
+var needed = []struct{ program, pkg string }{
+	{"libvirtd", "libvirt-daemon-system"},
+	{"virtlogd", "libvirt-daemon-system"},
+	{"virsh", "libvirt-clients"},
+	{"qemu-system-x86_64", "qemu-system-x86"},
+	{"qemu-img", "qemu-utils"},
+	{"ovsdb-server", "openvswitch-switch"},
+	{"ovs-vswitchd", "openvswitch-switch"},
+	{"ovs-vsctl", "openvswitch-switch"},
+	{"ip", "iproute2"},
+	{"nsenter", "util-linux"},
+	{"setpriv", "util-linux"},
+	{"mount", "mount"},
+	{"hostname", "hostname"},
+}
+
+// qemuDriver is libvirtd's QEMU driver, a plug-in that is a package of its own.
+const qemuDriver = "/usr/lib/*/libvirt/connection-driver/libvirt_driver_qemu.so"
+
+// MissingPackages names the Debian packages that a rig needs and the machine
+// lacks, sorted.
+func MissingPackages() []string {
+	var missing []string
+	for _, n := range needed {
+		if !installed(n.program) {
+			missing = append(missing, n.pkg)
+		}
+	}
+	if found, _ := filepath.Glob(qemuDriver); len(found) == 0 {
+		missing = append(missing, "libvirt-daemon-driver-qemu")
+	}
+	slices.Sort(missing)
+	return slices.Compact(missing)
+}
+
+// sbin are the directories that an ordinary user's PATH lacks, and with it the
+// PATH of who became root by su.
+const sbin = "/usr/local/sbin:/usr/sbin:/sbin"
+
+func installed(program string) bool {
+	if _, err := exec.LookPath(program); err == nil {
+		return true
+	}
+	for _, dir := range filepath.SplitList(sbin) {
+		if _, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// environment is ours with a PATH in which everything needed is found.
+func environment() []string {
+	return append(os.Environ(), "PATH="+os.Getenv("PATH")+":"+sbin)
+}
+
+// InstallCommand is the command that installs packages on Debian.
+func InstallCommand(packages []string) []string {
+	return append([]string{"apt-get", "install", "-y", "--no-install-recommends"}, packages...)
+}
+
+func checkPackages() error {
+	missing := MissingPackages()
+	if len(missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("packages are missing: run: %s", strings.Join(InstallCommand(missing), " "))
+}
