@@ -1,0 +1,122 @@
+package hostid
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Files in the state directory.
+const (
+	idName    = "host-id.json"
+	epochName = "epoch"
+	lockName  = "agent.lock"
+)
+
+const recordSchema = "avstem.host-id/v1"
+
+// Record is what is kept of a host's identity.
+type Record struct {
+	Schema   string    `json:"schema"`
+	ID       uuid.UUID `json:"id"`
+	Created  time.Time `json:"created"`
+	Evidence Evidence  `json:"evidence"`
+}
+
+// Read returns the identity kept in a state directory, and an error that is
+// fs.ErrNotExist where there is none. It changes nothing and takes no lock.
+func Read(dir string) (Record, error) {
+	path := filepath.Join(dir, idName)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Record{}, fmt.Errorf("read host identity: %w", err)
+	}
+	r, err := parseRecord(data)
+	if err != nil {
+		return Record{}, fmt.Errorf("read host identity %s: %w: restore it from a backup; "+
+			"only if this host never published, remove it and a new identity is made", path, err)
+	}
+	return r, nil
+}
+
+func parseRecord(data []byte) (Record, error) {
+	var r Record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return Record{}, err
+	}
+	switch {
+	case r.Schema != recordSchema:
+		return Record{}, fmt.Errorf("its schema is %q and not %s", r.Schema, recordSchema)
+	case r.ID == uuid.Nil:
+		return Record{}, errors.New("it has no id")
+	case IsProvisional(r.ID):
+		return Record{}, fmt.Errorf("its id %s is a provisional one, which is never kept", r.ID)
+	}
+	return r, nil
+}
+
+func writeRecord(dir string, r Record) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write host identity: %w", err)
+	}
+	if err := replaceFile(filepath.Join(dir, idName), append(data, '\n')); err != nil {
+		return fmt.Errorf("write host identity: %w", err)
+	}
+	return nil
+}
+
+// ReadEpoch returns the counter of the agent's starts, and an error that is
+// fs.ErrNotExist where there is none.
+func ReadEpoch(dir string) (uint64, error) {
+	path := filepath.Join(dir, epochName)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return 0, fmt.Errorf("read epoch: %w", err)
+	}
+	epoch, err := strconv.ParseUint(strings.TrimSpace(string(data)), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read epoch %s: %q is not a number: remove the file; the agent then goes on from what it published last", path, data)
+	}
+	return epoch, nil
+}
+
+func writeEpoch(dir string, epoch uint64) error {
+	if err := replaceFile(filepath.Join(dir, epochName), fmt.Appendf(nil, "%d\n", epoch)); err != nil {
+		return fmt.Errorf("write epoch: %w", err)
+	}
+	return nil
+}
+
+// replaceFile writes a file so that after a crash or a power cut there is the
+// old one or the new one, and the new one once this has returned.
+func replaceFile(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	next, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = next.Write(data)
+	err = errors.Join(err, next.Sync(), next.Close())
+	if err == nil {
+		err = os.Rename(next.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(next.Name()))
+	}
+	handle, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(handle.Sync(), handle.Close())
+}
+
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,0 +1,104 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+
+	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/inventory"
+)
+
+// wire is what an agent does with one connection.
+type wire struct {
+	publish func(context.Context, *inventory.Observation) error
+	forget  func() // what is known of the stream
+	beat    func(bus.Heartbeat) error
+	back    <-chan struct{} // holds one after a reconnect
+	gone    <-chan struct{} // closed when the connection won't come back
+	close   func()
+}
+
+// connect makes a wire, trying until it can.
+func (a *Agent) connect(ctx context.Context) (*wire, bool) {
+	said := ""
+	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+		w, err := a.dial(ctx)
+		switch {
+		case err == nil:
+			return w, true
+		case ctx.Err() != nil:
+			return nil, false
+		case err.Error() != said:
+			a.log.Warn("not connected to NATS; trying again", "err", err)
+			said = err.Error()
+		}
+		if !sleep(ctx, jitter(wait)) {
+			return nil, false
+		}
+	}
+}
+
+func (a *Agent) dial(ctx context.Context) (*wire, error) {
+	conn, err := a.o.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.CheckServer(); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	_, err = conn.HeartbeatsOf(a.o.Site, a.o.Identity.ID(), bus.HeartbeatHandler{
+		Beat:    a.heard,
+		Refused: func(_ string, err error) { a.log.Warn("heartbeat under our name can't be read", "err", err) },
+	})
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	publisher := conn.NewPublisher(a.incarnation)
+	w := &wire{publish: publisher.Publish, forget: publisher.Forget, beat: conn.Beat}
+	w.back, w.gone = watch(conn.NATS())
+	w.close = func() {
+		conn.Close()
+		<-w.gone
+	}
+	a.log.Info("connected to NATS", "server", conn.Server())
+	return w, nil
+}
+
+// watch turns the connection's states into signals until it is closed.
+func watch(nc *nats.Conn) (back, gone <-chan struct{}) {
+	reconnected, closed := make(chan struct{}, 1), make(chan struct{})
+	states := nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
+	go func() {
+		defer close(closed)
+		for state := range states {
+			if state == nats.CLOSED {
+				return
+			}
+			select {
+			case reconnected <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return reconnected, closed
+}
+
+// heard takes a heartbeat under our own name.
+func (a *Agent) heard(beat bus.Heartbeat) {
+	if beat.Incarnation == a.incarnation || beat.Incarnation == uuid.Nil {
+		return
+	}
+	a.suspect(&bus.CloneError{Host: beat.Host, Epoch: a.o.Identity.Epoch(), Other: beat.Epoch})
+}
+
+func (a *Agent) suspect(err *bus.CloneError) {
+	if a.clone.raise(err.Error(), err.Other, time.Now()) {
+		a.log.Error("publishing is stopped: this host's identity is used twice", "err", err)
+		a.board.wake()
+	}
+}

@@ -1,0 +1,127 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Conn is a connection to NATS. It reconnects by itself, with jitter and for
+// ever, and buffers nothing while it is away.
+type Conn struct {
+	nc         *nats.Conn
+	js         jetstream.JetStream
+	socket     string // the unix socket that it goes to, if it does
+	checkEvery time.Duration
+}
+
+// Server is where the connection goes, for people: a URL without credentials,
+// or the path of a socket.
+func (c *Conn) Server() string {
+	if c.socket != "" {
+		return c.socket
+	}
+	return c.nc.ConnectedUrlRedacted()
+}
+
+// NATS returns the connection itself, for requests and services.
+func (c *Conn) NATS() *nats.Conn { return c.nc }
+
+// JetStream returns the connection's JetStream, for what this package has no
+// function for.
+func (c *Conn) JetStream() jetstream.JetStream { return c.js }
+
+// Close ends the connection; what was published before is on its way.
+func (c *Conn) Close() {
+	if c.nc.IsConnected() {
+		_ = c.nc.FlushTimeout(time.Second) // an error means that it is gone already
+	}
+	c.nc.Close()
+}
+
+// Dial connects to the URL with our options and then the given ones of nats.go.
+// The domain is JetStream's, "" for the server's own.
+func Dial(url string, logger *slog.Logger, domain string, options ...nats.Option) (*Conn, error) {
+	options = append([]nats.Option{
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(500 * time.Millisecond),
+		// A fleet that lost its server comes back over some seconds.
+		nats.ReconnectJitter(2*time.Second, 5*time.Second),
+		// What was published while the server was away would come late and out
+		// of date: state is kept, not queued.
+		nats.ReconnectBufSize(-1),
+		nats.PingInterval(20 * time.Second),
+		nats.MaxPingsOutstanding(2),
+		nats.Timeout(5 * time.Second),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			logger.Warn("NATS reports an error", "err", err)
+		}),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				logger.Warn("NATS connection lost", "err", err)
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { logger.Info("NATS connection is back") }),
+	}, options...)
+	nc, err := nats.Connect(url, options...)
+	if err != nil {
+		return nil, err
+	}
+	var js jetstream.JetStream
+	if domain == "" {
+		js, err = jetstream.New(nc)
+	} else {
+		js, err = jetstream.NewWithDomain(nc, domain)
+	}
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return &Conn{nc: nc, js: js, checkEvery: checkEvery}, nil
+}
+
+// Connect finds the server that the options name and connects to it. See
+// [Options] for the order in which it looks.
+func Connect(ctx context.Context, o Options) (*Conn, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	found, tried, err := o.targets()
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	for _, t := range found {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		conn, err := t.dial(o)
+		if err == nil {
+			return conn, nil
+		}
+		err = fmt.Errorf("%s: %w", t.how, explain(err, t))
+		if t.named {
+			return nil, fmt.Errorf("connect to NATS: %w", err)
+		}
+		tried = append(tried, err.Error())
+	}
+	return nil, &NoServerError{Tried: tried}
+}
+
+// explain adds what can be done to the errors that don't say it.
+func explain(err error, t target) error {
+	switch {
+	case errors.Is(err, nats.ErrNoServers):
+		return fmt.Errorf("nothing answers at %s: %w", t.shown(), err)
+	case errors.Is(err, nats.ErrSecureConnWanted):
+		return fmt.Errorf("%s offers no TLS, which avstem asks of every server that is not on loopback: %w", t.shown(), err)
+	case errors.Is(err, nats.ErrAuthorization):
+		return fmt.Errorf("%s refuses the credentials: set AVSTEM_CREDS, AVSTEM_TOKEN or AVSTEM_USER and AVSTEM_PASSWORD, or use a NATS context; "+
+			"the token of an `avstem up` is in nats.token in its state directory: %w", t.shown(), err)
+	}
+	return err
+}

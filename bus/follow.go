@@ -1,0 +1,153 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// checkEvery is how often a reader asks whether the stream is still the one
+// that it reads.
+const checkEvery = 10 * time.Second
+
+// errReplaced says that the stream was deleted and made again, or came back
+// older than what was read of it. A consumer would wait for a sequence that the
+// new stream reaches in hours.
+var errReplaced = errors.New("the stream was replaced")
+
+// feed is one subscription to the last values of a stream and what follows.
+type feed struct {
+	stream, filter string
+	message        func(jetstream.Msg)
+	ready          func() // all last values have been delivered; once
+	lost           func(error)
+}
+
+// follow delivers until ctx ends, over reconnects, restarts and streams that
+// are deleted. After such a break all last values come again.
+func (c *Conn) follow(ctx context.Context, f feed) error {
+	announce := f.ready
+	f.ready = func() {
+		if announce != nil {
+			announce()
+			announce = nil
+		}
+	}
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		began := time.Now()
+		err := c.followOnce(ctx, f)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if _, old := errors.AsType[*VersionError](err); old || c.nc.IsClosed() {
+			return fmt.Errorf("read stream %s: %w", f.stream, err)
+		}
+		if f.lost != nil {
+			f.lost(fmt.Errorf("read stream %s: %w", f.stream, err))
+		}
+		if time.Since(began) > time.Minute {
+			wait = 100 * time.Millisecond
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (c *Conn) followOnce(ctx context.Context, f feed) error {
+	if !c.nc.IsConnected() {
+		return nats.ErrDisconnected
+	}
+	stream, err := c.js.Stream(ctx, f.stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		// The stream is a cache: without it there is nothing yet, which is no
+		// reason to give up.
+		if err = c.EnsureStreams(ctx); err == nil {
+			stream, err = c.js.Stream(ctx, f.stream)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	created := stream.CachedInfo().Created
+	messages, pending, err := c.lastValues(ctx, f.stream, f.filter)
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	if pending == 0 {
+		f.ready()
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var seen sequence
+	go func() { cancel(c.watchStream(ctx, stream, created, &seen)) }()
+	for {
+		msg, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return errors.Join(context.Cause(ctx), err)
+		}
+		f.message(msg)
+		meta, err := msg.Metadata()
+		if err != nil {
+			return err
+		}
+		seen.set(meta.Sequence.Stream)
+		if meta.NumPending == 0 {
+			f.ready()
+		}
+	}
+}
+
+// lastValues begins an ordered consumer over the last message of every subject
+// and all that follow, and says how many messages there are to begin with.
+func (c *Conn) lastValues(ctx context.Context, stream, filter string) (jetstream.MessagesContext, uint64, error) {
+	consumer, err := c.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{filter},
+		DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
+		// After that we begin anew ourselves: nats.go can't be interrupted
+		// while it tries again, and tries for ever on a stream that is gone.
+		MaxResetAttempts: 2,
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := consumer.Info(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	messages, err := consumer.Messages()
+	return messages, info.NumPending, err
+}
+
+// watchStream returns when the stream is not the one that is being read, asking
+// after each reconnect and now and then.
+func (c *Conn) watchStream(ctx context.Context, stream jetstream.Stream, created time.Time, seen *sequence) error {
+	up := c.nc.StatusChanged(nats.CONNECTED)
+	defer c.nc.RemoveStatusListener(up)
+	tick := time.NewTicker(c.checkEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-up:
+		case <-tick.C:
+		}
+		least := seen.get() // before asking: messages may come meanwhile
+		info, err := stream.Info(ctx)
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			return err
+		case err != nil: // away for now; the consumer heals when it is back
+		case !info.Created.Equal(created) || info.State.LastSeq < least:
+			return errReplaced
+		}
+	}
+}

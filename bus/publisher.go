@@ -1,0 +1,171 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/dataverket/avstem/inventory"
+)
+
+// ErrNoStream says that the server has no stream to publish on.
+var ErrNoStream = errors.New("the NATS server has no stream " + StreamObserved + ": it is made by `avstem up` or `avstem serve`")
+
+// CloneError says that another agent publishes under this one's identity.
+type CloneError struct {
+	Host uuid.UUID
+	// Epoch is this agent's, Other the other's, which is not older.
+	Epoch, Other uint64
+}
+
+func (e *CloneError) Error() string {
+	return fmt.Sprintf("another agent publishes as host %s (its epoch is %d, ours %d): was this host or its state directory copied? "+
+		"stop the copy, and remove host-id.json and epoch from its state directory: it then gets an identity of its own",
+		e.Host, e.Other, e.Epoch)
+}
+
+// Publisher publishes the observations of one start of one agent. It is used by
+// one goroutine.
+type Publisher struct {
+	conn        *Conn
+	incarnation uuid.UUID
+	// last is the sequence that each subject's last document should have. A
+	// subject that isn't in it is read before it is written.
+	last map[string]uint64
+}
+
+// NewPublisher makes a publisher. The incarnation is a UUID of this start.
+func (c *Conn) NewPublisher(incarnation uuid.UUID) *Publisher {
+	return &Publisher{conn: c, incarnation: incarnation, last: map[string]uint64{}}
+}
+
+// Forget drops what is known of the streams, for use after a reconnect: what is
+// there is then read before the next publish.
+func (p *Publisher) Forget() { clear(p.last) }
+
+// Publish puts a document on its subject and waits until the stream has it. A
+// document that is there already (its acknowledgement was lost) is not written
+// twice. The errors that a caller may want to tell apart are [*CloneError],
+// [*TooLargeError] and [ErrNoStream]; after any other it may try again.
+func (p *Publisher) Publish(ctx context.Context, o *inventory.Observation) error {
+	msg, err := encode(o)
+	if err != nil {
+		return err
+	}
+	msg.Header.Set(headerIncarnation, p.incarnation.String())
+	// The reconnect buffer is off, so a size above the limit would be an error
+	// of the client's as well; this one says what to do.
+	if size, limit := int64(msg.Size()), p.conn.nc.MaxPayload(); limit > 0 && size > limit {
+		return &TooLargeError{Subject: msg.Subject, Size: size, Limit: limit}
+	}
+	// Once for a sequence that turned out wrong, once for a reader that lagged
+	// behind the stream's leader, and once more.
+	for range 3 {
+		var done bool
+		if done, err = p.attempt(ctx, o, msg); done {
+			return err
+		}
+	}
+	return fmt.Errorf("publish on %s: the subject changes as fast as it is read: %w", msg.Subject, err)
+}
+
+// attempt is done unless the sequence was wrong.
+func (p *Publisher) attempt(ctx context.Context, o *inventory.Observation, msg *nats.Msg) (done bool, err error) {
+	seq, known := p.last[msg.Subject]
+	if !known {
+		held, err := p.conn.lastObservation(ctx, msg.Subject)
+		if err != nil {
+			return true, fmt.Errorf("publish on %s: read what is there: %w", msg.Subject, err)
+		}
+		if there, err := p.judge(held, o); there || err != nil {
+			p.last[msg.Subject] = held.seq
+			return true, err
+		}
+		seq = held.seq
+	}
+	ack, err := p.conn.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(seq))
+	switch {
+	case err == nil:
+		p.last[msg.Subject] = ack.Sequence
+		return true, nil
+	case isWrongSequence(err):
+		delete(p.last, msg.Subject)
+		return false, err
+	case errors.Is(err, jetstream.ErrNoStreamResponse):
+		err = ErrNoStream
+	}
+	// The document may or may not be there: look before the next one.
+	delete(p.last, msg.Subject)
+	return true, fmt.Errorf("publish on %s: %w", msg.Subject, err)
+}
+
+// judge says what the document on our subject means: ours (or newer) is there
+// already, a clone wrote it, or it is to be replaced. One that is older or can't
+// be read is left from an earlier start or came back with an old backup of the
+// stream.
+func (p *Publisher) judge(held heldObservation, o *inventory.Observation) (there bool, err error) {
+	switch {
+	case held.doc == nil:
+		return false, nil
+	case held.incarnation == p.incarnation:
+		return !o.Supersedes(held.doc), nil
+	case held.doc.Epoch >= o.Epoch:
+		return false, &CloneError{Host: o.Host, Epoch: o.Epoch, Other: held.doc.Epoch}
+	}
+	return false, nil
+}
+
+func isWrongSequence(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// heldObservation is the last message on a subject; seq 0 means that there is none.
+type heldObservation struct {
+	seq         uint64
+	incarnation uuid.UUID
+	doc         *inventory.Observation
+}
+
+// lastObservation reads by direct get, whose subject names the subject that is
+// read, so that an agent can be given its own and no other's.
+func (c *Conn) lastObservation(ctx context.Context, subject string) (heldObservation, error) {
+	reply, err := c.nc.RequestWithContext(ctx, c.apiPrefix()+"DIRECT.GET."+StreamObserved+"."+subject, nil)
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return heldObservation{}, ErrNoStream
+	case err != nil:
+		return heldObservation{}, err
+	}
+	if status := reply.Header.Get("Status"); status == "404" {
+		return heldObservation{}, nil
+	} else if status != "" {
+		return heldObservation{}, fmt.Errorf("the server answers %s %s", status, reply.Header.Get("Description"))
+	}
+	seq, err := strconv.ParseUint(reply.Header.Get(jetstream.SequenceHeader), 10, 64)
+	if err != nil {
+		return heldObservation{}, fmt.Errorf("the answer has no sequence: %w", err)
+	}
+	held := heldObservation{seq: seq}
+	if held.doc, err = Decode(subject, reply.Header, reply.Data); err == nil {
+		held.incarnation, _ = uuid.Parse(reply.Header.Get(headerIncarnation))
+	}
+	return held, nil
+}
+
+// apiPrefix is where the JetStream API is.
+func (c *Conn) apiPrefix() string {
+	switch options := c.js.Options(); {
+	case options.APIPrefix != "":
+		return options.APIPrefix
+	case options.Domain != "":
+		return "$JS." + options.Domain + ".API."
+	}
+	return "$JS.API."
+}

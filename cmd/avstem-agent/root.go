@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/internal/hostagent"
+)
+
+// The exit statuses, which scripts rely on.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+// usageError is a command line that can't be understood.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// app is what every command gets instead of the process's globals, so that a
+// whole command line runs in a test's process.
+type app struct {
+	stdout, stderr io.Writer
+	env            func(string) string
+	host           hostagent.Options // of the flags that all commands have
+}
+
+// run is the whole program: it gives the exit status.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) string) int {
+	a := &app{stdout: stdout, stderr: stderr, env: env}
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	command, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "avstem-agent: %v\n", err)
+	if _, usage := errors.AsType[usageError](err); usage {
+		fmt.Fprintf(stderr, "see %s --help\n", command.CommandPath())
+		return exitUsage
+	}
+	return exitError
+}
+
+const rootLong = `avstem-agent observes a hypervisor host: what it is, its links and disks, and
+the VMs that its runtimes have. It changes nothing outside its state directory.
+
+Every flag can be set by an environment variable too: --state-dir by
+AVSTEM_STATE_DIR, and so on. The flag wins.
+
+Exit status: 0 all went well; 1 something could not be done; 2 the command line
+could not be understood.`
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "avstem-agent",
+		Short: "Observe a hypervisor host",
+		Long:  rootLong,
+		Example: `  # what would be published from this host
+  avstem-agent collect
+
+  # publish it to the "avstem up" on this machine, or to another server
+  avstem-agent run
+  avstem-agent run --server tls://nats.example.org --creds agent.creds --site osl1`,
+		Args:          noArguments,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			if err := a.fromEnv(c.Flags()); err != nil {
+				return err
+			}
+			a.host.StateDir = bus.StateDir(a.host.StateDir, a.env)
+			if err := bus.CheckName("site", a.host.Site); err != nil {
+				return usageError{fmt.Errorf("--site: %w", err)}
+			}
+			return nil
+		},
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	flags := root.PersistentFlags()
+	flags.SortFlags = false
+	flags.StringVar(&a.host.StateDir, "state-dir", "", "`DIR` of what is kept (default /var/lib/avstem for root, $XDG_STATE_HOME/avstem for others)")
+	flags.StringVar(&a.host.Site, "site", bus.DefaultSite, "`SITE` that the host is in")
+	flags.StringVar(&a.host.Root, "root", "", "`DIR` where the host's file system begins, if not /")
+	flags.StringArrayVar(&a.host.LibvirtSockets, "libvirt-socket", nil, "libvirt's read-only `SOCKET`; may be given more than once")
+	flags.StringVar(&a.host.LibvirtURI, "libvirt-uri", "", "libvirt's driver `URI` (default qemu:///system)")
+	flags.StringVar(&a.host.OVSDB, "ovsdb", "", "`SOCKET` of Open vSwitch's database")
+	flags.DurationVar(&a.host.Timeout, "timeout", 0, "`DURATION` that one pass over one source may take (default 30s)")
+	root.AddCommand(a.runCommand(), a.collectCommand(), a.identityCommand(), a.versionCommand())
+	return root
+}
+
+// ownEnv are the flags whose variables package bus reads itself, since where a
+// server was named decides what goes before what.
+var ownEnv = []string{"server", "context", "creds", "ca", "cert", "key", "state-dir"}
+
+// fromEnv sets the flags that were not given from the environment.
+func (a *app) fromEnv(flags *pflag.FlagSet) error {
+	var err error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "AVSTEM_" + strings.ReplaceAll(strings.ToUpper(f.Name), "-", "_")
+		value := a.env(name)
+		if f.Changed || value == "" || f.Name == "help" || f.Name == "output" || slices.Contains(ownEnv, f.Name) || err != nil {
+			return
+		}
+		if bad := flags.Set(f.Name, value); bad != nil {
+			err = usageError{fmt.Errorf("%s: %w", name, bad)}
+		}
+	})
+	return err
+}
+
+// noArguments is cobra's check with an error that exits 2.
+func noArguments(c *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case c.HasSubCommands():
+		near := ""
+		if names := c.SuggestionsFor(args[0]); len(names) > 0 {
+			near = ": did you mean " + strings.Join(names, " or ") + "?"
+		}
+		return usageError{fmt.Errorf("unknown command %q%s", args[0], near)}
+	}
+	return usageError{fmt.Errorf("%s takes no argument, and got %q", c.CommandPath(), args[0])}
+}
+
+// addOutput adds -o with its choices, the first of which is the default.
+func addOutput(c *cobra.Command, choices ...string) *string {
+	value := &choice{value: choices[0], choices: choices}
+	c.Flags().VarP(value, "output", "o", "`FORMAT`: "+strings.Join(choices, " or "))
+	return &value.value
+}
+
+// choice is a flag that takes one of some words.
+type choice struct {
+	value   string
+	choices []string
+}
+
+// Set implements pflag.Value.
+func (c *choice) Set(s string) error {
+	for _, known := range c.choices {
+		if s == known {
+			c.value = s
+			return nil
+		}
+	}
+	return fmt.Errorf("want %s", strings.Join(c.choices, " or "))
+}
+
+// Type implements pflag.Value.
+func (c *choice) Type() string { return "string" }
+
+func (c *choice) String() string { return c.value }

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/dataverket/avstem/agent/hostid"
+	"github.com/dataverket/avstem/cmd/internal/hostagent"
+	"github.com/dataverket/avstem/inventory"
+)
+
+// writePass writes a summary for a person. What hosts say goes through
+// [printable], so that no VM's name can speak to the terminal.
+func writePass(w io.Writer, pass hostagent.Pass) error {
+	out := bufio.NewWriter(w)
+	fmt.Fprintf(out, "host %s", pass.Host)
+	if hostid.IsProvisional(pass.Host) {
+		fmt.Fprintf(out, " (provisional: %s)", printable(pass.Note))
+	}
+	fmt.Fprintln(out)
+	for _, o := range pass.Observations {
+		fmt.Fprintf(out, "\n%s: %s in %s\n", o.Source, o.Outcome, took(o.Took))
+		if counts := countsOf(o); len(counts) > 0 {
+			fmt.Fprintf(out, "  %s\n", strings.Join(counts, ", "))
+		}
+		for _, line := range detailsOf(o) {
+			fmt.Fprintf(out, "  %s\n", printable(line))
+		}
+		for _, p := range o.Problems {
+			writeProblem(out, p)
+		}
+	}
+	return out.Flush()
+}
+
+func took(d time.Duration) time.Duration {
+	if d < time.Millisecond {
+		return d.Round(time.Microsecond)
+	}
+	return d.Round(time.Millisecond)
+}
+
+func writeProblem(out io.Writer, p inventory.Problem) {
+	about := p.Entity
+	switch {
+	case p.Field == "" && p.Entity == "":
+		about = "the source"
+	case p.Field != "" && strings.TrimSuffix(p.Entity, ":") != p.Entity, p.Entity == "":
+		about = string(p.Field) // of the one host, or of everything
+	case p.Field != "":
+		about += " " + string(p.Field)
+	}
+	fmt.Fprintf(out, "  ! %s: %s: %s\n", printable(about), p.Why, printable(withCall(p)))
+	if p.Remedy != "" {
+		fmt.Fprintf(out, "    → %s\n", printable(p.Remedy))
+	}
+}
+
+// withCall puts the call before the error, unless that names it already.
+func withCall(p inventory.Problem) string {
+	if p.Call == "" || strings.Contains(p.Error, p.Call) {
+		return p.Error
+	}
+	return p.Call + ": " + p.Error
+}
+
+// countsOf says how much of each there is.
+func countsOf(o *inventory.Observation) []string {
+	var counts []string
+	add := func(n int, one, many string) {
+		switch {
+		case n == 1:
+			counts = append(counts, "1 "+one)
+		case n > 1:
+			counts = append(counts, strconv.Itoa(n)+" "+many)
+		}
+	}
+	add(len(o.Links), "link", "links")
+	add(len(o.OVSBridges), "Open vSwitch bridge", "Open vSwitch bridges")
+	add(len(o.BlockDevices), "block device", "block devices")
+	add(len(o.FileSystems), "file system", "file systems")
+	if o.Runtime != nil && len(o.VMs) == 0 && o.Complete {
+		counts = append(counts, "no VMs")
+	}
+	running := 0
+	for i := range o.VMs {
+		if o.VMs[i].State == inventory.StateRunning {
+			running++
+		}
+	}
+	add(len(o.VMs), "VM", "VMs")
+	if len(o.VMs) > 0 {
+		counts = append(counts, strconv.Itoa(running)+" running")
+	}
+	return counts
+}
+
+// detailsOf are the few values that tell a reader which host this is.
+func detailsOf(o *inventory.Observation) []string {
+	var lines []string
+	add := func(name string, values ...string) {
+		if text := strings.TrimSpace(strings.Join(values, " ")); text != "" {
+			lines = append(lines, name+" "+text)
+		}
+	}
+	if h := o.Identity; h != nil {
+		add("hostname", h.Hostname)
+		add("hardware", h.Vendor, h.Product)
+		add("serial", h.Serial)
+		add("OS", h.OS)
+		add("kernel", h.Kernel, h.Architecture)
+		if h.CPUs != nil && h.Memory != nil {
+			add("capacity", strconv.Itoa(*h.CPUs), "CPUs,", h.Memory.String())
+		}
+	}
+	if r := o.Runtime; r != nil {
+		add("runtime", r.Name, r.Version)
+		add("hypervisor", r.Hypervisor)
+		add("endpoint", r.Endpoint)
+	}
+	return lines
+}
+
+// printable shows what a terminal would act on instead of sending it.
+func printable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+	}
+	return b.String()
+}

@@ -1,0 +1,86 @@
+package hostagent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/collectors"
+	"github.com/dataverket/avstem/collectors/identity"
+	"github.com/dataverket/avstem/collectors/libvirt"
+	"github.com/dataverket/avstem/collectors/network"
+	"github.com/dataverket/avstem/collectors/storage"
+)
+
+// Options are plain values, as flags give them.
+type Options struct {
+	// Root is where the host's file system begins, "" for "/": another one is a
+	// capture or a mount of the host's.
+	Root string
+	// LibvirtSockets are tried in order; none means the usual ones. LibvirtURI
+	// is the driver's, "" for qemu:///system.
+	LibvirtSockets []string
+	LibvirtURI     string
+	// OVSDB is the socket of Open vSwitch's database, "" for the usual ones;
+	// NetNS the network namespace to read, "" for our own.
+	OVSDB, NetNS string
+
+	StateDir string // see bus.StateDir
+	Site     string // "" means bus.DefaultSite
+	Version  string
+
+	Interval, Timeout, Refresh, Beat time.Duration // zero means the agent's defaults
+
+	// Connect is how a running agent reaches NATS.
+	Connect func(context.Context) (*bus.Conn, error)
+	Logger  *slog.Logger // nil means none
+}
+
+func (o Options) site() string {
+	if o.Site == "" {
+		return bus.DefaultSite
+	}
+	return o.Site
+}
+
+// Collectors are what a host is observed by.
+func Collectors(o Options) []collectors.Collector {
+	return []collectors.Collector{
+		&identity.Collector{Root: o.Root},
+		&network.Collector{Root: o.Root, NetNS: o.NetNS, OVSDB: o.OVSDB},
+		&storage.Collector{Root: o.Root},
+		&libvirt.Collector{Root: o.Root, Sockets: o.LibvirtSockets, URI: o.LibvirtURI, Logger: o.Logger},
+	}
+}
+
+// Sources names the collectors' sources.
+func Sources() []string {
+	var names []string
+	for _, c := range Collectors(Options{}) {
+		names = append(names, c.Source())
+	}
+	slices.Sort(names)
+	return names
+}
+
+// checkRoot refuses a root that isn't there, which would look like a host that
+// has nothing.
+func checkRoot(root string) error {
+	if root == "" {
+		return nil
+	}
+	info, err := os.Stat(filepath.Join(root, "/"))
+	if err == nil && !info.IsDir() {
+		err = errors.New("not a directory")
+	}
+	if err != nil {
+		return fmt.Errorf("read the host's files below %s (--root): %w", root, err)
+	}
+	return nil
+}
