@@ -25,11 +25,7 @@ func (p painter) paint(sgr, s string) string {
 	return sgr + s + sgrReset
 }
 
-// bySeverity colours a text as its severity asks.
-func (p painter) bySeverity(severity reconcile.Severity, s string) string {
-	return p.paint(severitySGR(severity), s)
-}
-
+// severitySGR is the colour that a severity asks for.
 func severitySGR(severity reconcile.Severity) string {
 	switch severity {
 	case reconcile.Critical:

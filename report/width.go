@@ -10,6 +10,16 @@ import (
 // ellipsis stands for what a cut leaves out.
 const ellipsis = "…"
 
+// Printable is for what a caller writes beside a report: it escapes everything
+// that a terminal might act on instead of showing it, but for line ends.
+func Printable(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
 // printable escapes everything that a terminal might act on instead of showing
 // it: control characters (so that a VM's name can't hold an escape sequence),
 // line and paragraph separators, characters that turn the direction of text,
@@ -105,6 +115,16 @@ func shorten(s string, width int) string {
 		}
 	}
 	return string(runes[:head]) + ellipsis + string(runes[tail:])
+}
+
+// clip cuts a printable text at its end so that it takes at most width columns:
+// sentences say most at their beginning.
+func clip(s string, width int) string {
+	if displayWidth(s) <= width {
+		return s
+	}
+	head, _ := splitAt(s, width-1)
+	return head + ellipsis
 }
 
 // pad fills a text to width columns.

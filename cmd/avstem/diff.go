@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/reconcile"
+	"github.com/dataverket/avstem/report"
+	"github.com/dataverket/avstem/sentral"
+	"github.com/dataverket/avstem/sentral/files"
+)
+
+const diffLong = `Hold observations in files against an inventory in files. No server, agent or
+network is needed, and the same files always give the same findings.
+
+Observations are what "avstem-agent collect -o json" prints: one document, an
+array, or several after one another. Of several documents of one host and
+source the newest counts. "-" is standard input.
+
+Without --at everything counts as just seen, however old the files are. With
+--at the findings are those of that time: a host whose documents are too old by
+then is silent, and nothing is concluded about its VMs.
+
+Exit status: 0, or 3 with --fail-on if a finding that is shown is that severe or
+worse.`
+
+const diffExample = `  # on a host, then anywhere
+  avstem-agent collect -o json > hv-osl1-01.json
+  avstem diff --intended ./inventory --observed hv-osl1-01.json
+
+  # in a pull request on the inventory
+  avstem diff --intended . --observed fleet/*.json --fail-on high -o markdown
+
+  # everything about one VM
+  avstem diff --intended ./inventory --observed fleet/*.json --explain web-01`
+
+// maxObserved bounds one file of observations: about 800,000 VMs.
+const maxObserved = 512 << 20
+
+type diffFlags struct {
+	intended string
+	observed []string
+	at       string
+	explain  string
+}
+
+func newDiffCommand(a *app) *cobra.Command {
+	var (
+		flags diffFlags
+		asked selection
+		out   findingsOutput
+	)
+	c := &cobra.Command{
+		Use:     "diff --intended DIR --observed FILE...",
+		Short:   "Hold observations in files against an inventory in files",
+		Long:    diffLong,
+		Example: diffExample,
+		// So that a shell may expand --observed fleet/*.json.
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			flags.observed = append(flags.observed, args...)
+			asked.site = a.site()
+			if err := asked.check(); err != nil {
+				return err
+			}
+			return a.diff(c.Context(), &flags, &asked, &out)
+		},
+	}
+	c.Flags().StringVar(&flags.intended, "intended", "", "inventory `DIR` of YAML or JSON files")
+	c.Flags().StringArrayVar(&flags.observed, "observed", nil, "`FILE` of observations; may be given several times, - is standard input")
+	c.Flags().StringVar(&flags.at, "at", "", "judge as of `TIME` (RFC 3339)")
+	c.Flags().StringVar(&flags.explain, "explain", "", "show everything about one `VM|HOST|FINDING` instead of the findings; -o is table or json then")
+	asked.addFlags(c)
+	out.addFlags(c)
+	return c
+}
+
+func (a *app) diff(ctx context.Context, flags *diffFlags, asked *selection, out *findingsOutput) error {
+	if err := flags.check(out); err != nil {
+		return err
+	}
+	input, err := a.readBooks(ctx, flags)
+	if err != nil {
+		return err
+	}
+	result := reconcile.Reconcile(*input)
+	if flags.explain != "" {
+		e, err := reconcile.Explain(result, result.Findings, input.Now, flags.explain)
+		if err != nil {
+			return err
+		}
+		return a.writeExplanation(e, out.format)
+	}
+	options := report.Options{Filter: asked.words()}
+	options.Count(result)
+	return out.write(a, asked.apply(result.Findings), options)
+}
+
+func (f *diffFlags) check(out *findingsOutput) error {
+	switch {
+	case f.intended == "":
+		return usageError{fmt.Errorf("diff wants --intended DIR")}
+	case len(f.observed) == 0:
+		return usageError{fmt.Errorf("diff wants --observed FILE")}
+	case f.explain != "" && out.format != "table" && out.format != "json":
+		return usageError{fmt.Errorf("diff --explain writes text or json, and not %s", out.format)}
+	}
+	return nil
+}
+
+// readBooks reads both sides.
+func (a *app) readBooks(ctx context.Context, flags *diffFlags) (*reconcile.Input, error) {
+	var at time.Time
+	if flags.at != "" {
+		var err error
+		if at, err = time.Parse(time.RFC3339, flags.at); err != nil {
+			return nil, usageError{fmt.Errorf("diff --at %q is not a time: want one such as 2026-11-24T10:00:00Z", flags.at)}
+		}
+	}
+	intended, err := readIntended(ctx, flags.intended)
+	if err != nil {
+		return nil, err
+	}
+	observed, err := a.readObserved(flags.observed)
+	if err != nil {
+		return nil, err
+	}
+	return newInput(intended, newest(observed), at.UTC()), nil
+}
+
+func readIntended(ctx context.Context, dir string) (*sentral.Inventory, error) {
+	source, err := files.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	return source.Read(ctx)
+}
+
+func (a *app) readObserved(names []string) ([]*inventory.Observation, error) {
+	var all []*inventory.Observation
+	for _, name := range names {
+		read, err := a.readObservations(name)
+		if err != nil {
+			return nil, fmt.Errorf("read observations from %s: %w", name, err)
+		}
+		all = append(all, read...)
+	}
+	return all, nil
+}
+
+func (a *app) readObservations(name string) ([]*inventory.Observation, error) {
+	var r io.Reader = a.stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		r = f
+	}
+	return inventory.DecodeObservations(r, maxObserved)
+}
+
+// newest keeps the newest document of each host and source, in the order in
+// which these first came.
+func newest(all []*inventory.Observation) []*inventory.Observation {
+	type key struct {
+		host   uuid.UUID
+		source string
+	}
+	at := map[key]int{}
+	var kept []*inventory.Observation
+	for _, o := range all {
+		k := key{o.Host, o.Source}
+		i, known := at[k]
+		switch {
+		case !known:
+			at[k] = len(kept)
+			kept = append(kept, o)
+		case o.Supersedes(kept[i]):
+			kept[i] = o
+		}
+	}
+	return kept
+}
+
+// newInput makes a pass of both books. With a time, what was said counts as
+// heard when it was observed; without, as heard now, which is when the newest of
+// it was observed.
+func newInput(intended *sentral.Inventory, observed []*inventory.Observation, at time.Time) *reconcile.Input {
+	in := &reconcile.Input{Intended: intended, Policy: reconcile.DefaultPolicy(), Heard: map[uuid.UUID]time.Time{}, Now: at}
+	if at.IsZero() {
+		for _, o := range observed {
+			if o.ObservedAt.After(in.Now) {
+				in.Now = o.ObservedAt.UTC()
+			}
+		}
+	}
+	for _, o := range observed {
+		o.ObservedAt = o.ObservedAt.UTC()
+		received := in.Now
+		if !at.IsZero() {
+			received = o.ObservedAt
+		}
+		in.Observed = append(in.Observed, reconcile.Document{Observation: o, Received: received})
+		if received.After(in.Heard[o.Host]) {
+			in.Heard[o.Host] = received
+		}
+	}
+	return in
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/reconcile"
+	"github.com/dataverket/avstem/report"
+)
+
+const driftLong = `Show where hosts and Sentral differ now: the open findings, gravest first.
+
+A finding is pending while it may still go away by itself (a reboot, a
+migration), then open, then resolved. Pending ones are counted; --all shows
+them too, with those that were resolved in the last days.
+
+In the table, what follows from another finding is counted below its cause, and
+one difference on four or more subjects is one row. Every other format has each
+finding by itself, and all that is known of it.
+
+Exit status: 0, or 3 with --fail-on if an open finding that is shown is that
+severe or worse.`
+
+const driftExample = `  avstem drift
+  avstem drift --severity high --tenant acme
+  avstem drift --kind nic -o markdown
+
+  # in a pipeline: stop it if something critical or high is open
+  avstem drift --fail-on high -o json > drift.json`
+
+func newDriftCommand(a *app) *cobra.Command {
+	var (
+		asked selection
+		out   findingsOutput
+		all   bool
+	)
+	c := &cobra.Command{
+		Use:     "drift",
+		Short:   "Show where hosts and Sentral differ now",
+		Long:    driftLong,
+		Example: driftExample,
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			asked.site = a.site()
+			if err := asked.check(); err != nil {
+				return err
+			}
+			return a.drift(c.Context(), &asked, &out, all)
+		},
+	}
+	asked.addFlags(c)
+	c.Flags().BoolVar(&all, "all", false, "show pending, suppressed and resolved findings too")
+	out.addFlags(c)
+	return c
+}
+
+func (a *app) drift(ctx context.Context, asked *selection, out *findingsOutput, all bool) error {
+	conn, err := a.connect(ctx)
+	if err != nil {
+		return fmt.Errorf("show drift: %w", err)
+	}
+	defer conn.Close()
+	findings, err := readFindings(ctx, conn)
+	if err != nil {
+		return fmt.Errorf("show drift: %w", err)
+	}
+	options := report.Options{Now: a.now(), Filter: asked.words()}
+	a.tell(ctx, conn, &options)
+
+	var shown []reconcile.Finding
+	pending := 0
+	for _, f := range asked.apply(findings) {
+		switch {
+		case all || f.State == reconcile.Open:
+			shown = append(shown, f)
+		case f.State == reconcile.Pending:
+			pending++
+		}
+	}
+	options.Pending = &pending
+	return out.write(a, shown, options)
+}
+
+func readFindings(ctx context.Context, conn *bus.Conn) ([]reconcile.Finding, error) {
+	raw, err := conn.Findings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	findings := make([]reconcile.Finding, 0, len(raw))
+	for _, data := range raw {
+		var f reconcile.Finding
+		if err := json.Unmarshal(data, &f); err != nil {
+			return nil, fmt.Errorf("decode finding: %w", err)
+		}
+		findings = append(findings, f)
+	}
+	return findings, nil
+}
+
+// tell adds to the page what the reconcilers say of their passes, and to
+// standard error what a reader must know before trusting it.
+func (a *app) tell(ctx context.Context, conn *bus.Conn, options *report.Options) {
+	states, err := statuses(ctx, conn, a.site())
+	if err != nil {
+		a.notef("findings may be out of date: %v", err)
+		return
+	}
+	var hosts, vms, agreeing int
+	for _, s := range states {
+		if !s.Ready {
+			a.notef("findings may be out of date: the reconciler of site %s hasn't finished its first pass%s", s.Site, because(s.Waiting))
+		}
+		hosts, vms, agreeing = hosts+s.Hosts, vms+s.VMs, agreeing+s.Agreeing
+	}
+	options.Hosts, options.VMs, options.Agreeing = &hosts, &vms, &agreeing
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/reconcile"
+	"github.com/dataverket/avstem/report"
+)
+
+const explainLong = `Show everything that is known of one VM, host or finding: where it was seen and
+how long ago, how both sides were matched and by which evidence, every field of
+Sentral beside what the host shows, the way of each NIC through the host, and
+the findings with what can be done on either side.
+
+A VM is named by Sentral's ID, the runtime's UUID or ID, a name,
+TENANT/PROJECT/NAME or a MAC address; a host by Sentral's ID, its host ID or its
+name; a finding by its ID (f-…, in every format of avstem drift but the table).`
+
+func newExplainCommand(a *app) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "explain VM|HOST|FINDING",
+		Short: "Show everything that is known of one VM, host or finding",
+		Long:  explainLong,
+		Example: `  avstem explain web-01
+  avstem explain acme/web/web-01
+  avstem explain 52:54:00:aa:00:01
+  avstem explain hv-osl1-01 -o json`,
+		Args: oneArgument("VM, host or finding"),
+		RunE: func(c *cobra.Command, args []string) error { return a.explain(c.Context(), args[0], format) },
+	}
+	c.Flags().VarP(newChoice(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
+	return c
+}
+
+func (a *app) explain(ctx context.Context, query, format string) error {
+	conn, err := a.connect(ctx)
+	if err != nil {
+		return fmt.Errorf("explain %q: %w", query, err)
+	}
+	defer conn.Close()
+	e, err := a.askToExplain(ctx, conn, query)
+	if err != nil {
+		return err
+	}
+	return a.writeExplanation(e, format)
+}
+
+// askToExplain asks every site that is meant. All reconcilers may have the same
+// inventory, so the one whose own site it is about has the answer.
+func (a *app) askToExplain(ctx context.Context, conn *bus.Conn, query string) (*reconcile.Explanation, error) {
+	names, err := sites(ctx, conn, a.site())
+	if err != nil {
+		return nil, fmt.Errorf("explain %q: %w", query, err)
+	}
+	var (
+		first  *reconcile.Explanation
+		own    *reconcile.Explanation
+		owners []string
+		failed error
+	)
+	for _, site := range names {
+		data, err := ask(ctx, conn, site, "explain", []byte(query))
+		if err != nil {
+			failed = moreTelling(failed, err)
+			continue
+		}
+		e := new(reconcile.Explanation)
+		if err := json.Unmarshal(data, e); err != nil {
+			return nil, fmt.Errorf("explain %q: site %s: decode the answer: %w", query, site, err)
+		}
+		if first == nil {
+			first = e
+		}
+		if siteOf(e) == site {
+			own, owners = e, append(owners, site)
+		}
+	}
+	switch {
+	case len(owners) > 1:
+		return nil, fmt.Errorf("explain %q: it is known in %s: name one with --site", query, strings.Join(owners, " and "))
+	case own != nil:
+		return own, nil
+	case first != nil:
+		return first, nil
+	}
+	// The reconciler's own words begin with what was being done.
+	if _, ok := errors.AsType[*answerError](failed); ok && strings.HasPrefix(failed.Error(), "explain ") {
+		return nil, failed
+	}
+	return nil, fmt.Errorf("explain %q: %w", query, failed)
+}
+
+// siteOf is the site that an explanation is about: where the thing was seen, else
+// where it belongs.
+func siteOf(e *reconcile.Explanation) string {
+	switch {
+	case e.VM != nil && e.VM.Observed != nil:
+		return e.VM.Observed.Site
+	case e.VM != nil && e.VM.Intended != nil:
+		return e.VM.Intended.Site
+	case e.Host != nil && e.Host.Observed != nil:
+		return e.Host.Observed.Site
+	case e.Host != nil && e.Host.Intended != nil:
+		return e.Host.Intended.Site
+	case len(e.Findings) > 0:
+		return e.Findings[0].Subject.Site
+	}
+	return ""
+}
+
+// moreTelling keeps the error that says more: "not known" of one site says
+// nothing where another didn't answer or knows several.
+func moreTelling(a, b error) error {
+	if a == nil {
+		return b
+	}
+	if answer, ok := errors.AsType[*answerError](a); ok && answer.code == "404" {
+		return b
+	}
+	return a
+}
+
+func (a *app) writeExplanation(e *reconcile.Explanation, format string) error {
+	var err error
+	if format == "json" {
+		err = report.ExplainJSON(a.stdout, e)
+	} else {
+		err = report.Explain(a.stdout, e, report.Options{Width: a.width, Color: a.color})
+	}
+	if err != nil {
+		return fmt.Errorf("write explanation: %w", err)
+	}
+	return nil
+}

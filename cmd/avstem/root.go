@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// run is the whole program: it gives the exit status.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) string) int {
+	a := newApp(stdin, stdout, stderr, env)
+	root := newRootCommand(a)
+	root.SetArgs(args)
+	command, err := root.ExecuteContextC(ctx)
+	if err != nil {
+		a.complain(command, err)
+	}
+	return exitCode(err)
+}
+
+const rootLong = `avstem holds what hypervisor hosts show against what Sentral, the system of
+record, says, and shows where they differ. It changes nothing on either side.
+
+Exit status: 0 all went well; 1 something could not be done; 2 the command line
+could not be understood; 3 --fail-on found drift that severe or worse.
+
+The NATS server is found by --server, else AVSTEM_SERVER, else the NATS context
+(--context, AVSTEM_CONTEXT), else by the socket that "avstem up" keeps in its
+state directory (--state-dir, AVSTEM_STATE_DIR).
+
+NO_COLOR is obeyed, and what goes into a pipe or a file has no colour.`
+
+func newRootCommand(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "avstem",
+		Short: "Find where hypervisor hosts and Sentral differ",
+		Long:  rootLong,
+		Example: `  # everything on this machine in one process
+  avstem up --inventory ./inventory
+
+  # what differs now, and why
+  avstem drift
+  avstem explain web-01`,
+		Args:          noArguments,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	a.addGlobalFlags(root)
+	root.AddCommand(
+		newUpCommand(a),
+		newServeCommand(a),
+		newDriftCommand(a),
+		newExplainCommand(a),
+		newDiffCommand(a),
+		newVersionCommand(a),
+	)
+	return root
+}
+
+func (a *app) addGlobalFlags(root *cobra.Command) {
+	flags := root.PersistentFlags()
+	flags.SortFlags = false
+	flags.StringVar(&a.global.server, "server", "", "NATS server `URL`; several with commas (AVSTEM_SERVER)")
+	flags.StringVar(&a.global.creds, "creds", "", "NATS credentials `FILE` (AVSTEM_CREDS)")
+	flags.StringVar(&a.global.context, "context", "", "NATS context `NAME`, as the nats command keeps them (AVSTEM_CONTEXT)")
+	flags.StringVar(&a.global.stateDir, "state-dir", "", "state `DIR` of avstem up on this machine (AVSTEM_STATE_DIR)")
+	flags.StringVar(&a.global.site, "site", "", "`SITE` that is meant (AVSTEM_SITE)")
+}
+
+// noArguments, exactly and atLeast are cobra's checks with errors that exit 2.
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if c.HasSubCommands() {
+		return usageError{fmt.Errorf("unknown command %q%s", args[0], suggestions(c, args[0]))}
+	}
+	return usageError{fmt.Errorf("%s takes no argument, and got %q", c.CommandPath(), args[0])}
+}
+
+func suggestions(c *cobra.Command, name string) string {
+	near := c.SuggestionsFor(name)
+	if len(near) == 0 {
+		return ""
+	}
+	return ": did you mean " + strings.Join(near, " or ") + "?"
+}
+
+// oneArgument asks for exactly one, called what.
+func oneArgument(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
+		}
+		return usageError{fmt.Errorf("%s wants one %s, and got %d arguments", c.CommandPath(), what, len(args))}
+	}
+}
+
+// complain writes an error for a person.
+func (a *app) complain(command *cobra.Command, err error) {
+	if errors.Is(err, driftError{}) {
+		return
+	}
+	a.notef("%v", err)
+	if _, ok := errors.AsType[usageError](err); ok {
+		fmt.Fprintf(a.stderr, "see %s --help\n", command.CommandPath())
+	}
+}

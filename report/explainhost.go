@@ -1,0 +1,159 @@
+package report
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/reconcile"
+)
+
+// host shows a host on either side or on both.
+func (p *page) host(m *reconcile.HostMatch, findings []reconcile.Finding) {
+	p.hostHead(m)
+	if m.Observed != nil {
+		p.sources(m.Observed.Sources)
+	}
+	p.evidence(m.Match, m.Evidence)
+	p.comparisons(m.Comparisons, severities(findings))
+}
+
+func (p *page) hostHead(m *reconcile.HostMatch) {
+	name := ""
+	switch {
+	case m.Intended != nil:
+		name = orWords(m.Intended.Name, m.Intended.ID)
+	case m.Observed != nil && m.Observed.Identity != nil:
+		name = m.Observed.Identity.Hostname
+	}
+	p.head("Host " + printable(name))
+	if want := m.Intended; want != nil {
+		p.fact("Sentral ID", want.ID)
+		words := orWords(string(want.State), "active") + " in " + want.Site
+		if want.FailureDomain != "" {
+			words += ", " + want.FailureDomain
+		}
+		if want.Platform != "" {
+			words += ", platform " + want.Platform
+		}
+		p.fact("intended", words)
+	} else {
+		p.fact("intended", "Sentral has no such host")
+	}
+	if m.Observed == nil {
+		p.fact("seen", "never: no agent has reported for it")
+		return
+	}
+	p.observed(m.Observed, m.Former)
+	if m.Blind != "" {
+		p.fact("not judged", "what isn't seen there may be there all the same: see "+m.Blind)
+	}
+}
+
+func (p *page) observed(h *reconcile.ObservedHost, former []uuid.UUID) {
+	p.fact("host ID", h.ID.String())
+	for _, id := range former {
+		p.fact("formerly", id.String())
+	}
+	heard := ago(h.LastHeard, p.now)
+	if h.Stale {
+		heard += ": it is silent, so nothing is concluded from what it said"
+	}
+	p.fact("last heard", heard)
+	id := h.Identity
+	if id == nil {
+		return
+	}
+	p.fact("hostname", id.Hostname)
+	p.fact("hardware", strings.TrimSpace(id.Vendor+" "+id.Product))
+	p.fact("serial", id.Serial)
+	if id.SystemUUID != uuid.Nil {
+		p.fact("system UUID", id.SystemUUID.String())
+	}
+	p.fact("system", strings.Trim(id.OS+", "+id.Kernel, ", "))
+	var size []string
+	if id.CPUs != nil {
+		size = append(size, count(*id.CPUs)+" CPUs")
+	}
+	if id.Memory != nil {
+		size = append(size, id.Memory.String()+" of memory")
+	}
+	p.fact("size", strings.Join(size, ", "))
+}
+
+// sources shows how well each source of a host was seen.
+func (p *page) sources(sources []reconcile.SourceStatus) {
+	p.head("Sources")
+	if len(sources) == 0 {
+		p.para(2, "", sgrFaint, "none has reported")
+		return
+	}
+	g := grid{width: p.width, painter: p.painter, flex: 4, columns: []column{
+		{title: "SOURCE", most: 28}, {title: "OUTCOME", cut: true}, {title: "AGE", right: true, cut: true}, {title: "DOCUMENT", cut: true}, {title: "RUNTIME"},
+	}}
+	for i := range sources {
+		s := &sources[i]
+		row := gridRow{
+			cells: []string{printable(s.Source), printable(string(s.Outcome)), dash(age(s.ObservedAt, p.now)),
+				strconv.FormatUint(s.Epoch, 10) + "." + strconv.FormatUint(s.Gen, 10), runtimeWords(s.Runtime)},
+			sgr: []string{"", outcomeSGR(s.Outcome), sgrFaint, sgrFaint, sgrFaint},
+		}
+		if s.Old {
+			row.below = append(row.below, note{"too old to conclude anything from", sgrYellow, branch})
+		}
+		for j := range s.Problems {
+			row.below = append(row.below, problemNotes(&s.Problems[j])...)
+		}
+		g.rows = append(g.rows, row)
+	}
+	g.write(&p.Builder)
+}
+
+func runtimeWords(r *inventory.Runtime) string {
+	if r == nil {
+		return ""
+	}
+	parts := []string{strings.TrimSpace(r.Name + " " + r.Version)}
+	for _, s := range []string{r.Hypervisor, r.Endpoint} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	return printable(strings.Join(parts, ", "))
+}
+
+func outcomeSGR(o inventory.Outcome) string {
+	switch o {
+	case inventory.OutcomeComplete:
+		return sgrGreen
+	case inventory.OutcomePartial:
+		return sgrYellow
+	case inventory.OutcomeFailed:
+		return sgrRed
+	}
+	return sgrFaint
+}
+
+// problemNotes says what could not be read, why, and what can be done.
+func problemNotes(q *inventory.Problem) []note {
+	var about []string
+	for _, s := range []string{q.Entity, string(q.Field)} {
+		if s != "" {
+			about = append(about, printable(s))
+		}
+	}
+	text := string(q.Why) + ": " + q.Call
+	if q.Error != "" {
+		text += ": " + q.Error
+	}
+	if len(about) > 0 {
+		text = strings.Join(about, " ") + " " + text
+	}
+	notes := []note{{printable(text), sgrYellow, branch}}
+	if q.Remedy != "" {
+		notes = append(notes, note{printable(q.Remedy), sgrCyan, "  do: "})
+	}
+	return notes
+}

@@ -1,0 +1,137 @@
+package report
+
+import (
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/dataverket/avstem/reconcile"
+)
+
+// vm shows a VM on either side or on both.
+func (p *page) vm(m *reconcile.VMMatch, findings []reconcile.Finding) {
+	p.vmHead(m)
+	for _, reason := range m.Uncovered {
+		p.para(2, "not judged:", sgrYellow, printable(reason))
+	}
+	p.evidence(m.Match, m.Evidence)
+	p.comparisons(m.Comparisons, severities(findings))
+	p.paths(m.Paths)
+}
+
+func (p *page) vmHead(m *reconcile.VMMatch) {
+	var name string
+	var owner []string
+	if want := m.Intended; want != nil {
+		name, owner = want.Name, []string{want.Tenant, want.Project, want.Environment}
+	} else if m.Observed != nil {
+		name = m.Observed.Name
+		if pl := m.Observed.Placement; pl != nil {
+			owner = []string{pl.Tenant, pl.Project, pl.Environment}
+		}
+	}
+	title := "VM " + printable(name)
+	if scope := strings.Trim(strings.Join(owner, "/"), "/"); scope != "" {
+		title += " · " + printable(scope)
+	}
+	p.head(title)
+	if want := m.Intended; want != nil {
+		p.fact("Sentral ID", want.ID)
+		if id := want.UUID(); id != uuid.Nil && !strings.EqualFold(id.String(), want.ID) {
+			p.fact("UUID there", id.String())
+		}
+		state := string(want.State)
+		if state == "" {
+			state = "running"
+		}
+		where := want.Site
+		if want.Host != "" {
+			where = want.Host + " in " + want.Site
+		}
+		p.fact("intended", state+", on "+orWords(where, "no site"))
+	} else {
+		p.fact("intended", "Sentral has no such VM")
+	}
+	if m.Observed == nil {
+		p.fact("seen", "nowhere")
+		return
+	}
+	p.seen("seen", m.Observed)
+	for i := range m.Copies {
+		p.seen("also seen", &m.Copies[i])
+	}
+}
+
+// seen says where a VM was seen, by what and how long ago.
+func (p *page) seen(lead string, vm *reconcile.ObservedVM) {
+	words := string(vm.State)
+	switch {
+	case strings.HasPrefix(vm.RawState, words):
+		words = vm.RawState
+	case vm.RawState != "":
+		words += " (" + vm.RawState + ")"
+	}
+	words += " on " + vm.Host
+	if vm.Site != "" {
+		words += " in " + vm.Site
+	}
+	words += ", by " + vm.Source
+	if len(vm.Also) > 0 {
+		words += " and " + strings.Join(vm.Also, ", ")
+	}
+	if at := ago(vm.ObservedAt, p.now); at != "" {
+		words += ", " + at
+	}
+	if !vm.Fresh {
+		words += ": too old to conclude anything from"
+	}
+	p.fact(lead, words)
+	name := vm.Name
+	if key := vm.Key(); key != name {
+		name = strings.TrimSpace(name + " " + key)
+	}
+	p.fact("there as", name)
+	if mgr := vm.Manager; mgr != nil {
+		p.fact("managed by", strings.TrimSpace(mgr.Name+" "+mgr.Version))
+	}
+}
+
+func orWords(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// paths shows each NIC's way through its host.
+func (p *page) paths(paths []reconcile.NICPath) {
+	if len(paths) == 0 {
+		return
+	}
+	p.head("Network")
+	for i := range paths {
+		path := &paths[i]
+		vlan, sgr := "VLAN unknown", sgrYellow
+		if path.VLAN != nil {
+			vlan, sgr = "VLAN "+count(int(*path.VLAN)), ""
+		}
+		if path.Derived {
+			vlan += ", derived"
+		}
+		mac := path.MAC.String()
+		if mac == "" {
+			mac = "NIC " + count(i+1)
+		}
+		p.para(2, mac, sgr, vlan+hops(path.Hops))
+		if path.Reason != "" {
+			p.para(4, "", sgrFaint, printable(path.Reason))
+		}
+	}
+}
+
+func hops(hops []string) string {
+	if len(hops) == 0 {
+		return ""
+	}
+	return ": " + printable(strings.Join(hops, " → "))
+}

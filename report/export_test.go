@@ -1,0 +1,4 @@
+package report
+
+// DisplayWidth lets the properties measure lines.
+var DisplayWidth = displayWidth
