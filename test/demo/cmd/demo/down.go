@@ -12,6 +12,9 @@ import (
 
 // down removes the demo, whatever there is of it.
 func (d *demonstration) down() error {
+	if err := d.dropLink(); err != nil {
+		return err
+	}
 	if _, err := os.Lstat(d.dir); errors.Is(err, os.ErrNotExist) {
 		d.say("There is no demo: nothing to remove.")
 		return nil

@@ -30,6 +30,7 @@ func demoDir(t *testing.T) string {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(base, "demo")
+	t.Setenv("AVSTEM_RUN_LINK", filepath.Join(base, "run", "current"))
 	t.Cleanup(func() {
 		if err := rig.Clean(dir); err != nil {
 			t.Error(err)
@@ -65,7 +66,11 @@ func TestDemo(t *testing.T) {
 	out := says(t, dir, program, "up")
 	wants(t, out, "starting over", "15 real VMs, 13 of them running",
 		"$ avstem drift\n", "network.isolation", "acme/data/cache-01", "vm.missing",
-		"$ avstem explain web-01\n", "OVS bridge br0", "Try next:", dir+"/state")
+		"$ avstem explain web-01\n", "OVS bridge br0", "Try next:", dir+"/inventory")
+	link := os.Getenv("AVSTEM_RUN_LINK")
+	if to, err := os.Readlink(link); err != nil || to != dir+"/state" {
+		t.Errorf("commands are led to %q: %v", to, err)
+	}
 	if strings.ContainsAny(out, "\x1b\r") {
 		t.Error("control characters went into a pipe")
 	}
@@ -80,6 +85,9 @@ func TestDemo(t *testing.T) {
 	wants(t, says(t, dir, program, "down"), "avstem, 14 guests, libvirtd, Open vSwitch", "removed  "+dir)
 	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%s is there after down: %v", dir, err)
+	}
+	if _, err := os.Lstat(filepath.Dir(link)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the link's directory is there after down: %v", err)
 	}
 	wants(t, says(t, dir, program, "down"), "nothing to remove")
 }

@@ -142,7 +142,15 @@ func (d *demonstration) show(ctx context.Context, a *demo.Avstem) error {
 			return fmt.Errorf("run avstem %s: %w", joined(args), err)
 		}
 	}
-	d.say(next, a.StateDir(), a.Inventory())
+	linked, err := d.makeLink(a.StateDir())
+	if err != nil {
+		return err
+	}
+	point := ""
+	if !linked { // another avstem is what commands find by themselves
+		point = "  export AVSTEM_STATE_DIR=" + a.StateDir() + "\n"
+	}
+	d.say(next, point, a.Inventory())
 	return nil
 }
 
@@ -157,12 +165,12 @@ func joined(args []string) string {
 	return b.String()
 }
 
-// next takes the state directory and the inventory's.
+// next takes the line that points commands here, where one is needed, and the
+// inventory's directory.
 const next = `
 Try next:
 
-  export AVSTEM_STATE_DIR=%s
-  bin/avstem drift --severity high        the worst of it
+%s  bin/avstem drift --severity high        the worst of it
   bin/avstem explain cache-01             a NIC on another tenant's VLAN
   bin/avstem explain dns-01               known by its MAC alone
   bin/avstem drift -o markdown            for a ticket
