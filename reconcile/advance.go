@@ -59,6 +59,7 @@ func Advance(previous []Finding, result *Result, policy Policy, now time.Time) (
 			next = append(next, f)
 		}
 	}
+	dropDangling(next, events)
 	SortFindings(next)
 	slices.SortFunc(events, func(a, b Event) int { return compareFindings(&a.Finding, &b.Finding) })
 	return next, events
@@ -72,6 +73,9 @@ func carry(f Finding, was *Finding, now time.Time) Finding {
 		f.State, f.FirstSeen, f.Since = Pending, now, now
 	case was.State == Resolved:
 		f.State, f.FirstSeen, f.Since, f.Flaps = Pending, was.FirstSeen, now, was.Flaps+1
+	case was.State == Pending && was.Verdict == Undecided:
+		// It was out of sight. What a reboot does by itself may be under way still.
+		f.State, f.FirstSeen, f.Since, f.Flaps = Pending, was.FirstSeen, now, was.Flaps
 	default:
 		f.State, f.FirstSeen, f.Since, f.Flaps = was.State, was.FirstSeen, was.Since, was.Flaps
 	}
@@ -85,82 +89,46 @@ func fade(f Finding, held *holder, policy Policy, now time.Time) (next Finding, 
 	}
 	if hold, cause := held.holds(&f); hold {
 		f.Verdict = Undecided
-		if f.CausedBy == "" {
+		if cause != "" {
 			f.CausedBy = cause
 		}
 		return f, true, false
 	}
-	if f.State == Pending { // it never was a finding
+	if f.State == Pending && f.Flaps == 0 { // it never was a finding
 		return f, false, false
 	}
+	ended = f.State != Pending
+	if !ended { // it was one, and didn't come back for long enough to be one again
+		f.Flaps--
+	}
+	if f.Verdict == Undecided { // what hid it is over, and so is it
+		f.Verdict, f.CausedBy = Confirmed, ""
+	}
 	f.State, f.Since = Resolved, now
-	return f, true, true
+	return f, true, ended
 }
 
-// changed says whether a reader would want to hear of it again.
+// dropDangling takes out causes that are no longer among the findings: they were
+// of a finding that is kept, and have ended since.
+func dropDangling(next []Finding, events []Event) {
+	stands := make(map[string]bool, len(next))
+	for i := range next {
+		stands[next[i].ID] = true
+	}
+	for i := range next {
+		if f := &next[i]; !stands[f.CausedBy] {
+			f.CausedBy = ""
+		}
+	}
+	for i := range events {
+		if f := &events[i].Finding; !stands[f.CausedBy] {
+			f.CausedBy = ""
+		}
+	}
+}
+
+// changed says whether a reader would want to hear of it again. That it is seen
+// again after a time out of sight is no news, as losing sight of it was none.
 func changed(f, was *Finding) bool {
-	return f.Severity != was.Severity || f.Verdict != was.Verdict || f.Message != was.Message
-}
-
-// holder knows what a result could not judge.
-type holder struct {
-	vms   map[string]*VMMatch
-	hosts map[string]*HostMatch
-	blind map[string]string // by site, the finding that says why one of its hosts is not seen
-}
-
-func newHolder(result *Result) *holder {
-	h := &holder{
-		vms:   make(map[string]*VMMatch, len(result.VMs)),
-		hosts: make(map[string]*HostMatch, len(result.Hosts)),
-		blind: map[string]string{},
-	}
-	for i := range result.Hosts {
-		m := &result.Hosts[i]
-		h.hosts[m.key()] = m
-		if !m.covered() {
-			h.blind[m.site()] = m.Blind
-		}
-	}
-	for i := range result.VMs {
-		h.vms[result.VMs[i].subjectID()] = &result.VMs[i]
-	}
-	return h
-}
-
-// holds says whether the result had no sight of what the finding is about, and
-// the finding that says why where there is one.
-func (h *holder) holds(f *Finding) (held bool, cause string) {
-	host := h.hosts[f.Subject.Host]
-	switch f.Subject.Type {
-	case "vm":
-		if vm := h.vms[f.Subject.ID]; vm != nil {
-			for i := range vm.Comparisons {
-				if vm.Comparisons[i].Path == f.Field {
-					return vm.Comparisons[i].Class == Unknown, ""
-				}
-			}
-			if len(vm.Uncovered) > 0 {
-				return true, blindness(host)
-			}
-			if vm.Observed != nil && vm.Observed.Fresh {
-				return false, ""
-			}
-		}
-		if f.Subject.Host == "" {
-			cause, dark := h.blind[f.Subject.Site]
-			return dark, cause
-		}
-		return host != nil && !host.covered(), blindness(host)
-	case "host", "runtime":
-		return host != nil && host.Observed != nil && host.Observed.Stale && f.Kind != HostStale, blindness(host)
-	}
-	return false, ""
-}
-
-func blindness(host *HostMatch) string {
-	if host == nil {
-		return ""
-	}
-	return host.Blind
+	return f.Severity != was.Severity || f.Message != was.Message || (f.Verdict != was.Verdict && was.Verdict != Undecided)
 }

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
+
+	"github.com/google/uuid"
 
 	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/sentral"
 )
 
 // checkInventory makes findings of records that break the contract.
@@ -16,10 +18,7 @@ func (p *pass) checkInventory() {
 		if problem.Duplicate {
 			kind, do = InventoryDuplicate, "keep one of them"
 		}
-		id := problem.Record
-		if id == "" {
-			id = problem.Where
-		}
+		id := orElse(problem.Record, problem.Where)
 		message := fmt.Sprintf("%s: %s", problem.Where, problem.Error)
 		if problem.Record != "" {
 			message = fmt.Sprintf("%s: %s: %s", problem.Where, problem.Record, problem.Error)
@@ -34,20 +33,25 @@ func (p *pass) checkInventory() {
 
 // checkRefusals reports documents that were not accepted.
 func (p *pass) checkRefusals() {
+	hosts := map[uuid.UUID]*hostPair{}
+	for _, h := range p.hosts {
+		hosts[h.ID] = h.pair
+	}
 	for _, refused := range p.in.Refused {
 		name := refused.Host.String()
-		site := refused.Site
-		for _, hp := range p.hostPairs {
-			if hp.Observed != nil && hp.Observed.ID == refused.Host {
-				name, site = hp.key(), hp.site()
-			}
+		if refused.Host == uuid.Nil {
+			name = "an unknown host"
+		}
+		subject := Subject{Type: "host", ID: name, Name: name, Site: refused.Site, Host: name}
+		if hp := hosts[refused.Host]; hp != nil {
+			subject, name = hp.subject(), hp.key()
 		}
 		p.find(Finding{
-			Kind: ObserveRefused, Subject: Subject{Type: "host", ID: name, Name: name, Site: site, Host: name}, Field: orElse(refused.Source, "document"),
+			Kind: ObserveRefused, Subject: subject, Field: orElse(refused.Source, "document"),
 			Observed: refused.Reason,
 			Message:  fmt.Sprintf("a document of %s from %s was refused: %s", orElse(refused.Source, "an unknown source"), name, refused.Reason),
 			Resolutions: []Resolution{{Side: "runtime", How: "person",
-				Do: "see which program publishes under that host's name, and whether its version is that of the reconciler"}},
+				Do: "see which program publishes in that host's name, and whether it is of the reconciler's version"}},
 		})
 	}
 }
@@ -55,8 +59,12 @@ func (p *pass) checkRefusals() {
 // nicUse is one NIC of one VM.
 type nicUse struct {
 	vp   *pair
-	nic  *inventory.NIC
-	path NICPath
+	path *NICPath
+}
+
+// apart says whether both are on VLANs that are known and differ.
+func (a nicUse) apart(b nicUse) bool {
+	return a.path.VLAN != nil && b.path.VLAN != nil && *a.path.VLAN != *b.path.VLAN
 }
 
 // checkMACs finds MACs that two VMs share where they could meet: in one site, on
@@ -67,10 +75,10 @@ func (p *pass) checkMACs() {
 		site string
 		mac  inventory.MAC
 	}
-	uses := map[key][]nicUse{}
+	uses := make(map[key][]nicUse, len(p.vms))
 	for _, seen := range p.vms {
 		vm, host := seen.lead.vm, seen.lead.host
-		if host.Stale {
+		if !seen.lead.fresh {
 			continue
 		}
 		for o := range vm.NICs {
@@ -78,12 +86,8 @@ func (p *pass) checkMACs() {
 			if !nic.MAC.Identifies() {
 				continue
 			}
-			use := nicUse{vp: seen.pair, nic: nic}
-			if o < len(seen.pair.Paths) {
-				use.path = seen.pair.Paths[o]
-			}
 			k := key{host.site(), nic.MAC}
-			uses[k] = append(uses[k], use)
+			uses[k] = append(uses[k], nicUse{seen.pair, &seen.pair.Paths[o]})
 		}
 	}
 	for k, all := range uses {
@@ -98,37 +102,64 @@ func meeting(all []nicUse) []nicUse {
 	if len(all) < 2 {
 		return nil
 	}
-	slices.SortFunc(all, func(a, b nicUse) int { return cmp.Compare(a.vp.subjectID(), b.vp.subjectID()) })
-	return slices.DeleteFunc(slices.Clone(all), func(a nicUse) bool {
-		return !slices.ContainsFunc(all, func(b nicUse) bool {
-			apart := a.path.VLAN != nil && b.path.VLAN != nil && *a.path.VLAN != *b.path.VLAN
-			return a.vp != b.vp && !apart && (a.vp.active() || b.vp.active())
-		})
-	})
+	var active []nicUse
+	for _, use := range all {
+		if use.vp.active() {
+			active = append(active, use)
+		}
+	}
+	var clash []nicUse
+	for _, a := range all {
+		others := active
+		if a.vp.active() {
+			others = all
+		}
+		if slices.ContainsFunc(others, func(b nicUse) bool { return a.vp != b.vp && !a.apart(b) }) {
+			clash = append(clash, a)
+		}
+	}
+	slices.SortStableFunc(clash, func(a, b nicUse) int { return cmp.Compare(a.vp.subjectID(), b.vp.subjectID()) })
+	return clash
 }
 
 func (vp *pair) active() bool { return vp.seen.lead.vm.State.Active() }
 
 func (p *pass) sharedMAC(mac inventory.MAC, clash []nicUse) {
-	var names []string
-	running := 0
-	for _, use := range clash {
-		names = append(names, fmt.Sprintf("%s (%s, on %s)", use.vp.name(), use.vp.seen.lead.vm.State, use.vp.seen.lead.host.key()))
-		if use.vp.active() {
-			running++
-		}
+	vms := make([]*pair, len(clash))
+	sure := true
+	for i, use := range clash {
+		vms[i] = use.vp
+		sure = sure && use.path.VLAN != nil && !use.path.Derived
 	}
+	names, hosts, running := users(vms)
 	f := Finding{
-		Kind: NICMAC, Field: "nics[" + mac.String() + "].mac", Intended: "one NIC", Observed: names,
-		Message:     fmt.Sprintf("MAC %s is on %s", mac, strings.Join(names, " and ")),
+		Kind: NICMAC, Field: "nics[" + mac.String() + "].mac", Intended: "one NIC", Observed: names, Hosts: hosts, Verdict: Confirmed,
+		Message:     fmt.Sprintf("MAC %s is on %s", mac, listed(names, "and")),
 		Evidence:    clash[0].path.evidence(),
 		Provenance:  clash[0].vp.provenance("nic.mac"),
 		Resolutions: bothWays("give all but one a MAC of their own", "reboot", "correct the record that has the wrong one"),
 	}
-	if running < 2 {
-		f.Verdict = Potential // until the other one starts
+	if running < 2 || !sure {
+		f.Verdict = Potential // until the other one starts, or both are known to be on one VLAN
 	}
 	p.find(clash[0].vp.finding(f))
+}
+
+// users names the VMs that share something, each once, and where they are.
+func users(vms []*pair) (names, hosts []string, running int) {
+	for i, vp := range vms {
+		if slices.Contains(vms[max(i-1, 0):i], vp) { // they are sorted
+			continue
+		}
+		at := vp.seen.lead
+		names = append(names, fmt.Sprintf("%s (%s, on %s)", vp.name(), stateWords(at.vm.State), at.host.key()))
+		hosts = append(hosts, at.host.key())
+		if vp.active() {
+			running++
+		}
+	}
+	slices.Sort(hosts)
+	return names, slices.Compact(hosts), running
 }
 
 // diskUse is one disk of one VM.
@@ -141,58 +172,60 @@ type diskUse struct {
 // told that they share it. A path means a file of its host; a network volume is
 // the same one from every host of the site.
 func (p *pass) checkSharedDisks() {
-	uses := map[string][]diskUse{}
+	type key struct{ scope, source string }
+	uses := make(map[key][]diskUse, len(p.vms))
 	for _, seen := range p.vms {
-		at := seen.lead
-		if at.host.Stale {
+		at := &seen.lead
+		if !at.fresh {
 			continue
 		}
-		for i := range at.vm.Disks {
-			d := &at.vm.Disks[i]
-			if d.Source == "" || d.ReadOnly || d.Shareable || !d.IsStorage() || p.meantShared(seen.pair, d) {
+		var shared []bool
+		if vp := seen.pair; vp.Intended != nil && slices.ContainsFunc(vp.Intended.Disks, func(d sentral.Disk) bool { return d.Shared }) {
+			shared = meantShared(vp)
+		}
+		disks := storage(at.vm)
+		for i := range disks {
+			d := &disks[i]
+			if d.Source == "" || d.ReadOnly || d.Shareable || (shared != nil && shared[i]) {
 				continue
 			}
-			scope := at.host.ID.String()
+			k := key{at.host.ID.String(), d.Source}
 			if d.SourceType == "network" {
-				scope = at.host.site()
+				k.scope = at.host.site()
 			}
-			key := scope + "\x00" + d.Source
-			uses[key] = append(uses[key], diskUse{seen.pair, d})
+			uses[k] = append(uses[k], diskUse{seen.pair, d})
 		}
 	}
 	for _, all := range uses {
-		slices.SortFunc(all, func(a, b diskUse) int { return cmp.Compare(a.vp.subjectID(), b.vp.subjectID()) })
-		if len(all) > 1 && all[0].vp != all[len(all)-1].vp {
-			p.sharedDisk(all)
+		if len(all) > 1 {
+			slices.SortStableFunc(all, func(a, b diskUse) int { return cmp.Compare(a.vp.subjectID(), b.vp.subjectID()) })
+			if all[0].vp != all[len(all)-1].vp {
+				p.sharedDisk(all)
+			}
 		}
 	}
 }
 
-func (p *pass) meantShared(vp *pair, d *inventory.Disk) bool {
-	if vp.Intended == nil {
-		return false
+// meantShared says which of a VM's disks Sentral says to be shared.
+func meantShared(vp *pair) []bool {
+	have := storage(vp.seen.lead.vm)
+	shared := make([]bool, len(have))
+	pairs, _, _ := pairDisks(vp.Intended.Disks, have)
+	for _, dp := range pairs {
+		shared[dp.observed] = vp.Intended.Disks[dp.intended].Shared
 	}
-	for i := range vp.Intended.Disks {
-		want := &vp.Intended.Disks[i]
-		if want.Shared && ((want.Serial != "" && want.Serial == d.Serial) || (want.Source != "" && want.Source == d.Source)) {
-			return true
-		}
-	}
-	return false
+	return shared
 }
 
 func (p *pass) sharedDisk(all []diskUse) {
-	var names []string
-	running := 0
-	for _, use := range all {
-		names = append(names, fmt.Sprintf("%s (%s, on %s)", use.vp.name(), use.vp.seen.lead.vm.State, use.vp.seen.lead.host.key()))
-		if use.vp.active() {
-			running++
-		}
+	vms := make([]*pair, len(all))
+	for i, use := range all {
+		vms[i] = use.vp
 	}
+	names, hosts, running := users(vms)
 	f := Finding{
-		Kind: DiskShared, Field: "disks[" + all[0].disk.Source + "]", Intended: "one VM", Observed: names,
-		Message:     fmt.Sprintf("disk %s is attached to %s", all[0].disk.Source, strings.Join(names, " and ")),
+		Kind: DiskShared, Field: "disks[" + all[0].disk.Source + "]", Intended: "one VM", Observed: names, Hosts: hosts, Verdict: Confirmed,
+		Message:     fmt.Sprintf("disk %s is attached to %s", all[0].disk.Source, listed(names, "and")),
 		Provenance:  all[0].vp.provenance("disk.source"),
 		Resolutions: bothWays("detach it from all but one, or mark it shareable if a cluster file system is on it", "person", "set shared on the disk in each record, if that is meant"),
 	}

@@ -55,34 +55,47 @@ func pairDisks(want []sentral.Disk, have []inventory.Disk) (pairs []diskPair, on
 	return pairs, onlyWant, onlyHave
 }
 
+// storage are the disks that hold the VM's data.
+func storage(vm *inventory.VM) []inventory.Disk {
+	if !slices.ContainsFunc(vm.Disks, func(d inventory.Disk) bool { return !d.IsStorage() }) {
+		return vm.Disks
+	}
+	return slices.DeleteFunc(slices.Clone(vm.Disks), func(d inventory.Disk) bool { return !d.IsStorage() })
+}
+
 func (p *pass) compareDisks(vp *pair) {
 	want := vp.Intended.Disks
-	var have []inventory.Disk
-	for _, d := range vp.seen.lead.vm.Disks {
-		if d.IsStorage() {
-			have = append(have, d)
-		}
+	if reason := vp.hidden("vm.disks"); reason != "" {
+		vp.Comparisons = append(vp.Comparisons, Comparison{Field: "vm.disks", Path: "disks", Class: Unknown, Reason: reason, Provenance: vp.provenance("vm.disks")})
+		return
 	}
+	have := storage(vp.seen.lead.vm)
 	pairs, onlyWant, onlyHave := pairDisks(want, have)
 	for _, dp := range pairs {
 		p.compareDisk(vp, &want[dp.intended], &have[dp.observed], dp)
 	}
 	for _, i := range onlyWant {
 		name := wantedDisk(&want[i], i)
-		p.hold(vp, Comparison{Field: "disk.serial", Path: "disks[" + name + "]", Intended: diskWords(want[i].Name, want[i].Size), Class: Missing}, func() Finding {
+		words := diskWords(orElse(want[i].Name, name), want[i].Size)
+		p.hold(vp, Comparison{Field: "disk.serial", Path: "disks[" + name + "]", Intended: words, Class: Missing}, func() Finding {
+			do := "attach it"
+			if want[i].Serial != "" {
+				do += ", or set serial " + quote(want[i].Serial) + " on the disk that it is"
+			}
 			return Finding{
 				Kind:        DiskMissing,
-				Message:     fmt.Sprintf("%s has no disk %s, Sentral says %s", vp.name(), name, diskWords(want[i].Name, want[i].Size)),
-				Resolutions: bothWays("attach it, or give the disk that it is its serial "+quote(want[i].Serial), "live", "take the disk out of the record"),
+				Message:     fmt.Sprintf("%s has no disk %s, Sentral says %s", vp.name(), name, words),
+				Resolutions: bothWays(do, "live", "take the disk out of the record"),
 			}
 		})
 	}
 	for _, o := range onlyHave {
 		name := diskName(&have[o], o)
-		p.hold(vp, Comparison{Field: "disk.serial", Path: "disks[" + name + "]", Observed: diskWords(have[o].Source, have[o].Capacity), Class: Unexpected}, func() Finding {
+		words := diskWords(orElse(have[o].Source, name), have[o].Capacity)
+		p.hold(vp, Comparison{Field: "disk.serial", Path: "disks[" + name + "]", Observed: words, Class: Unexpected}, func() Finding {
 			return Finding{
 				Kind:        DiskUnknown,
-				Message:     fmt.Sprintf("%s has a disk %s that Sentral has not: %s", vp.name(), name, diskWords(have[o].Source, have[o].Capacity)),
+				Message:     fmt.Sprintf("%s has a disk %s that its record doesn't have: %s", vp.name(), name, words),
 				Resolutions: bothWays("detach it", "live", "add the disk to the record"),
 			}
 		})
@@ -130,46 +143,57 @@ func (p *pass) compareDisk(vp *pair, want *sentral.Disk, have *inventory.Disk, d
 			c.Observed, c.Class, c.Reason = *have.Capacity, class(*have.Capacity == *want.Size), ""
 		}
 		p.hold(vp, c, func() Finding {
-			do, how := "grow it to "+want.Size.String(), "live"
+			is, intended := sizeWords(*have.Capacity, *want.Size)
+			do, how := "grow it to "+intended, "live"
 			if *have.Capacity > *want.Size {
-				do, how = "shrink it to "+want.Size.String()+", after its file systems", "person"
+				do, how = "shrink its file systems, then the disk to "+intended, "person"
 			}
 			return Finding{
 				Kind: DiskSize, Verdict: verdict,
-				Message:     fmt.Sprintf("disk %s of %s is %s, Sentral says %s", name, vp.name(), *have.Capacity, *want.Size),
+				Message:     fmt.Sprintf("disk %s of %s is %s, Sentral says %s", name, vp.name(), is, intended),
 				Resolutions: bothWays(do, how, "set the disk's size to "+plain(*have.Capacity)),
 			}
 		})
 	}
-	p.compareText(vp, DiskSerial, "disk.serial", at("serial"), want.Serial, have.Serial, verdict, "reboot")
-	p.compareText(vp, DiskSource, "disk.source", at("source"), want.Source, have.Source, verdict, "person")
-	p.compareText(vp, DiskFormat, "disk.format", at("format"), want.Format, have.Format, verdict, "person")
+	p.compareText(vp, diskText{DiskSerial, "serial", want.Serial, have.Serial, "set its serial to %s", "reboot"}, name, verdict)
+	p.compareText(vp, diskText{DiskSource, "source", want.Source, have.Source, "find out what is on each, then attach %s", "person"}, name, verdict)
+	p.compareText(vp, diskText{DiskFormat, "format", want.Format, have.Format, "convert it to %s", "person"}, name, verdict)
 }
 
-// compareText compares what Sentral only sometimes says.
-func (p *pass) compareText(vp *pair, kind Kind, field inventory.Field, path, want, have string, verdict Verdict, how string) {
-	if want == "" {
+// diskText is a text about a disk on both sides.
+type diskText struct {
+	kind       Kind
+	word       string
+	want, have string
+	do, how    string
+}
+
+// compareText compares what Sentral only sometimes says. That a disk has no
+// serial is something known; it always has a source and a format.
+func (p *pass) compareText(vp *pair, t diskText, name string, verdict Verdict) {
+	if t.want == "" {
 		return
 	}
-	_, word, _ := strings.Cut(path, "].")
-	observed := any(have)
-	if have == "" {
-		observed = nil
+	c := Comparison{Field: inventory.Field("disk." + t.word), Path: "disks[" + name + "]." + t.word,
+		Intended: t.want, Observed: orNothing(t.have), Class: class(t.want == t.have)}
+	if t.have == "" && t.kind != DiskSerial {
+		c.Class, c.Reason = Unknown, notReported
 	}
-	shown := have
-	if shown == "" {
-		shown = "none"
-	}
-	p.hold(vp, Comparison{Field: field, Path: path, Intended: want, Observed: observed, Class: class(want == have)}, func() Finding {
+	p.hold(vp, c, func() Finding {
+		is, record := "has no "+t.word, "take the disk's "+t.word+" out of the record"
+		if t.have != "" {
+			is, record = "has "+t.word+" "+t.have, "set the disk's "+t.word+" to "+t.have
+		}
 		return Finding{
-			Kind: kind, Verdict: verdict,
-			Message:     fmt.Sprintf("%s of %s %s is %s, Sentral says %s", word, strings.TrimSuffix(path, "."+word), vp.name(), shown, want),
-			Resolutions: bothWays("set its "+word+" to "+want, how, "set the disk's "+word+" to "+shown),
+			Kind: t.kind, Verdict: verdict,
+			Message:     fmt.Sprintf("disk %s of %s %s, Sentral says %s", name, vp.name(), is, t.want),
+			Resolutions: bothWays(fmt.Sprintf(t.do, t.want), t.how, record),
 		}
 	})
 }
 
 func (p *pass) compareDiskOrder(vp *pair, pairs []diskPair, have []inventory.Disk) {
+	pairs = slices.DeleteFunc(pairs, func(dp diskPair) bool { return dp.by == "order" }) // it says nothing else
 	if len(pairs) < 2 {
 		return
 	}
@@ -208,11 +232,14 @@ func (p *pass) compareRootImage(vp *pair) string {
 		c.Reason = "its root disk has no backing chain to read"
 		return p.hold(vp, c, nil)
 	}
-	made := p.intended.images[image.Source]
-	if made == nil {
+	known := p.intended.images[image.Source]
+	if len(known) == 0 {
 		c.Observed, c.Reason = image.Source, "Sentral knows no image at "+image.Source
 		return p.hold(vp, c, nil)
 	}
+	made := known[max(slices.IndexFunc(known, func(i *sentral.Image) bool {
+		return i.ID == want.ID && (want.Version == "" || i.Version == want.Version)
+	}), 0)]
 	observed := imageName(made.ID, made.Version)
 	c.Observed = observed
 	c.Class = class(made.ID == want.ID && (want.Version == "" || made.Version == want.Version))
@@ -221,7 +248,7 @@ func (p *pass) compareRootImage(vp *pair) string {
 			Kind:        DiskImage,
 			Message:     fmt.Sprintf("the root disk of %s was made from %s, Sentral says %s", vp.name(), observed, c.Intended),
 			Evidence:    []string{"its backing chain ends in " + image.Source},
-			Resolutions: bothWays(fmt.Sprintf("make it again from %s", c.Intended), "person", "set image to "+observed+", if that is what it should run"),
+			Resolutions: bothWays(fmt.Sprintf("rebuild it from %s", c.Intended), "person", "set image to "+observed+", if that is what it should run"),
 		}
 	})
 }

@@ -10,7 +10,10 @@ import (
 )
 
 // nicPair is a NIC on both sides. Indexes are guest order.
-type nicPair struct{ intended, observed int }
+type nicPair struct {
+	intended, observed int
+	byOrder            bool // nothing else tells that they are the same
+}
 
 // pairNICs pairs by MAC, and by order only where Sentral leaves the MAC to the
 // runtime: a NIC with another MAC is another NIC.
@@ -20,9 +23,10 @@ func pairNICs(want []sentral.NIC, have []inventory.NIC) (pairs []nicPair, onlyWa
 	for i := range want {
 		o := -1
 		if want[i].MAC != (inventory.MAC{}) {
-			o = slices.IndexFunc(have, func(n inventory.NIC) bool { return n.MAC == want[i].MAC })
-			if o >= 0 && taken[o] {
-				o = -1
+			for n := range have {
+				if o < 0 && !taken[n] && have[n].MAC == want[i].MAC {
+					o = n
+				}
 			}
 		}
 		if o < 0 {
@@ -30,7 +34,7 @@ func pairNICs(want []sentral.NIC, have []inventory.NIC) (pairs []nicPair, onlyWa
 			continue
 		}
 		taken[o] = true
-		pairs = append(pairs, nicPair{i, o})
+		pairs = append(pairs, nicPair{i, o, false})
 	}
 	for _, i := range open {
 		o := slices.Index(taken, false)
@@ -39,7 +43,7 @@ func pairNICs(want []sentral.NIC, have []inventory.NIC) (pairs []nicPair, onlyWa
 			continue
 		}
 		taken[o] = true
-		pairs = append(pairs, nicPair{i, o})
+		pairs = append(pairs, nicPair{i, o, true})
 	}
 	for o := range have {
 		if !taken[o] {
@@ -52,15 +56,15 @@ func pairNICs(want []sentral.NIC, have []inventory.NIC) (pairs []nicPair, onlyWa
 
 func (p *pass) compareNICs(vp *pair) {
 	want, vm := vp.Intended.NICs, vp.seen.lead.vm
-	pairs, onlyWant, onlyHave := pairNICs(want, vm.NICs)
-	paths := make([]NICPath, len(vm.NICs))
-	for o := range vm.NICs {
-		paths[o] = vp.seen.lead.host.pathOf(vm, &vm.NICs[o], &p.in)
-		vp.Paths = append(vp.Paths, paths[o])
+	if reason := vp.hidden("vm.nics"); reason != "" {
+		vp.Comparisons = append(vp.Comparisons, Comparison{Field: "vm.nics", Path: "nics", Class: Unknown, Reason: reason, Provenance: vp.provenance("vm.nics")})
+		return
 	}
+	pairs, onlyWant, onlyHave := pairNICs(want, vm.NICs)
+	paths := vp.Paths
 	for _, np := range pairs {
 		have := &vm.NICs[np.observed]
-		name := nicName(have, np.observed)
+		name := nicName(have.MAC, np.observed)
 		isolation := p.checkIsolation(vp, have, name, &paths[np.observed])
 		p.compareNetwork(vp, &want[np.intended], have, name, &paths[np.observed], isolation)
 		p.compareNIC(vp, &want[np.intended], have, name)
@@ -69,7 +73,7 @@ func (p *pass) compareNICs(vp *pair) {
 		p.missingNIC(vp, &want[i], i)
 	}
 	for _, o := range onlyHave {
-		name := nicName(&vm.NICs[o], o)
+		name := nicName(vm.NICs[o].MAC, o)
 		p.checkIsolation(vp, &vm.NICs[o], name, &paths[o])
 		p.unknownNIC(vp, &vm.NICs[o], name, &paths[o])
 	}
@@ -77,19 +81,27 @@ func (p *pass) compareNICs(vp *pair) {
 }
 
 // nicName is how paths and messages name a NIC: its MAC, else its place.
-func nicName(nic *inventory.NIC, index int) string {
-	if nic.MAC != (inventory.MAC{}) {
-		return nic.MAC.String()
+func nicName(mac inventory.MAC, index int) string {
+	if mac != (inventory.MAC{}) {
+		return mac.String()
 	}
 	return fmt.Sprintf("#%d", index+1)
 }
+
+func pathName(path *NICPath, index int) string { return nicName(path.MAC, index) }
 
 // compareNetwork holds the VLAN that the NIC's frames really are on against the
 // one that its network has in this site.
 func (p *pass) compareNetwork(vp *pair, want *sentral.NIC, have *inventory.NIC, name string, path *NICPath, isolation string) {
 	network, site := p.intended.networks[want.Network], vp.seen.lead.host.site()
-	if network == nil || want.Network == "" {
-		return // inventory.invalid says it
+	if want.Network == "" {
+		return
+	}
+	if network == nil { // inventory.invalid says why
+		p.hold(vp, Comparison{Field: "nic.network", Path: "nics[" + name + "].network", Intended: want.Network, Observed: orNothing(have.Network), Class: Unknown,
+			Reason: "Sentral has no record of network " + want.Network + " that can be used"}, nil)
+		vp.cantCompare("nic.vlan", "nics["+name+"].vlan", nil, "which VLAN it should be on is not known")
+		return
 	}
 	if other := p.intended.networks[have.Network]; other != nil && other != network {
 		p.hold(vp, Comparison{Field: "nic.network", Path: "nics[" + name + "].network", Intended: want.Network, Observed: have.Network, Class: Mismatched}, func() Finding {
@@ -110,9 +122,7 @@ func (p *pass) compareNetwork(vp *pair, want *sentral.NIC, have *inventory.NIC, 
 	}
 	vlan, has := network.VLANs[site]
 	if !has {
-		if path.VLAN != nil {
-			p.strayNetwork(vp, want, name, path, isolation)
-		}
+		p.strayNetwork(vp, want, name, path, isolation)
 		return
 	}
 	c.Intended = int(vlan)
@@ -132,6 +142,10 @@ func (p *pass) compareNetwork(vp *pair, want *sentral.NIC, have *inventory.NIC, 
 // another network's.
 func (p *pass) strayNetwork(vp *pair, want *sentral.NIC, name string, path *NICPath, isolation string) {
 	site := vp.seen.lead.host.site()
+	if path.VLAN == nil {
+		vp.cantCompare("nic.network", "nics["+name+"].network", want.Network, path.Reason)
+		return
+	}
 	owners := p.intended.owners[siteVLAN{site, *path.VLAN}]
 	c := Comparison{Field: "nic.network", Path: "nics[" + name + "].network", Intended: want.Network, Class: Unknown,
 		Reason: fmt.Sprintf("%s has no VLAN in %s, and VLAN %d is no network's", want.Network, site, *path.VLAN), Provenance: p.pathProvenance(vp, path)}
@@ -149,6 +163,11 @@ func (p *pass) strayNetwork(vp *pair, want *sentral.NIC, name string, path *NICP
 	})
 }
 
+// cantCompare records that a field could not be compared.
+func (vp *pair) cantCompare(field inventory.Field, path string, want any, reason string) {
+	vp.Comparisons = append(vp.Comparisons, Comparison{Field: field, Path: path, Intended: want, Class: Unknown, Reason: reason, Provenance: vp.provenance(field)})
+}
+
 // whose names the networks that have the VLAN in the site.
 func (p *pass) whose(site string, vlan inventory.VLAN) string {
 	owners := p.intended.owners[siteVLAN{site, vlan}]
@@ -159,7 +178,7 @@ func (p *pass) whose(site string, vlan inventory.VLAN) string {
 	for i, n := range owners {
 		names[i] = n.ID
 	}
-	return " (network " + strings.Join(names, ", ") + ")"
+	return " (network " + listed(names, "and") + ")"
 }
 
 func (p *pass) moveRecord(site string, vlan inventory.VLAN, network *sentral.Network) string {
@@ -196,7 +215,7 @@ func (path *NICPath) evidence() []string {
 // pathProvenance says where the VLAN at the end of a path was read.
 func (p *pass) pathProvenance(vp *pair, path *NICPath) *Provenance {
 	if network := vp.seen.lead.host.network; network != nil && path.From != "nic.vlan" && path.From != "" {
-		return provenance(network, path.From)
+		return network.provenance(path.From)
 	}
 	return vp.provenance("nic.vlan")
 }
@@ -217,6 +236,7 @@ func (p *pass) compareNIC(vp *pair, want *sentral.NIC, have *inventory.NIC, name
 		})
 	}
 	if have.LinkUp == nil {
+		vp.cantCompare("nic.linkUp", "nics["+name+"].linkUp", true, notReported)
 		return
 	}
 	p.hold(vp, Comparison{Field: "nic.linkUp", Path: "nics[" + name + "].linkUp", Intended: true, Observed: *have.LinkUp, Class: class(*have.LinkUp)}, func() Finding {
@@ -229,28 +249,28 @@ func (p *pass) compareNIC(vp *pair, want *sentral.NIC, have *inventory.NIC, name
 }
 
 func (p *pass) missingNIC(vp *pair, want *sentral.NIC, index int) {
-	name := want.MAC.String()
-	if name == "" {
-		name = fmt.Sprintf("#%d", index+1)
+	name, do := nicName(want.MAC, index), "attach a NIC on network "+want.Network
+	if want.MAC != (inventory.MAC{}) {
+		do = "attach a NIC with MAC " + name + " on network " + want.Network
 	}
 	p.hold(vp, Comparison{Field: "nic.mac", Path: "nics[" + name + "]", Intended: want.Network, Class: Missing}, func() Finding {
 		return Finding{
 			Kind:        NICMissing,
 			Message:     fmt.Sprintf("%s has no NIC %s, Sentral says it is on network %s", vp.name(), name, want.Network),
-			Resolutions: bothWays("attach a NIC with MAC "+name+" on network "+want.Network, "live", "take the NIC out of the record"),
+			Resolutions: bothWays(do, "live", "take the NIC out of the record"),
 		}
 	})
 }
 
 func (p *pass) unknownNIC(vp *pair, have *inventory.NIC, name string, path *NICPath) {
-	where := "its VLAN is unknown: " + path.Reason
+	where := "on an unknown VLAN (" + path.Reason + ")"
 	if path.VLAN != nil {
 		where = fmt.Sprintf("on VLAN %d%s", *path.VLAN, p.whose(vp.seen.lead.host.site(), *path.VLAN))
 	}
 	p.hold(vp, Comparison{Field: "nic.mac", Path: "nics[" + name + "]", Observed: where, Class: Unexpected}, func() Finding {
 		return Finding{
 			Kind:        NICUnknown,
-			Message:     fmt.Sprintf("%s has a NIC %s that Sentral has not, %s", vp.name(), name, where),
+			Message:     fmt.Sprintf("%s has a NIC %s that its record doesn't have, %s", vp.name(), name, where),
 			Evidence:    path.evidence(),
 			Resolutions: bothWays("detach it", "live", "add the NIC to the record"),
 		}
@@ -261,6 +281,7 @@ func (p *pass) unknownNIC(vp *pair, have *inventory.NIC, name string, path *NICP
 // a guest names them by it.
 func (p *pass) compareNICOrder(vp *pair, pairs []nicPair) {
 	vm := vp.seen.lead.vm
+	pairs = slices.DeleteFunc(pairs, func(np nicPair) bool { return np.byOrder })
 	if len(pairs) < 2 {
 		return
 	}
@@ -269,7 +290,7 @@ func (p *pass) compareNICOrder(vp *pair, pairs []nicPair) {
 	names := func(in []nicPair) []string {
 		var names []string
 		for _, np := range in {
-			names = append(names, nicName(&vm.NICs[np.observed], np.observed))
+			names = append(names, nicName(vm.NICs[np.observed].MAC, np.observed))
 		}
 		return names
 	}
@@ -293,24 +314,28 @@ func (p *pass) checkIsolation(vp *pair, have *inventory.NIC, name string, path *
 	site := vp.seen.lead.host.site()
 	owners := p.intended.owners[siteVLAN{site, *path.VLAN}]
 	if len(owners) == 0 || slices.ContainsFunc(owners, func(n *sentral.Network) bool {
-		return n.Tenant == tenant && (n.Project == "" || n.Project == project)
+		return n.Tenant == tenant && (n.Project == "" || project == "" || n.Project == project)
 	}) {
 		return ""
 	}
-	owner := owners[0]
+	owner := owners[max(slices.IndexFunc(owners, func(n *sentral.Network) bool { return n.Tenant == tenant }), 0)]
+	who := strings.TrimSuffix(tenant+"/"+project, "/")
 	f := Finding{
 		Kind: NetworkIsolation, Field: "nics[" + name + "].vlan",
-		Intended: tenant + "/" + project, Observed: owner.Tenant + "/" + owner.Project,
-		Message: fmt.Sprintf("NIC %s of %s (%s/%s) is on VLAN %d, which is %s/%s's (network %s)",
-			name, vp.name(), tenant, project, *path.VLAN, owner.Tenant, owner.Project, owner.ID),
+		Intended: who, Observed: owner.Tenant + "/" + owner.Project,
+		Message: fmt.Sprintf("NIC %s of %s (%s) is on VLAN %d, which belongs to %s/%s (network %s)",
+			name, vp.name(), who, *path.VLAN, owner.Tenant, owner.Project, owner.ID),
 		Evidence:    path.evidence(),
 		Provenance:  p.pathProvenance(vp, path),
-		Resolutions: bothWays(fmt.Sprintf("take %s off VLAN %d", linkOrNIC(have), *path.VLAN), "live", "share the network with "+tenant+"/"+project+" in its record, if that is meant"),
+		Resolutions: bothWays(fmt.Sprintf("take %s off VLAN %d", linkOrNIC(have), *path.VLAN), "live", fmt.Sprintf("give %s a network on VLAN %d in %s too, if it is meant to be shared", who, *path.VLAN, site)),
 	}
 	if owner.Tenant == tenant {
 		f.Severity = High // another project of the same tenant
 	}
-	if path.Derived || vp.Intended == nil || (vp.Match != nil && vp.Match.Weak) {
+	if p.intended.unsure {
+		f.Evidence = append(f.Evidence, "some network records in Sentral can't be used: one of them may say that it shares the VLAN")
+	}
+	if path.Derived || p.intended.unsure || vp.Intended == nil || (vp.Match != nil && vp.Match.Weak) {
 		f.Verdict = Potential
 	}
 	return p.find(vp.finding(f))

@@ -13,20 +13,28 @@ func (p *pass) compareVM(vp *pair) {
 	if vp.seen == nil {
 		return
 	}
-	host, doc := vp.seen.lead.host, vp.seen.lead.doc
-	if !host.fresh(doc, &p.in) {
-		vp.Uncovered = append(vp.Uncovered, host.why(doc, p.in.Now))
+	at := &vp.seen.lead
+	if !at.fresh {
+		vp.Uncovered = append(vp.Uncovered, at.host.why(at.doc))
 		return
+	}
+	vp.problems = at.doc.problems[vp.entity()]
+	vp.Paths = make([]NICPath, len(at.vm.NICs))
+	for o := range at.vm.NICs {
+		vp.Paths[o] = at.host.pathOf(at.vm, &at.vm.NICs[o], &p.in)
 	}
 	p.checkDuplicate(vp)
 	if vp.Intended == nil {
 		p.unknownVM(vp)
 		return
 	}
+	p.checkIdentity(vp)
 	if vp.Intended.State == sentral.VMAbsent {
 		p.lingering(vp)
 		return
 	}
+	// As many as there are usually: of the VM itself, its NICs and its disks.
+	vp.Comparisons = make([]Comparison, 0, 8+2*len(vp.Intended.NICs)+2*len(vp.Intended.Disks))
 	p.comparePlace(vp)
 	p.compareState(vp)
 	p.compareResources(vp)
@@ -43,8 +51,12 @@ func (p *pass) hold(vp *pair, c Comparison, finding func() Finding) string {
 	if c.Provenance == nil {
 		c.Provenance = vp.provenance(c.Field)
 	}
-	if problem, hidden := vp.hidden(c.Field); hidden && c.Class != Unexpected {
-		c.Class, c.Reason = Unknown, fmt.Sprintf("%s: %s: %s", problem.Why, problem.Call, problem.Error)
+	if c.Class != Unexpected {
+		if reason := vp.hidden(c.Field); reason != "" {
+			c.Class, c.Reason = Unknown, reason
+		} else if c.Class != Unknown && c.Observed == nil && vp.lacks(c.Field) {
+			c.Class, c.Reason = Unknown, vp.seen.lead.doc.Source+" doesn't tell it"
+		}
 	}
 	if c.Class != Equal && c.Class != Unknown {
 		f := finding()
@@ -55,15 +67,34 @@ func (p *pass) hold(vp *pair, c Comparison, finding func() Finding) string {
 	return c.Finding
 }
 
-// hidden says whether something kept the field from being read.
-func (vp *pair) hidden(field inventory.Field) (inventory.Problem, bool) {
-	at := vp.seen.lead
-	for _, f := range []inventory.Field{field, container(field)} {
-		if problem, found := at.doc.ProblemOf(inventory.VMEntity(at.vm.UUID), f); found {
-			return problem, true
-		}
+// hidden says what kept the field from being read, if anything did.
+func (vp *pair) hidden(field inventory.Field) string {
+	doc := vp.seen.lead.doc
+	if len(doc.Problems) == 0 {
+		return ""
 	}
-	return inventory.Problem{}, false
+	problem := doc.hides(vp.problems, field)
+	if problem == nil {
+		problem = doc.hides(vp.problems, container(field))
+	}
+	if problem == nil {
+		return ""
+	}
+	return problemWords(problem)
+}
+
+// lacks says whether the runtime never tells the field.
+func (vp *pair) lacks(field inventory.Field) bool {
+	doc := vp.seen.lead.doc
+	return doc.lacks(field) || doc.lacks(container(field))
+}
+
+// entity is how problems name the VM.
+func (vp *pair) entity() string {
+	if len(vp.seen.lead.doc.Problems) == 0 {
+		return ""
+	}
+	return inventory.VMEntity(vp.seen.lead.vm.UUID)
 }
 
 // container is the field that holds a NIC's or disk's ones, which is hidden with
@@ -94,36 +125,51 @@ func class(equal bool) Class {
 // those where it belongs. A VM without an intended host may be on any of its site.
 func (p *pass) comparePlace(vp *pair) {
 	want, at := vp.Intended, vp.seen.lead.host
-	var cause string
-	verdict := Confirmed
-	if hp := at.pair; hp != nil && hp.Match != nil && hp.Match.Weak {
-		verdict = Potential
-	}
-	place := func(path, intended, observed string) {
-		if intended == "" {
-			return
-		}
-		p.hold(vp, Comparison{Field: "vm.uuid", Path: path, Intended: intended, Observed: observed, Class: class(intended == observed)},
-			func() Finding {
-				return Finding{
-					Kind: VMMisplaced, CausedBy: cause, Verdict: verdict,
-					Message:     fmt.Sprintf("%s is on %s %s, Sentral says %s", vp.name(), path, observed, intended),
-					Resolutions: bothWays("move it to "+path+" "+intended, "live", "set its "+path+" to "+observed+", if it was moved on purpose"),
-				}
-			})
-	}
-	if observed := at.site(); observed != want.Site {
-		place("site", want.Site, observed)
+	if at.site() != want.Site {
+		p.placed(vp, "site", want.Site, at.site())
 		return // everything else follows from it
 	}
-	if want.Host != "" && want.Host != at.key() {
-		place("host", want.Host, at.key())
+	if want.Host != "" {
+		p.placed(vp, "host", want.Host, at.key())
+		if want.Host != at.key() {
+			return
+		}
+	}
+	if want.FailureDomain != "" && at.pair.Intended != nil {
+		p.placed(vp, "failureDomain", want.FailureDomain, at.pair.Intended.FailureDomain)
+	}
+}
+
+var placeWords = map[string]string{"site": "in site", "host": "on host", "failureDomain": "in failure domain"}
+
+func (p *pass) placed(vp *pair, path, want, have string) {
+	if want == "" {
 		return
 	}
-	place("host", want.Host, at.key())
-	if hp := at.pair; want.FailureDomain != "" && hp != nil && hp.Intended != nil {
-		place("failureDomain", want.FailureDomain, hp.Intended.FailureDomain)
+	hp := vp.seen.lead.host.pair
+	c := Comparison{Field: "vm.uuid", Path: path, Intended: want, Observed: orNothing(have), Class: class(want == have)}
+	verdict, cause := Confirmed, ""
+	switch {
+	case have == "":
+		c.Class, c.Reason = Unknown, "nothing says where "+hp.key()+" is"
+	case want == have:
+	case path == "host" && p.hostRecord[want] == nil:
+		c.Class, c.Reason = Unknown, "Sentral has no record of "+want+" that can be used"
+	case hp.tied || (path == "host" && p.hostRecord[want].tied):
+		c.Class, c.Reason = Unknown, "it isn't settled which host is which: see identity.ambiguous"
+	case hp.Intended == nil: // it may be the right one, under a name that nobody knows
+		verdict, cause = Potential, hp.unknown
+	case hp.Match.Weak:
+		verdict = Potential
 	}
+	p.hold(vp, c, func() Finding {
+		word := placeWords[path]
+		return Finding{
+			Kind: VMMisplaced, CausedBy: cause, Verdict: verdict,
+			Message:     fmt.Sprintf("%s is %s %s, Sentral says %s", vp.name(), word, have, want),
+			Resolutions: bothWays("move it to "+word[len("in "):]+" "+want, "live", "set its "+path+" to "+have+", if it was moved on purpose"),
+		}
+	})
 }
 
 func (p *pass) compareState(vp *pair) {
@@ -136,26 +182,26 @@ func (p *pass) compareState(vp *pair) {
 		c.Class, c.Reason = Unknown, fmt.Sprintf("the runtime says %q, which has no meaning here", vm.RawState)
 	}
 	do := "start it"
-	if want == sentral.VMStopped {
+	switch {
+	case want == sentral.VMStopped && vm.State == inventory.StateCrashed:
+		do = "destroy what is left of it, once the crash has been looked into"
+	case want == sentral.VMStopped:
 		do = "shut it down"
-	} else if vm.State == inventory.StatePaused {
+	case vm.State == inventory.StatePaused:
 		do = "resume it"
+	}
+	record := ""
+	if s := sentralState(vm.State); s != string(want) { // Sentral has no word for paused or crashed
+		record = "set state to " + s
 	}
 	p.hold(vp, c, func() Finding {
 		return Finding{
 			Kind:        VMState,
 			Message:     fmt.Sprintf("%s is %s, Sentral says %s", vp.name(), vm.State, want),
 			Evidence:    notEmpty(vm.RawState, "the runtime's own word: "+vm.RawState),
-			Resolutions: bothWays(do, "live", "set state to "+sentralState(vm.State)),
+			Resolutions: bothWays(do, "live", record),
 		}
 	})
-}
-
-func notEmpty(value, line string) []string {
-	if value == "" {
-		return nil
-	}
-	return []string{line}
 }
 
 func sentralState(s inventory.State) string {
@@ -186,10 +232,11 @@ func (p *pass) compareResources(vp *pair) {
 			c.Observed, c.Class, c.Reason = *vm.Memory, class(*vm.Memory == *want.Memory), ""
 		}
 		p.hold(vp, c, func() Finding {
+			have, intended := sizeWords(*vm.Memory, *want.Memory)
 			return Finding{
 				Kind:        VMMemory,
-				Message:     fmt.Sprintf("%s has %s of memory, Sentral says %s", vp.name(), *vm.Memory, *want.Memory),
-				Resolutions: bothWays(fmt.Sprintf("give it %s of memory", *want.Memory), "reboot", fmt.Sprintf("set memory to %s", plain(*vm.Memory))),
+				Message:     fmt.Sprintf("%s has %s of memory, Sentral says %s", vp.name(), have, intended),
+				Resolutions: bothWays(fmt.Sprintf("give it %s of memory", intended), "reboot", fmt.Sprintf("set memory to %s", plain(*vm.Memory))),
 			}
 		})
 	}
@@ -214,16 +261,14 @@ func (p *pass) compareResources(vp *pair) {
 
 const notReported = "the runtime didn't report it"
 
-// plain writes a size as inventory files take it.
-func plain(b inventory.Bytes) string { return strings.ReplaceAll(b.String(), " ", "") }
-
 func (p *pass) comparePlacement(vp *pair) {
 	want, vm := vp.Intended, vp.seen.lead.vm
-	right := fmt.Sprintf("tenant=%q project=%q environment=%q", want.Tenant, want.Project, want.Environment)
-	label := `write its placement metadata: vm="` + want.ID + `" ` + right
+	label := func() string {
+		return fmt.Sprintf("write its placement metadata: vm=%q tenant=%q project=%q environment=%q", want.ID, want.Tenant, want.Project, want.Environment)
+	}
 	if vm.Placement == nil {
 		c := Comparison{Field: "vm.placement", Path: "placement", Intended: want.Tenant + "/" + want.Project + "/" + want.Environment, Class: Missing}
-		if capability, known := vp.seen.lead.doc.Capability("vm.placement"); known && capability.Known == inventory.KnownAbsent {
+		if vp.seen.lead.doc.lacks("vm.placement") {
 			c.Class, c.Reason = Unknown, "this runtime keeps no metadata"
 		} else if vm.Manager != nil && vm.Manager.Name != "" && vm.Manager.Name != "libosinfo" {
 			c.Class, c.Reason = Unknown, vm.Manager.Name+" manages it and writes metadata of its own"
@@ -232,7 +277,7 @@ func (p *pass) comparePlacement(vp *pair) {
 			return Finding{
 				Kind:        VMPlacement,
 				Message:     fmt.Sprintf("%s has no placement metadata: on its host nothing says that it is %s/%s's", vp.name(), want.Tenant, want.Project),
-				Resolutions: bothWays(label, "live", "nothing: Sentral is where this is known from"),
+				Resolutions: bothWays(label(), "live", ""),
 			}
 		})
 		return
@@ -245,17 +290,19 @@ func (p *pass) comparePlacement(vp *pair) {
 		{"placement.project", want.Project, vm.Placement.Project},
 		{"placement.environment", want.Environment, vm.Placement.Environment},
 	} {
-		word := strings.TrimPrefix(string(part.field), "placement.")
-		verb := "claims " + word + " " + part.observed
 		c := Comparison{Field: part.field, Path: string(part.field), Intended: part.intended, Observed: part.observed, Class: class(part.observed == part.intended)}
 		if part.observed == "" && part.intended != "" {
 			c.Observed, c.Class = nil, Missing
-			verb = "names no " + word
 		}
 		p.hold(vp, c, func() Finding {
+			word := strings.TrimPrefix(string(part.field), "placement.")
+			claim, record := "names no "+word, ""
+			if part.observed != "" {
+				claim, record = "claims "+word+" "+part.observed, "move the record to "+word+" "+part.observed+", if that is whose it is"
+			}
 			return Finding{
-				Kind: VMPlacement, Message: fmt.Sprintf("%s %s in its metadata, Sentral says %s", vp.name(), verb, part.intended),
-				Resolutions: bothWays(label, "live", "move the record to "+word+" "+part.observed+", if that is whose it is"),
+				Kind: VMPlacement, Message: fmt.Sprintf("the metadata of %s %s, Sentral says %s", vp.name(), claim, part.intended),
+				Resolutions: bothWays(label(), "live", record),
 			}
 		})
 	}
@@ -273,13 +320,16 @@ func (p *pass) compareImage(vp *pair, root string) {
 	if image != nil && image.ID != "" {
 		same := image.ID == want.ID && (want.Version == "" || image.Version == want.Version)
 		c.Observed, c.Class, c.Reason = imageName(image.ID, image.Version), class(same), ""
+		if image.ID == want.ID && image.Version == "" && !same {
+			c.Class, c.Reason = Unknown, "its label names no version"
+		}
 	}
 	p.hold(vp, c, func() Finding {
 		return Finding{
 			Kind: VMImage, Verdict: Potential, CausedBy: root,
 			Message:  fmt.Sprintf("%s is labelled as made from %s, Sentral says %s", vp.name(), c.Observed, c.Intended),
 			Evidence: []string{"a label can be copied: it says what somebody wrote, not what the disk holds"},
-			Resolutions: bothWays(fmt.Sprintf("make it again from %s, or correct the label", c.Intended), "person",
+			Resolutions: bothWays(fmt.Sprintf("rebuild it from %s, or correct the label", c.Intended), "person",
 				fmt.Sprintf("set image to %s, if that is what it should run", c.Observed)),
 		}
 	})

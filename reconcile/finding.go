@@ -66,10 +66,13 @@ type Finding struct {
 	Evidence    []string     `json:"evidence,omitempty"` // sentences, most telling first
 	Resolutions []Resolution `json:"resolutions"`
 	CausedBy    string       `json:"causedBy,omitempty"` // the finding that this one follows from
-	FirstSeen   time.Time    `json:"firstSeen,omitzero"`
-	Since       time.Time    `json:"since,omitzero"` // when it entered its State
-	LastSeen    time.Time    `json:"lastSeen,omitzero"`
-	Flaps       int          `json:"flaps"`
+	// Hosts are all those that it was seen on, where they are several: it can't
+	// be judged again before each of them is seen.
+	Hosts     []string  `json:"hosts,omitempty"`
+	FirstSeen time.Time `json:"firstSeen,omitzero"`
+	Since     time.Time `json:"since,omitzero"` // when it entered its State
+	LastSeen  time.Time `json:"lastSeen,omitzero"`
+	Flaps     int       `json:"flaps"`
 }
 
 // Subject is what a finding is about.
@@ -134,5 +137,6 @@ func compareFindings(a, b *Finding) int {
 		cmp.Compare(a.Subject.ID, b.Subject.ID),
 		cmp.Compare(a.Subject.Site, b.Subject.Site),
 		cmp.Compare(a.Field, b.Field),
+		cmp.Compare(a.ID, b.ID),
 	)
 }

@@ -14,12 +14,13 @@ type intended struct {
 	*sentral.Inventory
 	networks map[string]*sentral.Network
 	owners   map[siteVLAN][]*sentral.Network // more than one where networks share a VLAN
-	images   map[string]*sentral.Image       // by source path
-	versions map[sentral.ImageRef]*sentral.Image
-	vmByID   map[string]*sentral.VM // in lower case
+	images   map[string][]*sentral.Image     // by source path, which versions may share
+	vmByID   map[string]*sentral.VM          // in lower case
 	vmByUUID map[uuid.UUID]*sentral.VM
-	hostByID map[string]*sentral.Host
 	leftOut  map[string]bool // any mark of a VM or host whose record can't be used
+	// unsure says that a network's record can't be used, so that a VLAN may have
+	// an owner of whom nothing is known.
+	unsure bool
 }
 
 type siteVLAN struct {
@@ -32,12 +33,11 @@ func newIntended(inv *sentral.Inventory) *intended {
 		Inventory: inv,
 		networks:  make(map[string]*sentral.Network, len(inv.Networks)),
 		owners:    make(map[siteVLAN][]*sentral.Network, len(inv.Networks)),
-		images:    make(map[string]*sentral.Image, len(inv.Images)),
-		versions:  make(map[sentral.ImageRef]*sentral.Image, len(inv.Images)),
+		images:    make(map[string][]*sentral.Image, len(inv.Images)),
 		vmByID:    make(map[string]*sentral.VM, len(inv.VMs)),
 		vmByUUID:  make(map[uuid.UUID]*sentral.VM, len(inv.VMs)),
-		hostByID:  make(map[string]*sentral.Host, len(inv.Hosts)),
 		leftOut:   make(map[string]bool),
+		unsure:    inv.Incomplete,
 	}
 	for i := range inv.Networks {
 		n := &inv.Networks[i]
@@ -48,9 +48,8 @@ func newIntended(inv *sentral.Inventory) *intended {
 	}
 	for i := range inv.Images {
 		image := &inv.Images[i]
-		in.versions[sentral.ImageRef{ID: image.ID, Version: image.Version}] = image
 		if image.Source != "" {
-			in.images[image.Source] = image
+			in.images[image.Source] = append(in.images[image.Source], image)
 		}
 	}
 	for i := range inv.VMs {
@@ -60,9 +59,6 @@ func newIntended(inv *sentral.Inventory) *intended {
 			in.vmByUUID[id] = vm
 		}
 	}
-	for i := range inv.Hosts {
-		in.hostByID[inv.Hosts[i].ID] = &inv.Hosts[i]
-	}
 	for _, record := range inv.LeftOut {
 		in.leave(record)
 	}
@@ -70,21 +66,20 @@ func newIntended(inv *sentral.Inventory) *intended {
 }
 
 func (in *intended) leave(record sentral.LeftOut) {
-	in.leftOut[record.Type+" "+strings.ToLower(record.ID)] = true
-	for _, id := range []uuid.UUID{record.UUID, record.SystemUUID} {
-		if id != uuid.Nil {
-			in.leftOut[record.Type+" "+id.String()] = true
-		}
-	}
+	in.unsure = in.unsure || record.Type == "network"
+	marks := append(bothOrders(record.UUID), bothOrders(record.SystemUUID)...)
+	marks = append(marks, serialKeys(record.Serial)...)
 	for _, mac := range record.MACs {
-		if mac.Identifies() {
-			in.leftOut[record.Type+" "+mac.String()] = true
-		}
+		marks = append(marks, macKeys(mac)...)
 	}
-	for _, mark := range []string{record.Name, record.Serial} {
-		if record.Type == "host" && mark != "" {
-			in.leftOut["host "+strings.ToLower(mark)] = true
-		}
+	if record.ID != "" {
+		marks = append(marks, strings.ToLower(record.ID))
+	}
+	if record.Type == "host" {
+		marks = append(marks, hostNames(record.Name, record.ID)...)
+	}
+	for _, mark := range marks {
+		in.leftOut[record.Type+" "+mark] = true
 	}
 }
 

@@ -55,6 +55,12 @@ func checkLaws(t testing.TB, in reconcile.Input, result *reconcile.Result) {
 			}
 		}
 	}
+	checkOrder(t, in, result)
+}
+
+// checkOrder: the same answer in whatever order documents come.
+func checkOrder(t testing.TB, in reconcile.Input, result *reconcile.Result) {
+	t.Helper()
 	shuffled := in
 	shuffled.Observed = slices.Clone(in.Observed)
 	rand.Shuffle(len(shuffled.Observed), func(i, j int) {

@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +18,8 @@ type hostPair struct {
 	HostMatch
 	view *hostView
 	tied bool
+	// unknown is the finding that Sentral has no such host.
+	unknown string
 }
 
 func (p *pass) matchHosts() {
@@ -51,7 +55,9 @@ func (p *pass) matchHosts() {
 	for _, h := range p.hosts {
 		if h.former != nil {
 			h.pair = h.former.pair
-			h.pair.Former = h.former.earlier
+		}
+		for _, former := range h.earlier {
+			h.pair.Former = append(h.pair.Former, former.ID)
 		}
 	}
 	for _, t := range result.ties {
@@ -60,7 +66,8 @@ func (p *pass) matchHosts() {
 }
 
 // findFormer recognises a host that was installed again: the same hardware
-// speaks under a new ID, and the old one has gone silent.
+// speaks under a new ID, and the old one has gone silent. When the new one goes
+// silent too, it remains the later one.
 func (p *pass) findFormer() {
 	byMark := map[string][]*hostView{}
 	for _, h := range p.hosts {
@@ -74,13 +81,33 @@ func (p *pass) findFormer() {
 		}
 		for _, mark := range hardwareMarks(h.Identity) {
 			for _, other := range byMark[mark] {
-				if h.former == nil && other != h && !other.Stale && sameHardware(h.Identity, other.Identity) {
+				if other.later(h) && (h.former == nil || other.later(h.former)) && sameHardware(h.Identity, other.Identity) {
 					h.former = other
-					other.earlier = append(other.earlier, h.ID)
 				}
 			}
 		}
 	}
+	for _, h := range p.hosts {
+		for h.former != nil && h.former.former != nil {
+			h.former = h.former.former
+		}
+		if h.former != nil {
+			h.former.earlier = append(h.former.earlier, h)
+		}
+	}
+	for _, h := range p.hosts {
+		slices.SortFunc(h.earlier, func(a, b *hostView) int {
+			if b.later(a) {
+				return -1
+			}
+			return 1
+		})
+	}
+}
+
+// later says whether h has spoken after other did, to the last.
+func (h *hostView) later(other *hostView) bool {
+	return cmp.Or(yesFirst(h.Stale, other.Stale), h.LastHeard.Compare(other.LastHeard), bytes.Compare(h.ID[:], other.ID[:])) > 0
 }
 
 func hardwareMarks(h *inventory.Host) []string {
@@ -144,15 +171,25 @@ func hostRungs(hosts []sentral.Host, live []*hostView) []rung {
 		}
 		return live[o].Identity
 	}
-	sameSite := func(i, o int) bool { return live[o].Site == "" || hosts[i].Site == "" || live[o].Site == hosts[i].Site }
+	// A host that is known to be another one doesn't become this one by taking
+	// its name or its network card.
+	couldBe := func(i, o int) bool {
+		sameSite := live[o].Site == "" || hosts[i].Site == "" || live[o].Site == hosts[i].Site
+		return sameSite && !contradicts(&hosts[i], live[o])
+	}
 	return []rung{
 		{
 			name:     "host-id",
 			intended: func(i int) []string { return uuidKeys(hosts[i].HostID) },
+			observed: func(o int) []string { return uuidKeys(live[o].ID) },
+		},
+		{
+			name:     "earlier-host-id",
+			intended: func(i int) []string { return uuidKeys(hosts[i].HostID) },
 			observed: func(o int) []string {
-				keys := uuidKeys(live[o].ID)
-				for _, id := range live[o].earlier {
-					keys = append(keys, uuidKeys(id)...)
+				var keys []string
+				for _, former := range live[o].earlier {
+					keys = append(keys, uuidKeys(former.ID)...)
 				}
 				return keys
 			},
@@ -183,17 +220,13 @@ func hostRungs(hosts []sentral.Host, live []*hostView) []rung {
 				}
 				return keys
 			},
-			allowed: sameSite,
+			allowed: couldBe,
 		},
 		{
 			name: "name", weak: true,
 			intended: func(i int) []string { return hostNames(hosts[i].Name, hosts[i].ID) },
 			observed: func(o int) []string { return hostNames(identity(o).Hostname) },
-			allowed: func(i, o int) bool {
-				// A host that is known to be another one doesn't become this one by
-				// taking its name.
-				return sameSite(i, o) && !contradicts(&hosts[i], live[o])
-			},
+			allowed:  couldBe,
 		},
 	}
 }
@@ -245,10 +278,7 @@ func serialKeys(s string) []string {
 }
 
 func macKeys(mac inventory.MAC) []string {
-	if !mac.Identifies() {
-		return nil
-	}
-	return []string{mac.String()}
+	return appendMAC(nil, mac)
 }
 
 // hostEvidence holds every rung's two values side by side.
@@ -261,32 +291,17 @@ func hostEvidence(want *sentral.Host, h *hostView) []Evidence {
 	for _, r := range hostRungs([]sentral.Host{*want}, []*hostView{h}) {
 		e := weigh(r.name, r.intended(0), r.observed(0))
 		if r.name == "system-uuid" && e.Says == Agrees && want.SystemUUID != id.SystemUUID {
-			e.Note = "in the other byte order"
+			e.Note = otherOrder
 		}
-		if r.name == "host-id" && e.Says == Agrees && want.HostID != h.ID {
-			e.Note = fmt.Sprintf("an earlier ID of the same hardware, which now speaks as %s", h.ID)
+		if r.name == "earlier-host-id" {
+			if e.Says != Agrees {
+				continue
+			}
+			e.Note = fmt.Sprintf("the same hardware, which now speaks as %s", h.ID)
 		}
 		evidence = append(evidence, e)
 	}
 	return evidence
-}
-
-// weigh says what one rung says of two things.
-func weigh(name string, intended, observed []string) Evidence {
-	e := Evidence{Rung: name, Intended: firstOf(intended), Observed: firstOf(observed), Says: Nothing}
-	if len(intended) == 0 || len(observed) == 0 {
-		return e
-	}
-	e.Says = Disagrees
-	for _, key := range intended {
-		if slices.Contains(observed, key) {
-			e.Says = Agrees
-		}
-	}
-	if strings.HasSuffix(name, "s") { // a set: macs, disk-serials
-		e.Intended, e.Observed = strings.Join(intended, " "), strings.Join(observed, " ")
-	}
-	return e
 }
 
 func firstOf(keys []string) string {
@@ -311,8 +326,8 @@ func (p *pass) tiedHosts(t tie, byIntended, byObserved []*hostPair) {
 	p.find(Finding{
 		Kind: IdentityAmbiguous, Subject: first.subject(), Field: "host." + t.rung.name,
 		Intended: wanted, Observed: seen,
-		Message:  fmt.Sprintf("%s can't be told apart from each other by %s: %s", strings.Join(seen, ", "), t.rung.name, strings.Join(wanted, ", ")),
-		Evidence: []string{"nothing is concluded about any of them until one is told apart"},
+		Message:  ambiguity(seen, wanted, t.rung.name),
+		Evidence: []string{"nothing is concluded about any of them, nor about their VMs' places, until they are told apart"},
 		Resolutions: []Resolution{
 			{Side: "sentral", Do: "write each host's own host ID into its record (hostID)"},
 			{Side: "runtime", Do: "if one is a copy of the other's disk: give it an identity of its own", How: "person"},
@@ -322,7 +337,7 @@ func (p *pass) tiedHosts(t tie, byIntended, byObserved []*hostPair) {
 
 // subject is how findings name the host.
 func (m *HostMatch) subject() Subject {
-	s := Subject{Type: "host", ID: m.key(), Name: m.key(), Site: m.site(), Host: m.key()}
+	s := Subject{Type: "host", ID: m.id(), Name: m.key(), Site: m.site(), Host: m.key()}
 	if m.Intended != nil {
 		s.Platform = m.Intended.Platform
 		if m.Intended.Name != "" {

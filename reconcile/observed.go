@@ -16,14 +16,14 @@ import (
 // NIC's path asks.
 type hostView struct {
 	ObservedHost
-	docs    []Document // by source
-	network *Document
+	docs    []*source // by source
+	network *source
 	links   map[string]*inventory.Link
 	ports   map[string]ovsPort           // by the name of an interface
 	portOf  map[inventory.MAC]ovsPort    // by attached-mac, where a tap has no name
 	members map[string][]*inventory.Link // by master
 	former  *hostView                    // the live host whose earlier identity this is
-	earlier []uuid.UUID                  // this one's earlier identities
+	earlier []*hostView                  // this one's earlier identities, the latest last
 	pair    *hostPair
 }
 
@@ -38,10 +38,10 @@ func readHosts(in *Input) []*hostView {
 	for _, doc := range in.Observed {
 		h := byID[doc.Host]
 		if h == nil {
-			h = &hostView{ObservedHost: ObservedHost{ID: doc.Host, Site: doc.Site, LastHeard: in.Heard[doc.Host]}}
+			h = &hostView{ObservedHost: ObservedHost{ID: doc.Host, LastHeard: in.Heard[doc.Host]}}
 			byID[doc.Host] = h
 		}
-		h.docs = append(h.docs, doc)
+		h.docs = append(h.docs, newSource(doc))
 		if _, heard := in.Heard[doc.Host]; !heard && doc.Received.After(h.LastHeard) {
 			h.LastHeard = doc.Received
 		}
@@ -49,7 +49,7 @@ func readHosts(in *Input) []*hostView {
 	hosts := make([]*hostView, 0, len(byID))
 	for _, h := range byID {
 		h.Stale = in.Now.Sub(h.LastHeard) > in.Policy.StaleAfter
-		slices.SortFunc(h.docs, func(a, b Document) int { return cmp.Compare(a.Source, b.Source) })
+		slices.SortFunc(h.docs, func(a, b *source) int { return cmp.Compare(a.Source, b.Source) })
 		h.index(in)
 		hosts = append(hosts, h)
 	}
@@ -59,13 +59,16 @@ func readHosts(in *Input) []*hostView {
 
 func (h *hostView) index(in *Input) {
 	for i := range h.docs {
-		doc := &h.docs[i]
+		doc := h.docs[i]
 		h.Sources = append(h.Sources, SourceStatus{
 			Source: doc.Source, Outcome: doc.Outcome, Complete: doc.Complete,
 			ObservedAt: doc.ObservedAt, Received: doc.Received, Epoch: doc.Epoch, Gen: doc.Gen,
 			Problems: doc.Problems, Runtime: doc.Runtime,
 			Old: in.Now.Sub(doc.Received) > in.Policy.DocumentAge,
 		})
+		if h.Site == "" {
+			h.Site = doc.Site
+		}
 		if doc.Identity != nil {
 			h.Identity = doc.Identity
 		}
@@ -101,17 +104,20 @@ func (h *hostView) index(in *Input) {
 }
 
 // fresh says whether a document may be concluded from.
-func (h *hostView) fresh(doc *Document, in *Input) bool {
+func (h *hostView) fresh(doc *source, in *Input) bool {
 	return !h.Stale && in.Now.Sub(doc.Received) <= in.Policy.DocumentAge
 }
 
 // why says why nothing may be concluded from a document.
-func (h *hostView) why(doc *Document, now time.Time) string {
+func (h *hostView) why(doc *source) string {
 	if h.Stale {
-		return fmt.Sprintf("%s has been silent for %s", h.key(), now.Sub(h.LastHeard).Round(time.Second))
+		return fmt.Sprintf("%s is silent since %s", h.key(), clock(h.LastHeard))
 	}
-	return fmt.Sprintf("%s of %s is %s old", doc.Source, h.key(), now.Sub(doc.Received).Round(time.Second))
+	return fmt.Sprintf("%s of %s was last reported at %s", doc.Source, h.key(), clock(doc.Received))
 }
+
+// clock writes a time in a text that must not change while nothing happens.
+func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func (h *hostView) key() string {
 	if h.pair != nil {
@@ -130,74 +136,95 @@ type sighted struct {
 // place is where a VM was seen.
 type place struct {
 	vm   *inventory.VM
-	doc  *Document
+	doc  *source
 	host *hostView
 	also []string // further sources on the host
+	// others are the same VM as those show it.
+	others []*inventory.VM
+	// fresh says that the document may be concluded from.
+	fresh bool
 }
 
 // readVMs makes one entry for every VM: what several sources on one host show
 // under one UUID is one VM, and so is what several hosts show. Documents of a
 // host's earlier identity are set aside, since the host says it all again.
-func readVMs(hosts []*hostView) []*sighted {
-	var all []*sighted
-	byUUID := map[uuid.UUID]*sighted{}
+func readVMs(hosts []*hostView, in *Input) ([]*sighted, map[uuid.UUID]*sighted) {
+	count := 0
+	for _, h := range hosts {
+		for i := range h.docs {
+			count += len(h.docs[i].VMs)
+		}
+	}
+	all := make([]*sighted, 0, count)
+	byUUID := make(map[uuid.UUID]*sighted, count)
 	for _, h := range hosts {
 		if h.former != nil {
 			continue
 		}
-		here := map[uuid.UUID]*place{}
 		for i := range h.docs {
-			doc := &h.docs[i]
+			doc := h.docs[i]
+			fresh := h.fresh(doc, in)
 			for j := range doc.VMs {
-				vm := &doc.VMs[j]
-				at := place{vm: vm, doc: doc, host: h}
-				if vm.UUID == uuid.Nil || inventory.IsJunkUUID(vm.UUID) {
+				at := place{vm: &doc.VMs[j], doc: doc, host: h, fresh: fresh}
+				id := at.vm.UUID
+				if id == uuid.Nil || inventory.IsJunkUUID(id) {
 					all = append(all, &sighted{lead: at})
-					continue
-				}
-				if first := here[vm.UUID]; first != nil {
-					first.join(at)
-					continue
-				}
-				s := byUUID[vm.UUID]
-				if s == nil {
-					s = &sighted{}
-					byUUID[vm.UUID] = s
+				} else if s := byUUID[id]; s != nil {
+					s.add(at)
+				} else {
+					s = &sighted{lead: at}
+					byUUID[id] = s
 					all = append(all, s)
 				}
-				s.copies = append(s.copies, at)
-				here[vm.UUID] = &s.copies[len(s.copies)-1]
 			}
 		}
 	}
 	for _, s := range all {
 		s.choose("")
 	}
-	return all
+	return all, byUUID
 }
 
-// join adds a second source on the same host. The one that can say more leads.
+// add adds a place of the same UUID: one more copy, or another source's word
+// where that host has shown the VM already.
+func (s *sighted) add(at place) {
+	if s.lead.host == at.host {
+		s.lead.join(at)
+		return
+	}
+	for i := range s.copies {
+		if s.copies[i].host == at.host {
+			s.copies[i].join(at)
+			return
+		}
+	}
+	s.copies = append(s.copies, at)
+}
+
+// join adds a second source on the same host. The one that may be concluded from
+// leads, then the one that can say more.
 func (at *place) join(other place) {
-	also := append(at.also, other.doc.Source)
-	if len(other.doc.Capabilities) > len(at.doc.Capabilities) {
-		also[len(also)-1] = at.doc.Source
+	also, others := append(at.also, other.doc.Source), append(at.others, other.vm)
+	if cmp.Or(yesFirst(other.fresh, at.fresh), len(at.doc.Capabilities)-len(other.doc.Capabilities)) < 0 {
+		also[len(also)-1], others[len(others)-1] = at.doc.Source, at.vm
 		*at = other
 	}
-	at.also = also
+	slices.Sort(also)
+	at.also, at.others = slices.Compact(also), others
 }
 
 // choose makes the best of a VM's places the leading one: where it is active,
-// then where it was seen of late, then on the host that Sentral wants, then by
-// host ID.
+// then where it may be concluded from, then on the host that Sentral wants, then
+// by host ID.
 func (s *sighted) choose(wanted string) {
-	places := s.copies
-	if s.lead.vm != nil {
-		places = append([]place{s.lead}, s.copies...)
+	if len(s.copies) == 0 {
+		return
 	}
+	places := append([]place{s.lead}, s.copies...)
 	slices.SortStableFunc(places, func(a, b place) int {
 		return cmp.Or(
 			yesFirst(a.vm.State.Active(), b.vm.State.Active()),
-			yesFirst(!a.host.Stale, !b.host.Stale),
+			yesFirst(a.fresh, b.fresh),
 			yesFirst(wanted != "" && a.host.key() == wanted, wanted != "" && b.host.key() == wanted),
 			bytes.Compare(a.host.ID[:], b.host.ID[:]),
 		)
@@ -216,9 +243,9 @@ func yesFirst(a, b bool) int {
 }
 
 // show gives what a reader sees of the place.
-func (at *place) show(in *Input) ObservedVM {
+func (at *place) show() ObservedVM {
 	o := ObservedVM{VM: *at.vm, HostID: at.host.ID, Host: at.host.key(), Site: at.host.site(),
-		Source: at.doc.Source, Also: at.also, ObservedAt: at.doc.ObservedAt, Fresh: at.host.fresh(at.doc, in)}
+		Source: at.doc.Source, Also: at.also, ObservedAt: at.doc.ObservedAt, Fresh: at.fresh}
 	if at.vm.Manager != nil && at.vm.Manager.Name != "" {
 		o.Platform = at.vm.Manager.Name
 	} else if at.doc.Runtime != nil {

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dataverket/avstem/inventory"
@@ -19,18 +20,18 @@ func (h *hostView) pathOf(vm *inventory.VM, nic *inventory.NIC, in *Input) NICPa
 	case "user":
 		return path.unknown("user-mode networking doesn't reach the host's networks")
 	case "hostdev":
-		path.hop("SR-IOV device %s", nic.Address)
+		path.hop("SR-IOV device", nic.Address)
 		return path.configured(nic, "an SR-IOV device's VLAN is read from the runtime's configuration")
 	}
 	if h.network == nil {
-		return path.unknown("no network document from " + h.key())
+		return path.unknown(h.unseenNetwork())
 	}
 	if !h.fresh(h.network, in) {
-		return path.unknown(h.why(h.network, in.Now))
+		return path.unknown(h.why(h.network))
 	}
 	if at, found := h.ovsPortOf(nic); found {
 		if nic.Link != "" {
-			path.hop("tap %s", nic.Link)
+			path.hop("tap", nic.Link)
 		}
 		return h.throughOVS(path, at)
 	}
@@ -44,7 +45,7 @@ func (h *hostView) pathOf(vm *inventory.VM, nic *inventory.NIC, in *Input) NICPa
 	if link == nil {
 		return path.unknown(nic.Link + " is not among the host's links")
 	}
-	path.hop("%s %s", linkWord(link), link.Name)
+	path.hop(linkWord(link), link.Name)
 	if link.Kind == "macvtap" || link.Kind == "macvlan" {
 		return h.throughLink(path, h.links[link.Parent])
 	}
@@ -57,8 +58,21 @@ func (h *hostView) pathOf(vm *inventory.VM, nic *inventory.NIC, in *Input) NICPa
 	return h.throughBridge(path, h.links[link.Master], link)
 }
 
-func (p *NICPath) hop(format string, args ...any) {
-	p.Hops = append(p.Hops, fmt.Sprintf(format, args...))
+// unseenNetwork says why nothing is known of the host's links.
+func (h *hostView) unseenNetwork() string {
+	for _, doc := range h.docs {
+		if doc.Source == "network" && len(doc.Problems) > 0 {
+			return "the links of " + h.key() + " can't be seen: " + problemWords(&doc.Problems[0])
+		}
+	}
+	return "nothing is known of the links of " + h.key()
+}
+
+func (p *NICPath) hop(words ...string) {
+	if p.Hops == nil {
+		p.Hops = make([]string, 0, 4)
+	}
+	p.Hops = append(p.Hops, strings.Join(words, " "))
 }
 
 func (p NICPath) unknown(reason string) NICPath {
@@ -73,7 +87,7 @@ func (p NICPath) on(vlan inventory.VLAN, from inventory.Field) NICPath {
 
 // configured takes the VLAN that the runtime was told to use.
 func (p NICPath) configured(nic *inventory.NIC, note string) NICPath {
-	if nic.VLAN == nil {
+	if nic.VLAN == nil || *nic.VLAN == 0 {
 		return p.unknown(note + ", which names none")
 	}
 	p.Reason, p.Derived = note, true
@@ -97,19 +111,21 @@ func (h *hostView) ovsPortOf(nic *inventory.NIC) (ovsPort, bool) {
 // vlan_mode).
 func (h *hostView) throughOVS(path NICPath, at ovsPort) NICPath {
 	switch port := at.port; {
-	case port.Tag != nil && *port.Tag != 0:
-		path.hop("OVS port %s, tag %d%s", port.Name, *port.Tag, trunkWords(port.Trunks))
-		path.hop("OVS bridge %s", at.bridge.Name)
+	case port.Tag != nil && *port.Tag != 0 && port.Mode != "trunk":
+		path.hop("OVS port", port.Name+", tag", vlanText(*port.Tag)+trunkWords(port.Trunks))
+		path.hop("OVS bridge", at.bridge.Name)
 		return path.on(*port.Tag, "ovsPort.tag")
-	case len(port.Trunks) > 0:
-		path.hop("OVS port %s%s", port.Name, trunkWords(port.Trunks))
-		path.hop("OVS bridge %s", at.bridge.Name)
+	case len(port.Trunks) > 0 || port.Mode == "trunk":
+		path.hop("OVS port", port.Name+trunkWords(port.Trunks))
+		path.hop("OVS bridge", at.bridge.Name)
 		return path.unknown("the port is a trunk without a native VLAN: the guest chooses")
 	}
-	path.hop("OVS port %s, no tag", at.port.Name)
-	path.hop("OVS bridge %s", at.bridge.Name)
+	path.hop("OVS port", at.port.Name+", no tag")
+	path.hop("OVS bridge", at.bridge.Name)
 	return path.unknown("the port has no tag: frames leave the host untagged, and the switch decides")
 }
+
+func vlanText(v inventory.VLAN) string { return strconv.Itoa(int(v)) }
 
 func trunkWords(trunks []inventory.VLAN) string {
 	if len(trunks) == 0 {
@@ -117,7 +133,7 @@ func trunkWords(trunks []inventory.VLAN) string {
 	}
 	words := make([]string, len(trunks))
 	for i, v := range trunks {
-		words[i] = fmt.Sprint(v)
+		words[i] = vlanText(v)
 	}
 	return ", trunk of " + strings.Join(words, " ")
 }
@@ -131,13 +147,16 @@ func (h *hostView) throughBridge(path NICPath, bridge *inventory.Link, port *inv
 	filtering := bridge.VLANFiltering != nil && *bridge.VLANFiltering
 	switch i := slices.IndexFunc(port.PortVLANs, func(v inventory.PortVLAN) bool { return v.PVID }); {
 	case !filtering:
-		path.hop("bridge %s", bridge.Name)
+		path.hop("bridge", bridge.Name)
 	case i < 0:
-		path.hop("bridge %s, VLAN filtering", bridge.Name)
+		path.hop("bridge", bridge.Name+", VLAN filtering")
 		return path.unknown(port.Name + " has no PVID: the bridge drops its untagged frames")
 	default:
 		inside = port.PortVLANs[i].ID
-		path.hop("bridge %s, PVID %d on %s", bridge.Name, inside, port.Name)
+		path.hop("bridge", bridge.Name+", PVID", vlanText(inside), "on", port.Name)
+	}
+	if !h.network.Complete {
+		return path.unknown("the links of " + h.key() + " were not all enumerated")
 	}
 	uplinks := h.uplinks(bridge, inside)
 	switch len(uplinks) {
@@ -153,7 +172,7 @@ func (h *hostView) throughBridge(path NICPath, bridge *inventory.Link, port *inv
 	}
 	up := uplinks[0]
 	if filtering && !untaggedOn(up, inside) {
-		path.hop("uplink %s, tagged", up.Name)
+		path.hop("uplink", up.Name+", tagged")
 		return path.on(inside, "portVLAN.pvid")
 	}
 	return h.throughLink(path, up)
@@ -186,11 +205,11 @@ func (h *hostView) throughLink(path NICPath, link *inventory.Link) NICPath {
 	if link == nil {
 		return path.unknown("the link below it is not in this network namespace")
 	}
-	if link.Kind == "vlan" && link.VLAN != nil {
-		path.hop("VLAN link %s (%d on %s)", link.Name, *link.VLAN, link.Parent)
+	if link.Kind == "vlan" && link.VLAN != nil && *link.VLAN != 0 {
+		path.hop("VLAN link", link.Name, "("+vlanText(*link.VLAN), "on", link.Parent+")")
 		return path.on(*link.VLAN, "link.vlan")
 	}
-	path.hop("%s %s, untagged", linkWord(link), link.Name)
+	path.hop(linkWord(link), link.Name+", untagged")
 	return path.unknown("frames leave untagged by " + link.Name + ": the switch decides")
 }
 

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/google/uuid"
+
 	"github.com/dataverket/avstem/sentral"
 )
 
@@ -17,7 +19,7 @@ func Reconcile(in Input) *Result {
 	p.checkInventory()
 	p.matchHosts()
 	p.seeHosts()
-	p.vms = readVMs(p.hosts)
+	p.vms, p.vmByUUID = readVMs(p.hosts, &p.in)
 	p.matchVMs()
 	for i := range p.pairs {
 		p.compareVM(p.pairs[i])
@@ -35,6 +37,7 @@ type pass struct {
 	intended *intended
 	hosts    []*hostView
 	vms      []*sighted
+	vmByUUID map[uuid.UUID]*sighted
 	pairs    []*pair // every VM of either side, matched or not
 	byRecord map[*sentral.VM]*pair
 	// hostPairs are the same for hosts.
@@ -75,15 +78,29 @@ func (p *pass) result() *Result {
 		r.Findings = []Finding{}
 	}
 	SortFindings(r.Findings)
+	slices.SortStableFunc(p.hostPairs, func(a, b *hostPair) int {
+		return cmp.Or(cmp.Compare(a.key(), b.key()), cmp.Compare(a.id(), b.id()))
+	})
 	for _, hp := range p.hostPairs {
 		r.Hosts = append(r.Hosts, hp.HostMatch)
 	}
-	slices.SortFunc(r.Hosts, func(a, b HostMatch) int { return cmp.Compare(a.key(), b.key()) })
-	for _, vp := range p.pairs {
-		r.VMs = append(r.VMs, vp.VMMatch)
+	slices.SortStableFunc(p.pairs, comparePairs)
+	r.VMs = make([]VMMatch, len(p.pairs))
+	for i, vp := range p.pairs {
+		r.VMs[i] = vp.VMMatch
 	}
-	slices.SortFunc(r.VMs, func(a, b VMMatch) int {
-		return cmp.Or(cmp.Compare(a.qualifiedName(), b.qualifiedName()), cmp.Compare(a.subjectID(), b.subjectID()))
-	})
 	return r
+}
+
+// comparePairs sorts by tenant, project, name and ID.
+func comparePairs(a, b *pair) int {
+	tenantA, projectA, _ := a.owner()
+	tenantB, projectB, _ := b.owner()
+	if order := cmp.Or(cmp.Compare(tenantA, tenantB), cmp.Compare(projectA, projectB)); order != 0 {
+		return order
+	}
+	if order := cmp.Compare(a.name(), b.name()); order != 0 {
+		return order
+	}
+	return cmp.Compare(a.subjectID(), b.subjectID())
 }

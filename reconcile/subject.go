@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/sentral"
 )
 
 // key is how findings and people name the host: Sentral's key, else the
@@ -16,6 +17,18 @@ func (m *HostMatch) key() string {
 	}
 	return m.Observed.name()
 }
+
+// id is what a finding's ID is made from: Sentral's key, else the host ID.
+// Hostnames repeat.
+func (m *HostMatch) id() string {
+	if m.Intended != nil {
+		return m.Intended.ID
+	}
+	return m.Observed.ID.String()
+}
+
+// sourceID is the same for one source on the host.
+func (m *HostMatch) sourceID(source string) string { return m.id() + "/" + source }
 
 func (h *ObservedHost) name() string {
 	if h.Identity != nil && h.Identity.Hostname != "" {
@@ -31,13 +44,6 @@ func (m *HostMatch) site() string {
 	return m.Observed.Site
 }
 
-func (m *HostMatch) answers(query string) bool {
-	if m.Intended != nil && (m.Intended.ID == query || m.Intended.Name == query) {
-		return true
-	}
-	return m.Observed != nil && (m.Observed.name() == query || m.Observed.ID.String() == strings.ToLower(query))
-}
-
 // covered says whether what the host's runtimes do not show is not there: it
 // speaks, and at least one runtime, and each of those that it has, was
 // enumerated.
@@ -46,7 +52,11 @@ func (m *HostMatch) covered() bool {
 		return false
 	}
 	seen := false
-	for _, s := range m.Observed.Sources {
+	for i := range m.Observed.Sources {
+		s := &m.Observed.Sources[i]
+		if m.lacks(s) {
+			return false
+		}
 		if !isRuntime(s.Source) || s.Outcome == inventory.OutcomeAbsent {
 			continue
 		}
@@ -58,21 +68,43 @@ func (m *HostMatch) covered() bool {
 	return seen
 }
 
+// lacks says whether the source is the runtime that Sentral says the host has,
+// and isn't there: what another runtime shows doesn't make up for it.
+func (m *HostMatch) lacks(s *SourceStatus) bool {
+	return s.Outcome == inventory.OutcomeAbsent && m.Intended != nil && s.Source == "runtime-"+m.Intended.Platform
+}
+
+// awaited says whether the host should speak: one that is planned, in
+// maintenance or retired need not.
+func (m *HostMatch) awaited() bool {
+	return m.Intended != nil && (m.Intended.State == "" || m.Intended.State == sentral.HostActive)
+}
+
 func isRuntime(source string) bool { return strings.HasPrefix(source, "runtime-") }
 
-// subjectID is Sentral's ID of the VM, else the runtime's.
+// subjectID is Sentral's ID of the VM, else the runtime's UUID, else its native
+// ID or name, which mean something within that runtime on that host only.
 func (m *VMMatch) subjectID() string {
 	if m.Intended != nil {
 		return m.Intended.ID
 	}
-	return m.Observed.Key()
+	o := m.Observed
+	if o.UUID != uuid.Nil {
+		return o.UUID.String()
+	}
+	return o.HostID.String() + "/" + o.Source + "/" + orElse(o.NativeID, o.Name)
 }
 
 func (m *VMMatch) name() string {
 	if m.Intended != nil {
 		return m.Intended.Name
 	}
-	return m.Observed.Name
+	return vmName(&m.Observed.VM)
+}
+
+// vmName is what people call a VM that has no record.
+func vmName(vm *inventory.VM) string {
+	return orElse(orElse(vm.Name, vm.Key()), "a VM without a name")
 }
 
 // owner is the tenant, project and environment that the VM belongs to: as
@@ -94,29 +126,4 @@ func (m *VMMatch) qualifiedName() string {
 		return m.name()
 	}
 	return tenant + "/" + project + "/" + m.name()
-}
-
-func (m *VMMatch) answers(query string) bool {
-	if m.name() == query || m.qualifiedName() == query || strings.EqualFold(m.subjectID(), query) {
-		return true
-	}
-	if m.Intended != nil {
-		if id := m.Intended.UUID(); id != uuid.Nil && strings.EqualFold(id.String(), query) {
-			return true
-		}
-		for _, nic := range m.Intended.NICs {
-			if nic.MAC.Identifies() && strings.EqualFold(nic.MAC.String(), query) {
-				return true
-			}
-		}
-	}
-	if m.Observed == nil {
-		return false
-	}
-	for _, nic := range m.Observed.NICs {
-		if nic.MAC.Identifies() && strings.EqualFold(nic.MAC.String(), query) {
-			return true
-		}
-	}
-	return m.Observed.Name == query || m.Observed.NativeID == query || strings.EqualFold(m.Observed.UUID.String(), query)
 }

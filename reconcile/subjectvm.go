@@ -1,8 +1,6 @@
 package reconcile
 
 import (
-	"fmt"
-
 	"github.com/dataverket/avstem/inventory"
 )
 
@@ -38,20 +36,5 @@ func (vp *pair) provenance(field inventory.Field) *Provenance {
 	if vp.seen == nil {
 		return nil
 	}
-	return provenance(vp.seen.lead.doc, field)
+	return vp.seen.lead.doc.provenance(field)
 }
-
-func provenance(doc *Document, field inventory.Field) *Provenance {
-	pr := &Provenance{Collector: doc.Source, ObservedAt: doc.ObservedAt, Host: doc.Host}
-	if c, found := doc.Capability(field); found {
-		pr.Source = c.From
-	}
-	return pr
-}
-
-// bothWays writes the two resolutions that a difference has.
-func bothWays(runtime, how, sentral string) []Resolution {
-	return []Resolution{{Side: "runtime", Do: runtime, How: how}, {Side: "sentral", Do: sentral}}
-}
-
-func quote(s string) string { return fmt.Sprintf("%q", s) }

@@ -45,6 +45,9 @@ func (e *Engine) Explain(query string, now time.Time) (*reconcile.Explanation, e
 		return nil, &NotReadyError{Waiting: cmp.Or(e.waiting(now), "the first pass is about to begin")}
 	}
 	query = strings.TrimSpace(query)
+	if query == "" { // things without a name would answer to it
+		return nil, &NotKnownError{}
+	}
 	explanation, err := reconcile.Explain(e.result, e.findings, now, query)
 	if errors.Is(err, reconcile.ErrNotKnown) {
 		return nil, &NotKnownError{Query: query, Near: e.near(query)}

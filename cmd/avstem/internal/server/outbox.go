@@ -1,0 +1,149 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/reconcile"
+	"github.com/dataverket/avstem/reconcile/engine"
+)
+
+// maxEvents bounds what waits while NATS is away, at about a kilobyte each. The
+// findings themselves are not in it: of each there is the last state only.
+const maxEvents = 50_000
+
+// outbox holds what is to be written.
+type outbox struct {
+	wake chan struct{} // holds one when there is something
+
+	mu     sync.Mutex
+	events []event
+	states map[string]*reconcile.Finding // by ID; nil to remove it
+	lost   int                           // events that there was no room for
+}
+
+type event struct {
+	bus.DriftEvent
+	finding reconcile.Finding
+}
+
+func newOutbox() *outbox {
+	return &outbox{wake: make(chan struct{}, 1), states: map[string]*reconcile.Finding{}}
+}
+
+// add takes what a step came to.
+func (b *outbox) add(out engine.Outcome, site string) {
+	if len(out.Changed)+len(out.Gone)+len(out.Events) == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range out.Events {
+		b.events = append(b.events, event{finding: e.Finding, DriftEvent: bus.DriftEvent{
+			ID: eventID(e), Action: bus.DriftAction(e.Change), Kind: string(e.Finding.Kind), Site: site,
+			Subject: e.Finding.ID, Time: e.Finding.LastSeen,
+		}})
+	}
+	if over := len(b.events) - maxEvents; over > 0 {
+		b.events = slices.Delete(b.events, 0, over)
+		b.lost += over
+	}
+	for _, f := range out.Changed {
+		b.states[f.ID] = &f
+	}
+	for _, id := range out.Gone {
+		b.states[id] = nil
+	}
+	b.signal()
+}
+
+// signal wakes the writer.
+func (b *outbox) signal() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// eventID is the same where the same event is told again after a crash: opened
+// and resolved happen once in each life of a finding.
+func eventID(e reconcile.Event) string {
+	f := &e.Finding
+	id := fmt.Sprintf("%s.%s.%d.%d", f.ID, e.Change, f.FirstSeen.UnixMilli(), f.Flaps)
+	if e.Change == reconcile.Changed {
+		hash := fnv.New64a()
+		fmt.Fprintf(hash, "%s\x00%s\x00%s\x00%d", f.Severity, f.Verdict, f.Message, f.LastSeen.Unix())
+		id += fmt.Sprintf(".%x", hash.Sum64())
+	}
+	return id
+}
+
+// nextEvent is the oldest; it stays until it is done.
+func (b *outbox) nextEvent() (event, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.events) == 0 {
+		return event{}, false
+	}
+	return b.events[0], true
+}
+
+// eventDone drops the oldest if it is the one that was written: the oldest may
+// have gone for want of room meanwhile.
+func (b *outbox) eventDone(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.events) > 0 && b.events[0].ID == id {
+		b.events = b.events[1:]
+	}
+	if len(b.events) == 0 {
+		b.events = nil
+	}
+}
+
+// takeStates gives all states and forgets them; those that could not be written
+// come back by putBack.
+func (b *outbox) takeStates() map[string]*reconcile.Finding {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	taken := b.states
+	b.states = map[string]*reconcile.Finding{}
+	return taken
+}
+
+// putBack takes states that were not written, unless there are newer ones.
+func (b *outbox) putBack(states map[string]*reconcile.Finding) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	newer := b.states
+	b.states = maps.Clone(states)
+	maps.Copy(b.states, newer)
+}
+
+func (b *outbox) takeLost() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	lost := b.lost
+	b.lost = 0
+	return lost
+}
+
+func (b *outbox) size() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.events) + len(b.states)
+}
+
+// encode is a finding as its readers get it.
+func encode(f *reconcile.Finding) (json.RawMessage, error) {
+	data, err := json.Marshal(f)
+	if err != nil {
+		return nil, fmt.Errorf("encode finding %s: %w", f.ID, err)
+	}
+	return data, nil
+}

@@ -1,0 +1,156 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/reconcile"
+	"github.com/dataverket/avstem/reconcile/engine"
+	"github.com/dataverket/avstem/sentral"
+)
+
+const (
+	// startWithin is how long the streams may take to be made and read.
+	startWithin = 30 * time.Second
+	// drainWithin is how long the last writes may take when it ends.
+	drainWithin = 3 * time.Second
+)
+
+// Options are a server's. Conn, Site and Watch are needed.
+type Options struct {
+	Conn *bus.Conn // closed by the caller, after Run
+	Site string
+	// Watch calls fn with the inventory, and again when it differs, until ctx ends.
+	Watch  func(ctx context.Context, fn func(*sentral.Inventory))
+	Policy reconcile.Policy
+	Logger *slog.Logger
+	// Listening is called once, when everything that hosts say from then on is
+	// heard: an agent that begins sooner is heard at its second heartbeat. May be nil.
+	Listening func()
+	// Observed is called with each document that is taken; may be nil.
+	Observed func(*inventory.Observation)
+}
+
+// Server runs the reconciler of one site.
+type Server struct {
+	o      Options
+	log    *slog.Logger
+	engine *engine.Engine
+	store  *store
+	out    *outbox
+	news   chan struct{} // holds one when a step may be due
+
+	counts  engine.Counts    // as logged last
+	holes   map[holeKey]bool // as logged last
+	waiting string
+	ready   bool
+}
+
+// New makes a server.
+func New(o Options) *Server {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	hostname, _ := os.Hostname()
+	// Who it is stands with every finding it writes, so that two can be told apart.
+	self := fmt.Sprintf("%s %s/%d", uuid.New(), hostname, os.Getpid())
+	return &Server{
+		o: o, log: o.Logger,
+		engine: engine.New(o.Site, o.Policy),
+		store:  newStore(o.Conn, o.Site, self),
+		out:    newOutbox(),
+		news:   make(chan struct{}, 1),
+	}
+}
+
+// Run reconciles until ctx ends, and then writes what is left to write. An error
+// means that it could not begin, or that the connection was closed for good.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.begin(ctx); ctx.Err() != nil {
+		return nil // it was stopped before it had begun
+	} else if err != nil {
+		return fmt.Errorf("start the reconciler: %w", err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	service, err := s.serve()
+	if err != nil {
+		return fmt.Errorf("start the reconciler: %w", err)
+	}
+	beats, err := s.o.Conn.Heartbeats(s.heartbeats())
+	if err != nil {
+		return fmt.Errorf("start the reconciler: %w", errors.Join(err, service.Stop()))
+	}
+	var intake, writing sync.WaitGroup
+	intake.Go(func() { s.keepListening(ctx) })
+	intake.Go(func() { s.o.Watch(ctx, s.intend) })
+	intake.Go(func() {
+		if err := s.o.Conn.Observations(ctx, s.observations()); err != nil && ctx.Err() == nil {
+			cancel(err)
+		}
+	})
+	intake.Go(func() { s.step(ctx) })
+	writeCtx, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWriting()
+	writing.Go(func() { s.write(writeCtx) })
+
+	<-ctx.Done()
+	// Neither fails but on a connection that is closed already.
+	_ = beats.Unsubscribe()
+	_ = service.Stop()
+	intake.Wait()
+	stopWriting()
+	writing.Wait()
+	s.drain()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// begin makes the streams and takes up the findings where they were left.
+func (s *Server) begin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	if err := s.o.Conn.EnsureStreams(ctx); err != nil {
+		return err
+	}
+	if other := s.askForOther(ctx); other != "" {
+		s.log.Error(otherReconciler, "site", s.o.Site, "other", other)
+	}
+	findings, unread, err := s.store.restore(ctx)
+	if err != nil {
+		return err
+	}
+	for _, err := range unread {
+		s.log.Warn("a kept finding can't be read, and begins anew if it still stands", "err", err)
+	}
+	s.engine.Restore(findings)
+	s.log.Info("findings taken up", "site", s.o.Site, "findings", len(findings))
+	return nil
+}
+
+// drain writes what is left, for as long as a stop may take.
+func (s *Server) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), drainWithin)
+	defer cancel()
+	if err := s.flush(ctx); err != nil {
+		s.log.Warn("not everything was written; the next start finds out what is left", "left", s.out.size(), "err", err)
+	}
+}
+
+func (s *Server) poke() {
+	select {
+	case s.news <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,123 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/reconcile/engine"
+)
+
+// The codes of errors that the service answers with, as HTTP has them.
+const (
+	codeNotKnown = "404"
+	codeSeveral  = "409"
+	codeBroken   = "500"
+	codeNotReady = "503"
+)
+
+// Status is what the status endpoint answers.
+type Status struct {
+	engine.Status
+	// Reconciler is who answers, Other another one that writes the same findings.
+	Reconciler string `json:"reconciler"`
+	Other      string `json:"other,omitempty"`
+	// Unwritten is how many findings and events wait to be written.
+	Unwritten int `json:"unwritten"`
+}
+
+// serve answers questions: avstem.v1.reconcile.SITE.explain takes what
+// [engine.Engine.Explain] takes and answers a reconcile.Explanation as JSON;
+// avstem.v1.reconcile.SITE.status answers a [Status].
+func (s *Server) serve() (micro.Service, error) {
+	explain, err := bus.ExplainSubject(s.o.Site)
+	if err != nil {
+		return nil, err
+	}
+	service, err := micro.AddService(s.o.Conn.NATS(), micro.Config{
+		Name:        "avstem-reconcile",
+		Version:     "1.0.0", // of these endpoints
+		Description: "holds what hosts show against what Sentral says",
+		Metadata:    map[string]string{"site": s.o.Site, "reconciler": s.store.self},
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(
+		service.AddEndpoint("explain", micro.HandlerFunc(s.answerExplain), micro.WithEndpointSubject(explain)),
+		service.AddEndpoint("status", micro.HandlerFunc(s.answerStatus), micro.WithEndpointSubject(statusSubject(explain))),
+	)
+	if err != nil {
+		return nil, errors.Join(err, service.Stop())
+	}
+	return service, nil
+}
+
+func statusSubject(explain string) string { return strings.TrimSuffix(explain, "explain") + "status" }
+
+func (s *Server) answerExplain(r micro.Request) {
+	explanation, err := s.engine.Explain(string(r.Data()), time.Now().UTC())
+	if err == nil {
+		var data []byte
+		if data, err = json.Marshal(explanation); err == nil {
+			s.respond(r.Respond(data))
+			return
+		}
+	}
+	code := codeSeveral
+	notReady, isNotReady := errors.AsType[*engine.NotReadyError](err)
+	notKnown, isNotKnown := errors.AsType[*engine.NotKnownError](err)
+	details := struct {
+		Error string   `json:"error"`
+		Near  []string `json:"near,omitempty"`
+	}{Error: err.Error()}
+	switch {
+	case isNotReady:
+		code, details.Error = codeNotReady, notReady.Error()
+	case isNotKnown:
+		code, details.Near = codeNotKnown, notKnown.Near
+	}
+	data, err := json.Marshal(details)
+	if err != nil {
+		code = codeBroken
+	}
+	s.respond(r.Error(code, details.Error, data))
+}
+
+func (s *Server) answerStatus(r micro.Request) {
+	now := time.Now().UTC()
+	s.respond(r.RespondJSON(Status{
+		Status: s.engine.Status(now), Reconciler: s.store.self, Other: s.store.otherSeen(now), Unwritten: s.out.size(),
+	}))
+}
+
+func (s *Server) respond(err error) {
+	if err != nil {
+		s.log.Warn("an answer was not sent", "err", err)
+	}
+}
+
+// askForOther asks whether a reconciler of this site answers already.
+func (s *Server) askForOther(ctx context.Context) string {
+	explain, err := bus.ExplainSubject(s.o.Site)
+	if err != nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	reply, err := s.o.Conn.NATS().RequestWithContext(ctx, statusSubject(explain), nil)
+	if err != nil { // nobody
+		return ""
+	}
+	var status Status
+	if err := json.Unmarshal(reply.Data, &status); err != nil || status.Reconciler == "" {
+		return nameless
+	}
+	s.store.noteOther(status.Reconciler, time.Now())
+	return status.Reconciler
+}

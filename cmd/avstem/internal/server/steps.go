@@ -1,0 +1,83 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/dataverket/avstem/reconcile/engine"
+)
+
+const (
+	// settle is how long news may gather before a step: a host's documents come
+	// one after the other.
+	settle = 100 * time.Millisecond
+	// restFactor keeps a large site's steps to a fifth of a core.
+	restFactor = 4
+)
+
+// step judges after news and as time passes, until ctx ends.
+func (s *Server) step(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	gather := time.NewTimer(time.Hour)
+	gather.Stop()
+	gathering := false
+	var notBefore time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.news:
+			if !gathering {
+				gathering = true
+				gather.Reset(max(settle, time.Until(notBefore)))
+			}
+			continue
+		case <-gather.C:
+			gathering = false
+		case <-tick.C:
+			s.watchHoles()
+		}
+		now := time.Now().UTC()
+		if now.Before(notBefore) || !s.engine.Due(now) {
+			continue
+		}
+		s.take(s.engine.Step(now))
+		notBefore = time.Now().Add(restFactor * time.Since(now))
+	}
+}
+
+// take passes on what a step came to.
+func (s *Server) take(out engine.Outcome) {
+	s.out.add(out, s.o.Site)
+	if out.Waiting != "" {
+		if out.Waiting != s.waiting {
+			s.log.Debug("not reconciling yet", "waiting", out.Waiting)
+		}
+		s.waiting = out.Waiting
+		return
+	}
+	s.waiting = ""
+	if counts := out.Status.Findings; counts != s.counts || !s.ready {
+		s.counts = counts
+		s.log.Info("findings", "open", counts.Open, "pending", counts.Pending, "resolved", counts.Resolved,
+			"hosts", out.Status.Hosts, "vms", out.Status.VMs, "agreeing", out.Status.Agreeing)
+	}
+	s.ready = true
+}
+
+// watchHoles says once of each document that did not arrive.
+func (s *Server) watchHoles() {
+	holes := map[holeKey]bool{}
+	for _, hole := range s.engine.Holes(time.Now().UTC()) {
+		key := holeKey{hole.Host.String(), hole.Source}
+		holes[key] = true
+		if !s.holes[key] {
+			s.log.Warn("a document has not arrived", "host", hole.Host, "source", hole.Source, "since", hole.Since,
+				"saidEpoch", hole.Said.Epoch, "saidGen", hole.Said.Gen, "heldEpoch", hole.Held.Epoch, "heldGen", hole.Held.Gen, "problem", hole.Problem)
+		}
+	}
+	s.holes = holes
+}
+
+type holeKey struct{ host, source string }

@@ -1,0 +1,194 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/dataverket/avstem/reconcile"
+)
+
+const (
+	// writers is how many findings are written at once: each waits for the disk.
+	writers = 8
+	// writeWithin is how long one write may take.
+	writeWithin = 5 * time.Second
+	retryAfter  = time.Second
+	// auditEvery is how often what the stream has is held against what was
+	// written. Without anything amiss that is one question to the server.
+	auditEvery = 15 * time.Second
+)
+
+// otherReconciler is logged where two reconcilers write one site's findings.
+const otherReconciler = "another reconciler writes this site's findings: stop one of the two, as each undoes the other's"
+
+// write puts into the streams what the outbox has, until ctx ends.
+func (s *Server) write(ctx context.Context) {
+	audit := time.NewTicker(auditEvery)
+	defer audit.Stop()
+	said := ""
+	for {
+		var again <-chan time.Time
+		if err := s.flush(ctx); ctx.Err() != nil {
+			return
+		} else if err != nil {
+			if err.Error() != said {
+				s.log.Warn("findings can't be written; trying again", "waiting", s.out.size(), "err", err)
+				said = err.Error()
+			}
+			again = time.After(retryAfter)
+		} else if said != "" {
+			s.log.Info("findings are written again")
+			said = ""
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.out.wake:
+		case <-again:
+			s.repair(ctx)
+		case <-audit.C:
+			s.audit(ctx)
+		}
+	}
+}
+
+// repair follows a write that failed: the streams may be gone, or others than
+// before.
+func (s *Server) repair(ctx context.Context) {
+	within, cancel := context.WithTimeout(ctx, writeWithin)
+	defer cancel()
+	if err := s.o.Conn.EnsureStreams(within); err != nil {
+		s.log.Debug("streams can't be made", "err", err)
+		return
+	}
+	s.audit(ctx)
+}
+
+// flush writes everything once: first the events, as those that are lost with
+// the process are told again while the finding isn't stored, then the findings.
+func (s *Server) flush(ctx context.Context) error {
+	if lost := s.out.takeLost(); lost > 0 {
+		s.log.Error("drift events were dropped: there was no room for more", "events", lost, "limit", maxEvents)
+	}
+	err := s.flushEvents(ctx)
+	return errors.Join(err, s.flushStates(ctx))
+}
+
+func (s *Server) flushEvents(ctx context.Context) error {
+	for {
+		e, some := s.out.nextEvent()
+		if !some {
+			return nil
+		}
+		data, err := encode(&e.finding)
+		if err != nil {
+			return err
+		}
+		e.Finding = data
+		within, cancel := context.WithTimeout(ctx, writeWithin)
+		err = s.o.Conn.PublishDrift(within, e.DriftEvent)
+		cancel()
+		if err != nil {
+			return err
+		}
+		s.out.eventDone(e.ID)
+	}
+}
+
+// flushStates writes several findings at once. It gives up at the first that
+// fails; what is left comes next time.
+func (s *Server) flushStates(ctx context.Context) error {
+	states := s.out.takeStates()
+	if len(states) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	type item struct {
+		id string
+		f  *reconcile.Finding
+	}
+	items := make(chan item)
+	left := map[string]*reconcile.Finding{}
+	var mu sync.Mutex
+	var tasks sync.WaitGroup
+	for range min(writers, len(states)) {
+		tasks.Go(func() {
+			for it := range items {
+				err := ctx.Err()
+				if err == nil {
+					err = s.writeState(ctx, it.id, it.f)
+				}
+				if err != nil {
+					cancel(err) // the first is the cause
+					mu.Lock()
+					left[it.id] = it.f
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for id, f := range states {
+		items <- item{id, f}
+	}
+	close(items)
+	tasks.Wait()
+	if len(left) == 0 {
+		return nil
+	}
+	s.out.putBack(left)
+	return context.Cause(ctx)
+}
+
+func (s *Server) writeState(ctx context.Context, id string, f *reconcile.Finding) error {
+	ctx, cancel := context.WithTimeout(ctx, writeWithin)
+	defer cancel()
+	if f == nil {
+		return s.store.remove(ctx, id)
+	}
+	other, err := s.store.put(ctx, f)
+	s.heardOf(other)
+	return err
+}
+
+// audit has findings written again that the stream lost, and those removed that
+// nobody holds.
+func (s *Server) audit(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, writeWithin)
+	defer cancel()
+	found, err := s.store.audit(ctx)
+	if err != nil {
+		s.log.Debug("findings can't be audited", "err", err)
+		return
+	}
+	s.heardOf(found.other)
+	if found.intact {
+		return
+	}
+	again := map[string]*reconcile.Finding{}
+	for _, f := range s.engine.Findings() {
+		if !found.kept[f.ID] {
+			again[f.ID] = &f
+		}
+		delete(found.kept, f.ID)
+	}
+	if s.store.otherSeen(time.Now()) == "" {
+		for id := range found.kept {
+			again[id] = nil
+		}
+	}
+	if len(again) > 0 {
+		s.log.Warn("findings are not as they were written: writing them again", "findings", len(again))
+		s.out.putBack(again)
+		s.out.signal()
+	}
+}
+
+// heardOf reports another reconciler, once a minute.
+func (s *Server) heardOf(other string) {
+	if other != "" && s.store.noteOther(other, time.Now()) {
+		s.log.Error(otherReconciler, "site", s.o.Site, "other", other)
+	}
+}

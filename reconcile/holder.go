@@ -1,0 +1,168 @@
+package reconcile
+
+import (
+	"strings"
+
+	"github.com/dataverket/avstem/sentral"
+)
+
+// holder knows what a result could not judge.
+type holder struct {
+	vms   map[string]*VMMatch     // by subject
+	hosts map[string]*HostMatch   // by subject
+	named map[string][]*HostMatch // by the name that findings use, which may repeat
+	dark  map[string]string       // by site, the finding that says why one of its hosts is not seen
+}
+
+func newHolder(result *Result) *holder {
+	h := &holder{
+		vms:   make(map[string]*VMMatch, len(result.VMs)),
+		hosts: make(map[string]*HostMatch, len(result.Hosts)),
+		named: make(map[string][]*HostMatch, len(result.Hosts)),
+		dark:  map[string]string{},
+	}
+	for i := range result.Hosts {
+		m := &result.Hosts[i]
+		h.hosts[m.id()] = m
+		h.named[m.key()] = append(h.named[m.key()], m)
+		if !m.covered() && (m.Observed != nil || m.awaited()) && h.dark[m.site()] == "" {
+			h.dark[m.site()] = m.Blind
+		}
+	}
+	for i := range result.VMs {
+		vm := &result.VMs[i]
+		if id := vm.subjectID(); h.vms[id] == nil || vm.Intended != nil {
+			h.vms[id] = vm
+		}
+	}
+	return h
+}
+
+// holds says whether the result had no sight of what the finding is about, and
+// the finding that says why where there is one.
+func (h *holder) holds(f *Finding) (held bool, cause string) {
+	switch f.Subject.Type {
+	case "vm":
+		if held, cause = h.holdsVM(f); held {
+			return held, cause
+		}
+		for _, name := range f.Hosts {
+			if dark, cause := h.unseen(name); dark {
+				return true, cause
+			}
+		}
+	case "host", "runtime":
+		return h.holdsHost(f)
+	}
+	return false, ""
+}
+
+func (h *holder) holdsVM(f *Finding) (held bool, cause string) {
+	vm := h.vms[f.Subject.ID]
+	switch {
+	case vm == nil && f.Kind == VMMissing, // no record wants it any more
+		vm != nil && f.Kind == VMUnknown && vm.Intended != nil,
+		vm != nil && f.Kind == VMLingering && vm.Intended != nil && vm.Intended.State != sentral.VMAbsent:
+		return false, ""
+	case vm == nil:
+		return h.outOfSight(f)
+	}
+	dark, cause := h.unseen(f.Subject.Host)
+	if judged, known := vm.judged(f); judged {
+		if !dark {
+			cause = blindness(h.named[f.Subject.Host])
+		}
+		return !known, cause
+	}
+	if len(vm.Uncovered) > 0 {
+		return true, cause
+	}
+	if vm.Observed != nil && vm.Observed.Fresh {
+		return false, ""
+	}
+	return h.outOfSight(f)
+}
+
+// outOfSight says whether a VM that isn't seen could be where nothing is seen.
+func (h *holder) outOfSight(f *Finding) (held bool, cause string) {
+	if f.Subject.Host == "" {
+		cause, held = h.dark[f.Subject.Site]
+		return held, cause
+	}
+	return h.unseen(f.Subject.Host)
+}
+
+// unseen says whether nothing may be concluded from what a host of that name
+// doesn't show.
+func (h *holder) unseen(name string) (dark bool, cause string) {
+	for _, m := range h.named[name] {
+		if !m.covered() {
+			return true, m.Blind
+		}
+	}
+	return false, ""
+}
+
+func blindness(hosts []*HostMatch) string {
+	for _, m := range hosts {
+		if m.Blind != "" {
+			return m.Blind
+		}
+	}
+	return ""
+}
+
+// judged says whether the VM was compared in what the finding is about, and
+// whether anything could be known of it.
+func (m *VMMatch) judged(f *Finding) (judged, known bool) {
+	if f.Kind == NetworkIsolation { // it needs no comparison
+		for i := range m.Paths {
+			if "nics["+pathName(&m.Paths[i], i)+"].vlan" == f.Field {
+				return true, m.Paths[i].VLAN != nil
+			}
+		}
+	}
+	return judgedIn(m.Comparisons, f.Field)
+}
+
+// judgedIn looks for the comparison of a field, and for one of what holds it:
+// while nics is unknown, nothing below it is known.
+func judgedIn(comparisons []Comparison, field string) (judged, known bool) {
+	known = true
+	for i := range comparisons {
+		c := &comparisons[i]
+		rest, below := strings.CutPrefix(field, c.Path)
+		unknown := c.Class == Unknown
+		if below && (rest == "" || (unknown && (rest[0] == '[' || rest[0] == '.'))) {
+			judged, known = true, known && !unknown
+		}
+	}
+	return judged, known
+}
+
+// holdsHost holds what is seen of a host. That it is missing, silent, unknown or
+// another than it was, is judged whether it speaks or not.
+func (h *holder) holdsHost(f *Finding) (held bool, cause string) {
+	id := f.Subject.ID
+	if f.Subject.Type == "runtime" {
+		id = id[:max(strings.LastIndexByte(id, '/'), 0)]
+	}
+	m := h.hosts[id]
+	if m == nil {
+		return false, ""
+	}
+	switch f.Kind {
+	case HostLink, HostDisk:
+		judged, known := judgedIn(m.Comparisons, f.Field)
+		held = judged && !known
+	case ObserveBlind, ObservePartial:
+	default:
+		return false, ""
+	}
+	if m.Observed == nil {
+		held = m.Blind != ""
+	} else if m.Observed.Stale {
+		held = true
+	}
+	return held, m.Blind
+}

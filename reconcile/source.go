@@ -1,0 +1,83 @@
+package reconcile
+
+import (
+	"fmt"
+
+	"github.com/dataverket/avstem/inventory"
+)
+
+// source is one document of a host, with the indexes that every comparison of
+// its VMs asks.
+type source struct {
+	Document
+	problems map[string][]*inventory.Problem // by entity
+	known    map[inventory.Field]*inventory.Capability
+	origins  map[inventory.Field]*Provenance // made when first asked for
+}
+
+func newSource(doc Document) *source {
+	s := &source{
+		Document: doc,
+		problems: map[string][]*inventory.Problem{},
+		known:    make(map[inventory.Field]*inventory.Capability, len(doc.Capabilities)),
+		origins:  map[inventory.Field]*Provenance{},
+	}
+	for i := range doc.Problems {
+		problem := &doc.Problems[i]
+		s.problems[problem.Entity] = append(s.problems[problem.Entity], problem)
+	}
+	for i := range doc.Capabilities {
+		s.known[doc.Capabilities[i].Field] = &doc.Capabilities[i]
+	}
+	return s
+}
+
+// provenance says where the source has a field from. What it gives is shared.
+func (s *source) provenance(field inventory.Field) *Provenance {
+	pr := s.origins[field]
+	if pr == nil {
+		pr = &Provenance{Collector: s.Source, ObservedAt: s.ObservedAt, Host: s.Host}
+		if c := s.known[field]; c != nil {
+			pr.Source = c.From
+		}
+		s.origins[field] = pr
+	}
+	return pr
+}
+
+// lacks says whether the source never has the field.
+func (s *source) lacks(field inventory.Field) bool {
+	c := s.known[field]
+	return c != nil && c.Known == inventory.KnownAbsent
+}
+
+// hides gives the problem that kept the field of an entity from being read.
+func (s *source) hides(entity []*inventory.Problem, field inventory.Field) *inventory.Problem {
+	for _, problem := range entity {
+		if problem.Field == field || problem.Field == "" {
+			return problem
+		}
+	}
+	for _, problem := range s.problems[""] {
+		if problem.Field == field {
+			return problem
+		}
+	}
+	return nil
+}
+
+// hidesAny says whether some entity's field couldn't be read.
+func (s *source) hidesAny(fields ...inventory.Field) bool {
+	for i := range s.Problems {
+		for _, field := range fields {
+			if s.Problems[i].Field == field {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func problemWords(p *inventory.Problem) string {
+	return fmt.Sprintf("%s: %s: %s", p.Why, p.Call, p.Error)
+}
