@@ -145,7 +145,7 @@ func (p *pass) noRuntime(hp *hostPair, looked int) {
 		Message:  message,
 		Evidence: lines,
 		Resolutions: bothWays("start the runtime's daemon: its VMs run on without it, unseen", "live",
-			"set state to planned or retired, if it runs no VMs"),
+			"correct its platform, or set state to planned or retired, if it runs no VMs"),
 	})
 }
 

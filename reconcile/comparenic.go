@@ -184,7 +184,7 @@ func (p *pass) whose(site string, vlan inventory.VLAN) string {
 func (p *pass) moveRecord(site string, vlan inventory.VLAN, network *sentral.Network) string {
 	owners := p.intended.owners[siteVLAN{site, vlan}]
 	if len(owners) == 0 {
-		return fmt.Sprintf("set the VLAN of network %s in %s to %d, if every NIC of it is there", network.ID, site, vlan)
+		return fmt.Sprintf("set the VLAN of network %s in %s to %d, if all its NICs belong there", network.ID, site, vlan)
 	}
 	return "set the NIC's network to " + owners[0].ID
 }
@@ -230,8 +230,8 @@ func (p *pass) compareNIC(vp *pair, want *sentral.NIC, have *inventory.NIC, name
 		p.hold(vp, c, func() Finding {
 			return Finding{
 				Kind:        NICModel,
-				Message:     fmt.Sprintf("NIC %s of %s is a %s, Sentral says %s", name, vp.name(), have.Model, want.Model),
-				Resolutions: bothWays("make it a "+want.Model, "reboot", "set the NIC's model to "+have.Model),
+				Message:     fmt.Sprintf("NIC %s of %s has model %s, Sentral says %s", name, vp.name(), have.Model, want.Model),
+				Resolutions: bothWays("change its model to "+want.Model, "reboot", "set the NIC's model to "+have.Model),
 			}
 		})
 	}

@@ -36,7 +36,7 @@ func vmEvidence(want *sentral.VM, vm *inventory.VM, site string) []Evidence {
 			e.Rung == "disk-serials" && !oneHoldsOther(wantSerials, haveSerials):
 			e.Note = "in part"
 		case isWeak(e.Rung) && !couldBe(want, vm, site):
-			e.Note = "in another site or of another owner"
+			e.Note = "in another site, or labelled as another's"
 		}
 	}
 	return evidence
@@ -125,7 +125,11 @@ func says(evidence []Evidence) []string {
 		if e.Says == Nothing {
 			continue
 		}
-		line := fmt.Sprintf("%s %s: Sentral has %s, the host shows %s", rungWords(e.Rung), e.Says, e.Intended, e.Observed)
+		mark := strings.TrimPrefix(strings.TrimPrefix(rungWords(e.Rung), "the "), "an ")
+		line := "same " + mark + ": " + e.Observed
+		if e.Says == Disagrees {
+			line = fmt.Sprintf("different %s: Sentral has %s, the host shows %s", mark, e.Intended, e.Observed)
+		}
 		if e.Note != "" {
 			line += " (" + e.Note + ")"
 		}

@@ -42,7 +42,7 @@ func (p *pass) otherUUID(vp *pair, other string) {
 	want, vm := vp.Intended, vp.seen.lead.vm
 	p.find(vp.finding(Finding{
 		Kind: IdentityConflict, Field: "vm.identity", Intended: want.UUID().String(), Observed: vm.UUID.String(),
-		Message:    fmt.Sprintf("%s is %s by %s, but its UUID is that of %s", vmName(vm), want.Name, rungWords(vp.Match.By), other),
+		Message:    fmt.Sprintf("%s on %s is %s by %s, and %s by its UUID", vmName(vm), vp.seen.lead.host.key(), want.Name, rungWords(vp.Match.By), other),
 		Evidence:   says(vp.Evidence),
 		Provenance: vp.provenance("vm.uuid"),
 		Resolutions: bothWays("correct its placement metadata, if that was copied from "+want.Name, "live",
