@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -112,6 +113,24 @@ func TestCollectorsRunNoPrograms(t *testing.T) {
 	for _, p := range list(t, module+"collectors/...") {
 		if slices.Contains(p.Imports, "os/exec") && !strings.HasSuffix(p.ImportPath, "test") {
 			t.Errorf("%s imports os/exec: collectors read, they run nothing", p.ImportPath)
+		}
+	}
+}
+
+// TestDependenciesAreExplained: what go.mod requires directly has a line in
+// docs/dependencies.md.
+func TestDependenciesAreExplained(t *testing.T) {
+	page, err := os.ReadFile("../../docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("go", "list", "-m", "-f", "{{if not (or .Indirect .Main)}}{{.Path}}{{end}}", "all").Output()
+	if err != nil {
+		t.Fatalf("go list -m: %v", err)
+	}
+	for module := range strings.FieldsSeq(string(out)) {
+		if !bytes.Contains(page, []byte(module)) {
+			t.Errorf("docs/dependencies.md doesn't say what %s is for", module)
 		}
 	}
 }
