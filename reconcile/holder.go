@@ -12,6 +12,8 @@ type holder struct {
 	hosts map[string]*HostMatch   // by subject
 	named map[string][]*HostMatch // by the name that findings use, which may repeat
 	dark  map[string]string       // by site, the finding that says why one of its hosts is not seen
+	// unread says whether a record may be among those that can't be used.
+	unread func(kind, id string) bool
 }
 
 func newHolder(result *Result) *holder {
@@ -20,6 +22,10 @@ func newHolder(result *Result) *holder {
 		hosts: make(map[string]*HostMatch, len(result.Hosts)),
 		named: make(map[string][]*HostMatch, len(result.Hosts)),
 		dark:  map[string]string{},
+		unread: func(kind, id string) bool {
+			in := result.intended
+			return in != nil && (in.Incomplete || in.setAside(kind, id))
+		},
 	}
 	for i := range result.Hosts {
 		m := &result.Hosts[i]
@@ -60,6 +66,8 @@ func (h *holder) holds(f *Finding) (held bool, cause string) {
 func (h *holder) holdsVM(f *Finding) (held bool, cause string) {
 	vm := h.vms[f.Subject.ID]
 	switch {
+	case vm == nil && h.unread("vm", f.Subject.ID):
+		return true, ""
 	case vm == nil && f.Kind == VMMissing, // no record wants it any more
 		vm != nil && f.Kind == VMUnknown && vm.Intended != nil,
 		vm != nil && f.Kind == VMLingering && vm.Intended != nil && vm.Intended.State != sentral.VMAbsent:
@@ -149,7 +157,7 @@ func (h *holder) holdsHost(f *Finding) (held bool, cause string) {
 	}
 	m := h.hosts[id]
 	if m == nil {
-		return false, ""
+		return h.unread("host", id), ""
 	}
 	switch f.Kind {
 	case HostLink, HostDisk:

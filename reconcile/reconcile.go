@@ -73,7 +73,7 @@ func (p *pass) find(f Finding) string {
 }
 
 func (p *pass) result() *Result {
-	r := &Result{Findings: p.findings}
+	r := &Result{Findings: p.findings, intended: p.intended}
 	if r.Findings == nil {
 		r.Findings = []Finding{}
 	}

@@ -124,7 +124,7 @@ func (r *running) end() (code int) {
 func (p *place) drift(want reconcile.Kind) []reconcile.Finding {
 	p.t.Helper()
 	var last string
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		code, stdout, stderr := p.try("drift", "--state-dir", p.state, "--all", "-o", "json")
 		last = fmt.Sprintf("exit %d\n%s%s", code, stdout, stderr)
 		var findings []reconcile.Finding
@@ -157,7 +157,7 @@ func (o *output) String() string {
 
 func (o *output) await(t *testing.T, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(o.String(), text); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(o.String(), text); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%q is not written:\n%s", text, o.String())
 		}

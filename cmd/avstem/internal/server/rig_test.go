@@ -46,6 +46,10 @@ func newRig(t *testing.T) *rig {
 	t.Cleanup(func() { r.nats.Close() })
 	r.agent, r.reader = r.connect("agent"), r.connect("reader")
 	r.pub = r.agent.NewPublisher(uuid.New())
+	// An agent can't publish before the streams are there.
+	if err := r.reader.EnsureStreams(t.Context()); err != nil {
+		t.Fatalf("%v\n%s", err, r.natsLog.text())
+	}
 	return r
 }
 
@@ -127,9 +131,6 @@ func (r *rig) shows(cpus int) {
 	if err := o.Seal(); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := r.reader.EnsureStreams(r.t.Context()); err != nil {
-		r.t.Fatalf("%v\n%s", err, r.natsLog.text())
-	}
 	if err := r.pub.Publish(r.t.Context(), o); err != nil {
 		r.t.Fatal(err)
 	}
@@ -149,7 +150,7 @@ func (r *rig) beat() {
 // until beats and asks again until what is wanted is so.
 func (r *rig) until(what string, so func() error) {
 	r.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		if r.last != nil {
 			r.beat()
@@ -159,7 +160,7 @@ func (r *rig) until(what string, so func() error) {
 			return
 		}
 		if time.Now().After(deadline) {
-			r.t.Fatalf("%s: %v\n%s", what, err, r.log.text())
+			r.t.Fatalf("%s: %v\n%s%s", what, err, r.log.text(), r.natsLog.text())
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

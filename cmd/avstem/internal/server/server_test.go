@@ -90,6 +90,9 @@ func TestWipedFindingsAreWrittenAgain(t *testing.T) {
 		"deleted": func(ctx context.Context, js jetstream.JetStream) error {
 			return js.DeleteStream(ctx, bus.StreamFindings)
 		},
+		"deleted with all other streams": func(ctx context.Context, js jetstream.JetStream) error {
+			return errors.Join(js.DeleteStream(ctx, bus.StreamObserved), js.DeleteStream(ctx, bus.StreamFindings), js.DeleteStream(ctx, bus.StreamDrift))
+		},
 		"overwritten": overwrite,
 	}
 	for name, do := range wipe {
@@ -166,7 +169,7 @@ func TestNATSAwayAndBackFromAnOldBackup(t *testing.T) {
 func (r *rig) untilBack() {
 	r.t.Helper()
 	r.pub.Forget()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for _, conn := range r.conns {
 		for !conn.NATS().IsConnected() {
 			if time.Now().After(deadline) {

@@ -179,11 +179,6 @@ func (s *store) put(ctx context.Context, f *reconcile.Finding) (other string, er
 		}
 		s.note(f.ID, held.seq)
 	}
-	if errors.Is(err, jetstream.ErrNoStreamResponse) {
-		// Somebody deleted the stream: it is a place to keep findings, and we
-		// have them.
-		err = errors.Join(err, s.conn.EnsureStreams(ctx))
-	}
 	return other, fmt.Errorf("keep finding %s: %w", f.ID, err)
 }
 
@@ -249,7 +244,7 @@ type audited struct {
 func (s *store) audit(ctx context.Context) (audited, error) {
 	stream, err := s.conn.JetStream().Stream(ctx, bus.StreamFindings)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if err = s.conn.EnsureStreams(ctx); err == nil {
+		if err = s.remake(ctx); err == nil {
 			stream, err = s.conn.JetStream().Stream(ctx, bus.StreamFindings)
 		}
 	}
@@ -277,6 +272,16 @@ func (s *store) audit(ctx context.Context) (audited, error) {
 		found.kept[k.id] = same && before[k.id] == k.seq
 	}
 	return found, nil
+}
+
+// remake makes the streams that somebody deleted: we have what was in them. If
+// the observations' stream is gone too, its reader is about to make them all, and
+// is not raced.
+func (s *store) remake(ctx context.Context) error {
+	if _, err := s.conn.JetStream().Stream(ctx, bus.StreamObserved); err != nil {
+		return err
+	}
+	return s.conn.EnsureStreams(ctx)
 }
 
 // noteOther remembers that another reconciler wrote, and says whether that

@@ -59,7 +59,7 @@ func (s *Server) write(ctx context.Context) {
 func (s *Server) repair(ctx context.Context) {
 	within, cancel := context.WithTimeout(ctx, writeWithin)
 	defer cancel()
-	if err := s.o.Conn.EnsureStreams(within); err != nil {
+	if err := s.store.remake(within); err != nil {
 		s.log.Debug("streams can't be made", "err", err)
 		return
 	}
