@@ -4,6 +4,7 @@ package arch
 
 import (
 	"bytes"
+	"debug/elf"
 	"encoding/json"
 	"go/parser"
 	"go/token"
@@ -105,6 +106,34 @@ func TestAgentLinksOnlyWhatAHostNeeds(t *testing.T) {
 			if strings.HasPrefix(dep, forbidden) {
 				t.Errorf("avstem-agent links %s", dep)
 			}
+		}
+	}
+}
+
+// TestAgentIsSmallAndStatic builds the agent as it ships: no interpreter (so no C
+// library is looked for on the host), and below the 20 MiB of DESIGN.md §13.
+func TestAgentIsSmallAndStatic(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "avstem-agent")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, module+"cmd/avstem-agent")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	info, err := os.Stat(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if limit := int64(20 << 20); info.Size() >= limit {
+		t.Errorf("avstem-agent has %d bytes, the limit is %d", info.Size(), limit)
+	}
+	file, err := elf.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, segment := range file.Progs {
+		if segment.Type == elf.PT_INTERP || segment.Type == elf.PT_DYNAMIC {
+			t.Errorf("avstem-agent is linked dynamically (%s)", segment.Type)
 		}
 	}
 }
