@@ -87,6 +87,9 @@ func (r *reader) text(field inventory.Field, path string) string {
 }
 
 func (r *reader) problem(field inventory.Field, path string, why inventory.Why, err error, remedy string) {
+	if remedy == "" && why == inventory.WhyRefused {
+		remedy = "let the agent read " + path
+	}
 	r.problems = append(r.problems, inventory.Problem{
 		Entity: "host:", Field: field, Call: path, Why: why, Error: err.Error(), Remedy: remedy,
 	})

@@ -138,8 +138,9 @@ func TestMachineIDStaysSecret(t *testing.T) {
 // kernel's.
 func TestRefused(t *testing.T) {
 	root := collectorstest.Tree(t, "testdata/server.txtar")
-	for _, file := range []string{"product_uuid", "product_serial", "board_serial", "chassis_serial"} {
-		if err := os.Chmod(filepath.Join(root, dmiPath, file), 0o400); err != nil {
+	for _, file := range []string{dmiPath + "product_uuid", dmiPath + "product_serial", dmiPath + "board_serial", dmiPath + "chassis_serial",
+		machineIDPath, "/proc/sys/kernel/hostname"} {
+		if err := os.Chmod(filepath.Join(root, file), 0o400); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -163,11 +164,11 @@ func TestRefused(t *testing.T) {
 	}
 	var refused []inventory.Field
 	for _, p := range problems {
-		if p.Why == inventory.WhyRefused && p.Remedy != "" {
+		if p.Why == inventory.WhyRefused && (p.Remedy == "let the agent read "+p.Call || p.Remedy == dmiRemedy) {
 			refused = append(refused, p.Field)
 		}
 	}
-	want := []inventory.Field{"host.systemUUID", "host.serial", "host.boardSerial", "host.chassisSerial"}
+	want := []inventory.Field{"host.machineID", "host.systemUUID", "host.serial", "host.boardSerial", "host.chassisSerial", "host.hostname"}
 	if diff := cmp.Diff(want, refused); diff != "" {
 		t.Errorf("refused with a remedy (-want +got):\n%s\nproblems: %v", diff, problems)
 	}

@@ -24,7 +24,9 @@ func (r *reader) machineID() {
 	const remedy = "run systemd-machine-id-setup, or dbus-uuidgen --ensure=/etc/machine-id"
 	text := r.text("host.machineID", machineIDPath)
 	if n := len(r.problems); text == "" && n > 0 {
-		r.problems[n-1].Remedy = remedy
+		if p := &r.problems[n-1]; p.Why != inventory.WhyRefused {
+			p.Remedy = remedy
+		}
 		return
 	}
 	id, err := parseMachineID(text)

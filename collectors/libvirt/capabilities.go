@@ -68,8 +68,8 @@ var capabilities = sorted([]inventory.Capability{
 	fromXML("disk.sourceType", "devices/disk/@type", ""),
 	fromXML("disk.source", "devices/disk/source", ""),
 	fromXML("disk.format", "devices/disk/driver/@type", ""),
-	direct("disk.capacity", "virDomainGetBlockInfo capacity", "beside the pass; disks that hold data only"),
-	direct("disk.allocation", "virDomainGetBlockInfo allocation", "beside the pass; disks that hold data only"),
+	direct("disk.capacity", "virDomainGetBlockInfo capacity", sizeNote),
+	direct("disk.allocation", "virDomainGetBlockInfo allocation", sizeNote),
 	fromXML("disk.readOnly", "devices/disk/readonly", ""),
 	fromXML("disk.shareable", "devices/disk/shareable", ""),
 	fromXML("disk.backing", "devices/disk/backingStore", "of a stopped VM from its images' qcow2 headers, where they may be read"),
@@ -82,6 +82,8 @@ var capabilities = sorted([]inventory.Capability{
 	direct("runtime.hypervisor", "virConnectGetType, virConnectGetVersion", "beside the pass"),
 	direct("runtime.endpoint", "the socket that was connected to", ""),
 })
+
+const sizeNote = "beside the pass; disks that hold data only; a stopped VM's volume by virStorageVolGetInfo"
 
 func sorted(table []inventory.Capability) []inventory.Capability {
 	slices.SortFunc(table, func(x, y inventory.Capability) int { return cmp.Compare(x.Field, y.Field) })

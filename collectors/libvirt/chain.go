@@ -1,6 +1,7 @@
 package libvirt
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -66,7 +67,7 @@ func backingPath(image, name string) (path string, local bool) {
 func readQcow2(path string) (qcow2, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return qcow2{}, err
+		return qcow2{}, errors.Unwrap(err) // without the path, which isn't the host's
 	}
 	defer f.Close()
 	info, err := f.Stat()

@@ -37,6 +37,7 @@ type client struct {
 
 var (
 	errSilent = errors.New("no answer from the daemon")
+	errDefect = errors.New("decode the daemon's answer")
 	errLost   = errors.New("the connection to the daemon is lost")
 )
 
@@ -69,7 +70,8 @@ func (e established) Dial() (net.Conn, error) { return e.Conn, nil }
 // is closed, and calls that were in flight beside it return [errLost].
 func (c *client) call(ctx context.Context, name string, f func(*golibvirt.Libvirt) error) (err error) {
 	if ctx.Err() != nil { // no reason to lose the connection
-		return &collectors.SourceError{Call: name, Why: inventory.WhyTimedOut, Err: context.Cause(ctx)}
+		err := context.Cause(ctx)
+		return &collectors.SourceError{Call: name, Why: inventory.WhyTimedOut, Remedy: remedyOf(err), Err: err}
 	}
 	var silent atomic.Bool
 	timer := time.AfterFunc(c.timeout, func() {
@@ -81,7 +83,7 @@ func (c *client) call(ctx context.Context, name string, f func(*golibvirt.Libvir
 	defer stop()
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("decode the daemon's answer: panic: %v\n%s", v, debug.Stack())
+			err = fmt.Errorf("%w: panic: %v\n%s", errDefect, v, debug.Stack())
 		}
 		switch {
 		case err == nil:
@@ -93,7 +95,7 @@ func (c *client) call(ctx context.Context, name string, f func(*golibvirt.Libvir
 		default:
 			err = c.explain(err)
 		}
-		err = &collectors.SourceError{Call: name, Why: whyOf(err), Err: err}
+		err = &collectors.SourceError{Call: name, Why: whyOf(err), Remedy: remedyOf(err), Err: err}
 	}()
 	return f(c.lv)
 }
@@ -105,6 +107,8 @@ func (c *client) explain(err error) error {
 	switch {
 	case c.cause != nil:
 		return fmt.Errorf("%w: closed after %v", errLost, c.cause)
+	case c.conn.broken.Load():
+		return fmt.Errorf("%w: %w", errLost, errFraming)
 	case errors.Is(err, golibvirt.ErrInterrupted), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.EPIPE):
 		return fmt.Errorf("%w: the daemon closed it", errLost)
 	}
@@ -148,7 +152,8 @@ func whyOf(err error) inventory.Why {
 			return inventory.WhyRefused
 		case golibvirt.ErrOperationTimeout, golibvirt.ErrAgentUnresponsive:
 			return inventory.WhyTimedOut
-		case golibvirt.ErrNoSupport, golibvirt.ErrNoDomain, golibvirt.ErrNoNetwork, golibvirt.ErrNoConnect:
+		case golibvirt.ErrNoSupport, golibvirt.ErrNoDomain, golibvirt.ErrNoNetwork, golibvirt.ErrNoConnect,
+			golibvirt.ErrNoStoragePool, golibvirt.ErrNoStorageVol:
 			return inventory.WhyAbsent
 		}
 		return inventory.WhyBroken

@@ -49,7 +49,8 @@ func dial(ctx context.Context, sockets []string) (net.Conn, string, error) {
 				Err:    fmt.Errorf("the socket is there and nobody listens on it: %w", syscall.ECONNREFUSED),
 				Remedy: "start the daemon (systemctl start libvirtd, or virtqemud); its VMs may run on without it"}
 		default:
-			other = &collectors.SourceError{Call: "connect " + path, Why: whyOf(err), Err: err}
+			other = &collectors.SourceError{Call: "connect " + path, Why: whyOf(err), Err: err,
+				Remedy: "name the read-only socket that libvirtd or virtqemud listens on"}
 		}
 	}
 	for _, err := range []error{refused, other, dead} {

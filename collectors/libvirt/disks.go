@@ -1,6 +1,9 @@
 package libvirt
 
 import (
+	"cmp"
+	"net"
+
 	"libvirt.org/go/libvirtxml"
 
 	"github.com/dataverket/avstem/inventory"
@@ -10,8 +13,10 @@ import (
 // is longer was made on purpose.
 const maxChain = 64
 
-// readDisks reads the disks in guest order, which is XML order: libvirt sorts
-// them by bus and target when it parses a domain.
+// readDisks reads the disks in XML order: libvirt sorts them by bus and target
+// when it parses a domain, and places them in the guest in that order. Only one
+// that was plugged in before another's turn is elsewhere in the guest, which
+// numbers each bus by itself anyway.
 func readDisks(doc *domainDoc) []inventory.Disk {
 	var disks []inventory.Disk
 	for i := range doc.Devices.Disks {
@@ -64,7 +69,7 @@ func source(s *libvirtxml.DomainDiskSource) (kind, name string) {
 	case s.Network != nil:
 		kind = "network"
 		if s.Network.Protocol != "" {
-			name = s.Network.Protocol + ":" + s.Network.Name
+			name = s.Network.Protocol + ":" + cmp.Or(s.Network.Name, server(s.Network.Hosts))
 		}
 		if s.Network.Snapshot != nil {
 			name += "@" + s.Network.Snapshot.Name
@@ -91,6 +96,17 @@ func source(s *libvirtxml.DomainDiskSource) (kind, name string) {
 		return "", ""
 	}
 	return kind, name
+}
+
+// server is where a source is that has no name there, as NBD's may have none.
+func server(hosts []libvirtxml.DomainDiskSourceHost) string {
+	if len(hosts) == 0 {
+		return ""
+	}
+	if hosts[0].Socket != "" {
+		return hosts[0].Socket
+	}
+	return net.JoinHostPort(hosts[0].Name, hosts[0].Port)
 }
 
 // rootDisk is the index of the disk that the VM starts from: of those that hold

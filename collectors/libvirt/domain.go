@@ -32,9 +32,9 @@ type domainDoc struct {
 	SysInfo  []libvirtxml.DomainSysInfo `xml:"sysinfo"`
 	OS       *libvirtxml.DomainOS       `xml:"os"`
 	Devices  struct {
-		Disks       []libvirtxml.DomainDisk       `xml:"disk"`
-		Interfaces  []interfaceDoc                `xml:"interface"`
-		Controllers []libvirtxml.DomainController `xml:"controller"`
+		Disks       []libvirtxml.DomainDisk `xml:"disk"`
+		Interfaces  []interfaceDoc          `xml:"interface"`
+		Controllers []controllerDoc         `xml:"controller"`
 	} `xml:"devices"`
 }
 
@@ -50,7 +50,7 @@ type faults struct {
 
 func (f *faults) add(field inventory.Field, path string, err error) {
 	f.list = append(f.list, inventory.Problem{Entity: f.entity, Field: field, Call: f.call + " " + path,
-		Why: inventory.WhyBroken, Error: err.Error()})
+		Why: inventory.WhyBroken, Error: err.Error(), Remedy: remedyReport})
 }
 
 // domain is what a domain's XML says.
@@ -66,8 +66,9 @@ type domain struct {
 // its field.
 func parseDomain(raw []byte) (domain, []inventory.Problem, error) {
 	var doc domainDoc
-	if err := xml.Unmarshal(raw, &doc); err != nil {
-		return domain{}, nil, fmt.Errorf("parse domain XML: %w", err)
+	tokens := newDigester(raw)
+	if err := xml.NewTokenDecoder(tokens).Decode(&doc); err != nil {
+		return domain{}, nil, fmt.Errorf("parse domain XML: %w", tokens.located(err))
 	}
 	id, err := inventory.ParseUUID(doc.UUID)
 	if err != nil {
@@ -82,7 +83,7 @@ func parseDomain(raw []byte) (domain, []inventory.Problem, error) {
 	vm.Disks = readDisks(&doc)
 	d.root = rootDisk(doc.Devices.Disks, vm.Disks)
 	setImageSource(&vm, d.root)
-	vm.ConfigDigest = configDigest(raw)
+	vm.ConfigDigest = tokens.sum()
 	d.vm = vm
 	return d, f.list, nil
 }

@@ -53,15 +53,21 @@ func TestParseDomain(t *testing.T) {
 
 func TestParseDomainRefuses(t *testing.T) {
 	for name, raw := range map[string]string{
-		"nothing":         "",
-		"no XML":          "error: no domain",
-		"cut short":       "<domain><name>x</name><uuid>11111111-2222-4333-8444-555555555551</uuid><devices>",
-		"another root":    "<network><uuid>11111111-2222-4333-8444-555555555551</uuid></network>",
-		"no UUID":         "<domain><name>x</name></domain>",
-		"a UUID too long": "<domain><uuid>11111111-2222-4333-8444-5555555555512</uuid></domain>",
+		"nothing":                  "",
+		"no XML":                   "error: no domain",
+		"cut short":                "<domain><name>x</name><uuid>11111111-2222-4333-8444-555555555551</uuid><devices>",
+		"another root":             "<network><uuid>11111111-2222-4333-8444-555555555551</uuid></network>",
+		"no UUID":                  "<domain><name>x</name></domain>",
+		"a UUID too long":          "<domain><uuid>11111111-2222-4333-8444-5555555555512</uuid></domain>",
+		"a tag too many on line 2": "<domain>\n</name></domain>",
 	} {
-		if _, _, err := parseDomain([]byte(raw)); err == nil {
+		_, _, err := parseDomain([]byte(raw))
+		if err == nil {
 			t.Errorf("%s was taken for a domain", name)
+			continue
+		}
+		if _, line, found := strings.Cut(name, " on "); found && !strings.Contains(err.Error(), line) {
+			t.Errorf("%q doesn't say %q", err, line)
 		}
 	}
 }
@@ -70,7 +76,7 @@ func TestParseDomainRefuses(t *testing.T) {
 // domain: the digest stands.
 func TestConfigDigestIgnores(t *testing.T) {
 	live := string(read(t, "testdata/domains/rich-live.xml"))
-	want := configDigest([]byte(live))
+	want := newDigester([]byte(live)).sum()
 	for _, change := range [][2]string{
 		{`<domain type='qemu' id='1'>`, `<domain type='qemu' id='27'>`},
 		{`<currentMemory unit='KiB'>65536<`, `<currentMemory unit='KiB'>32768<`},
@@ -91,7 +97,7 @@ func TestConfigDigestIgnores(t *testing.T) {
 		if changed == live {
 			t.Errorf("%q is not in the domain", change[0])
 		}
-		if got := configDigest([]byte(changed)); got != want {
+		if got := newDigester([]byte(changed)).sum(); got != want {
 			t.Errorf("%q for %q gives another digest", change[1], change[0])
 		}
 	}
@@ -101,7 +107,7 @@ func TestConfigDigestIgnores(t *testing.T) {
 // digest each time.
 func TestConfigDigestSees(t *testing.T) {
 	live := string(read(t, "testdata/domains/rich-live.xml"))
-	seen := map[string]string{configDigest([]byte(live)): "nothing"}
+	seen := map[string]string{newDigester([]byte(live)).sum(): "nothing"}
 	for _, change := range [][2]string{
 		{`<memory unit='KiB'>65536<`, `<memory unit='KiB'>65537<`},
 		{`<tag id='120'/>`, `<tag id='121'/>`},
@@ -115,7 +121,7 @@ func TestConfigDigestSees(t *testing.T) {
 		{`top.qcow2`, `top2.qcow2`},
 		{`<shareable/>`, `<shareable></shareable><transient/>`},
 	} {
-		digest := configDigest([]byte(strings.ReplaceAll(live, change[0], change[1])))
+		digest := newDigester([]byte(strings.ReplaceAll(live, change[0], change[1]))).sum()
 		if other, found := seen[digest]; found {
 			t.Errorf("%q gives the digest of %q", change[1], other)
 		}

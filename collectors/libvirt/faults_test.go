@@ -44,7 +44,7 @@ func TestSocketFaults(t *testing.T) {
 			if o.Outcome != c.outcome || o.Complete || len(o.Problems) != 1 || o.Problems[0].Why != c.why {
 				t.Fatalf("outcome %s, problems %+v", o.Outcome, o.Problems)
 			}
-			if name != "path too long" && o.Problems[0].Remedy == "" {
+			if o.Problems[0].Remedy == "" {
 				t.Error("no remedy")
 			}
 			for _, s := range c.says {
@@ -60,7 +60,7 @@ func TestSocketFaults(t *testing.T) {
 func TestWrongDriver(t *testing.T) {
 	r := rig.ForTest(t)
 	o := collect(t, closed(t, &Collector{Sockets: []string{r.LibvirtReadOnlySocket()}, URI: "vbox:///session"}))
-	if o.Outcome != inventory.OutcomeFailed || !strings.Contains(o.Problems[0].Call, "vbox") {
+	if o.Outcome != inventory.OutcomeFailed || !strings.Contains(o.Problems[0].Call, "vbox") || o.Problems[0].Remedy == "" {
 		t.Errorf("outcome %s, problems %+v", o.Outcome, o.Problems)
 	}
 }
@@ -70,16 +70,15 @@ func TestWrongDriver(t *testing.T) {
 func TestHungDaemon(t *testing.T) {
 	r := rig.ForTest(t)
 	definePlain(t, r, 1)
-	complete(t, open(t, r)) // libvirtd looks at QEMU once, which takes seconds
 	c := open(t, r)
-	c.CallTimeout = 100 * time.Millisecond
 	complete(t, c)
+	c.CallTimeout, c.hot.timeout = 100*time.Millisecond, 100*time.Millisecond
 	if err := r.PauseLibvirtd(); err != nil {
 		t.Fatal(err)
 	}
 	hung := func() {
 		o := collect(t, c)
-		if o.Complete || len(o.VMs) > 0 || len(o.Problems) != 1 || o.Problems[0].Why != inventory.WhyTimedOut {
+		if o.Complete || len(o.VMs) > 0 || len(o.Problems) != 1 || o.Problems[0].Why != inventory.WhyTimedOut || o.Problems[0].Remedy == "" {
 			t.Fatalf("outcome %s, problems %+v", o.Outcome, o.Problems)
 		}
 	}
@@ -93,6 +92,7 @@ func TestHungDaemon(t *testing.T) {
 	if err := r.ResumeLibvirtd(); err != nil {
 		t.Fatal(err)
 	}
+	c.CallTimeout = time.Minute
 	if o := complete(t, c); len(o.VMs) != 1 {
 		t.Errorf("%d VMs", len(o.VMs))
 	}
@@ -192,6 +192,11 @@ func TestKilledMidPass(t *testing.T) {
 			t.Errorf("VM %s has no state and no problem", vm.Name)
 		}
 	}
+	for _, p := range o.Problems {
+		if p.Remedy == "" {
+			t.Errorf("no remedy: %+v", p)
+		}
+	}
 }
 
 // TestOneDomainsFault lets one of three domains be at fault between the list and
@@ -206,6 +211,7 @@ func TestOneDomainsFault(t *testing.T) {
 	for _, c := range []struct {
 		name        string
 		call, reply hook
+		timeout     time.Duration // of a call, where not the usual
 		why         inventory.Why // of the victim's problem, "" where it is gone
 	}{
 		{name: "undefined", call: func(proc uint32, packet []byte) []byte {
@@ -226,7 +232,7 @@ func TestOneDomainsFault(t *testing.T) {
 			}
 			return packet
 		}},
-		{name: "silence", why: inventory.WhyTimedOut, call: func(proc uint32, packet []byte) []byte {
+		{name: "silence", why: inventory.WhyTimedOut, timeout: 2 * time.Second, call: func(proc uint32, packet []byte) []byte {
 			if proc == procGetXML && aboutVictim(packet) {
 				return nil
 			}
@@ -238,7 +244,7 @@ func TestOneDomainsFault(t *testing.T) {
 				definePlain(t, r, i)
 			}
 			proxy := newFakeProxy(t, r.LibvirtReadOnlySocket(), c.call, c.reply)
-			o := collect(t, closed(t, &Collector{Sockets: []string{proxy.socket}, CallTimeout: 500 * time.Millisecond}))
+			o := collect(t, closed(t, &Collector{Sockets: []string{proxy.socket}, CallTimeout: c.timeout}))
 			if !o.Complete {
 				t.Fatalf("the list was whole, the document is not: %+v", o.Problems)
 			}
@@ -256,7 +262,7 @@ func TestOneDomainsFault(t *testing.T) {
 			if vm := vmOf(t, o, victim); vm.Name != "plain-1" || vm.VCPUs != nil || vm.Persistent == nil {
 				t.Errorf("VM is %+v", vm)
 			}
-			if p, found := o.ProblemOf(inventory.VMEntity(victim), "vm.vcpus"); !found || p.Why != c.why || len(o.Problems) != 1 {
+			if p, found := o.ProblemOf(inventory.VMEntity(victim), "vm.vcpus"); !found || p.Why != c.why || p.Remedy == "" || len(o.Problems) != 1 {
 				t.Errorf("problems are %+v", o.Problems)
 			}
 		})
@@ -303,6 +309,35 @@ func TestStaleStates(t *testing.T) {
 	}
 }
 
+// TestStaleCrash starts a crashed domain between the call for all states and its
+// reading.
+func TestStaleCrash(t *testing.T) {
+	r := rig.ForTest(t)
+	name := definePlain(t, r, 1)
+	if err := r.StartVMPaused(name); err != nil {
+		t.Fatal(err)
+	}
+	signalGuest(t, r, name, "KILL")
+	eventually(t, "the crash", func() bool { return must(t)(r.Virsh("domstate", name)) == "shut off" })
+	var armed, once atomic.Bool
+	proxy := newFakeProxy(t, r.LibvirtReadOnlySocket(), func(proc uint32, packet []byte) []byte {
+		if proc == procGetXML && armed.Load() && !once.Swap(true) {
+			if err := r.StartVMPaused(name); err != nil {
+				t.Error(err)
+			}
+		}
+		return packet
+	}, nil)
+	c := closed(t, &Collector{Sockets: []string{proxy.socket}})
+	if vm := vmOf(t, complete(t, c), plainUUID(1)); vm.State != inventory.StateCrashed || vm.RawState != "shut off (crashed)" {
+		t.Errorf("state is %s: %s", vm.State, vm.RawState)
+	}
+	armed.Store(true)
+	if vm := vmOf(t, complete(t, c), plainUUID(1)); vm.State != inventory.StatePaused {
+		t.Errorf("state is %s: %s", vm.State, vm.RawState)
+	}
+}
+
 // TestGarbledPackets answers the list with lengths that no packet can have.
 func TestGarbledPackets(t *testing.T) {
 	r := rig.ForTest(t)
@@ -317,7 +352,7 @@ func TestGarbledPackets(t *testing.T) {
 				return packet
 			})
 			o := collect(t, closed(t, &Collector{Sockets: []string{proxy.socket}, CallTimeout: 5 * time.Second}))
-			if o.Outcome != inventory.OutcomeFailed || o.Problems[0].Why != inventory.WhyBroken {
+			if o.Outcome != inventory.OutcomeFailed || o.Problems[0].Why != inventory.WhyBroken || o.Problems[0].Remedy == "" {
 				t.Errorf("outcome %s, problems %+v", o.Outcome, o.Problems)
 			}
 		})

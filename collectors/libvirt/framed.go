@@ -36,7 +36,7 @@ type framedConn struct {
 	head   [16]byte // of the current packet: length, program, version, procedure
 	have   int      // bytes of head that came
 	left   int      // bytes of the packet still to come
-	broken bool
+	broken atomic.Bool
 	answer bool // the opening was answered
 
 	opened sync.Once
@@ -58,12 +58,12 @@ func (c *framedConn) Close() error {
 }
 
 func (c *framedConn) Read(p []byte) (int, error) {
-	if c.broken {
+	if c.broken.Load() {
 		return 0, c.end(errFraming)
 	}
 	n, err := c.Conn.Read(p)
 	if !c.follow(p[:n]) {
-		c.broken = true
+		c.broken.Store(true)
 		_ = c.Conn.Close() // there is nothing more to be read
 		return 0, c.end(errFraming)
 	}

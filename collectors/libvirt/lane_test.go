@@ -50,8 +50,8 @@ func TestWedgedFromTheBeginning(t *testing.T) {
 	signalGuest(t, r, "plain-1", "STOP")
 	c := open(t, r)
 	c.setUp()
-	c.lane.box = 500 * time.Millisecond
-	c.lane.wait = time.Hour // the pass ends when every VM had its box
+	c.lane.box = 2 * time.Second // the neighbours must make it on a busy machine
+	c.lane.wait = time.Hour      // the pass ends when every VM had its box
 	o := collect(t, c)
 	if !o.Complete || len(o.Problems) != 1 {
 		t.Fatalf("outcome %s, problems %+v", o.Outcome, o.Problems)
@@ -78,7 +78,7 @@ func TestWedgedLater(t *testing.T) {
 	}, nil)
 	c := closed(t, &Collector{Sockets: []string{proxy.socket}})
 	c.setUp()
-	c.lane.box, c.lane.fresh, c.lane.backOff = 500*time.Millisecond, 0, time.Hour
+	c.lane.box, c.lane.fresh, c.lane.backOff = 2*time.Second, 0, time.Hour
 	if size, why := capacity(t, complete(t, c), 1); size != 2<<30 || why != "" {
 		t.Fatalf("guest 1 has %s (%s)", size, why)
 	}

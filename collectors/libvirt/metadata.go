@@ -86,6 +86,7 @@ func readMetadata(vm *inventory.VM, doc *domainDoc, f *faults) {
 		readPlacement(vm, placements[0])
 	default: // which of them is right is not ours to guess
 		f.add("vm.placement", "metadata/placement", errors.New("there is more than one placement element"))
+		f.list[len(f.list)-1].Remedy = "leave the one that is right (virsh metadata --remove)"
 	}
 }
 

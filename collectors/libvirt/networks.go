@@ -10,6 +10,7 @@ import (
 	golibvirt "github.com/digitalocean/go-libvirt"
 	"libvirt.org/go/libvirtxml"
 
+	"github.com/dataverket/avstem/collectors"
 	"github.com/dataverket/avstem/inventory"
 )
 
@@ -76,7 +77,10 @@ func (c *Collector) resolveNetworks(ctx context.Context, cl *client, here []*rea
 				networks[name] = known
 			}
 			if known.err != nil {
-				r.problems = append(r.problems, problemOf(inventory.VMEntity(r.vm.UUID), "nic.bridge", known.err))
+				// NICs on one network have one problem.
+				if p := problemOf(inventory.VMEntity(r.vm.UUID), "nic.bridge", known.err); !slices.Contains(r.problems, p) {
+					r.problems = append(r.problems, p)
+				}
 				continue
 			}
 			if !cloned { // the last pass's document has the others
@@ -103,5 +107,9 @@ func (c *client) network(ctx context.Context, name string) (networkDoc, error) {
 	if err != nil {
 		return networkDoc{}, err
 	}
-	return parseNetwork([]byte(raw))
+	doc, err := parseNetwork([]byte(raw))
+	if err != nil {
+		return networkDoc{}, &collectors.SourceError{Call: networkCall + " " + name, Why: inventory.WhyBroken, Remedy: remedyReport, Err: err}
+	}
+	return doc, nil
 }

@@ -30,6 +30,14 @@ type interfaceDoc struct {
 	Address     *libvirtxml.DomainAddress              `xml:"address"`
 }
 
+// controllerDoc is what we read of a controller: libvirtxml's whole one costs as
+// much as all NICs and disks.
+type controllerDoc struct {
+	Type    string                    `xml:"type,attr"`
+	Index   *uint                     `xml:"index,attr"`
+	Address *libvirtxml.DomainAddress `xml:"address"`
+}
+
 // readNICs reads the NICs in the order in which the guest finds them.
 //
 // libvirt keeps them in the order in which they were added, which is not that:
@@ -64,7 +72,7 @@ func readNICs(doc *domainDoc, active bool, f *faults) []inventory.NIC {
 
 // pciBuses gives the address of the controller that each PCI bus hangs off.
 // libvirt numbers buses by their controller's index, the guest by its walk.
-func pciBuses(controllers []libvirtxml.DomainController) map[uint]*libvirtxml.DomainAddress {
+func pciBuses(controllers []controllerDoc) map[uint]*libvirtxml.DomainAddress {
 	buses := map[uint]*libvirtxml.DomainAddress{}
 	for _, c := range controllers {
 		if c.Type == "pci" && c.Index != nil {

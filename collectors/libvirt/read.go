@@ -29,8 +29,9 @@ type reading struct {
 	domain
 	xml      *parsed // what the domain's fields come from
 	problems []inventory.Problem
-	gone     bool  // it ceased to be between the list and its reading
-	lost     error // the connection ended under it, for another's sake
+	state    golibvirt.DomainState // the daemon's; vm.State tells whether it is known
+	gone     bool                  // it ceased to be between the list and its reading
+	lost     error                 // the connection ended under it, for another's sake
 }
 
 // parsed is a domain's XML as it was understood, kept for as long as the XML
@@ -121,7 +122,7 @@ func (c *Collector) read(ctx context.Context, cl *client, dom golibvirt.Domain, 
 			r = unread(dom)
 			r.problems = []inventory.Problem{{Entity: inventory.VMEntity(r.vm.UUID), Call: domainCall,
 				Why: inventory.WhyBroken, Error: fmt.Sprintf("panic: %v\n%s", v, debug.Stack()),
-				Remedy: "this is a defect in avstem: please report it with the stack"}}
+				Remedy: remedyDefect}}
 		}
 	}()
 	// A domain that starts or stops between two calls gives XML of one state and
@@ -139,15 +140,10 @@ func (c *Collector) read(ctx context.Context, cl *client, dom golibvirt.Domain, 
 // agrees says whether XML and state are of one and the same time, as far as can
 // be told.
 func (r *reading) agrees() bool {
-	switch {
-	case r.xml == nil, r.vm.State == "":
+	if r.xml == nil || r.vm.State == "" || r.vm.State == inventory.StateUnknown {
 		return true
-	case r.vm.State.Active():
-		return r.active
-	case r.vm.State == inventory.StateStopped:
-		return !r.active
 	}
-	return true
+	return r.active == (r.state != golibvirt.DomainShutoff)
 }
 
 func (c *Collector) readOnce(ctx context.Context, cl *client, dom golibvirt.Domain, hints states) reading {
@@ -173,6 +169,7 @@ func (c *Collector) readOnce(ctx context.Context, cl *client, dom golibvirt.Doma
 			return r
 		}
 	}
+	r.state = golibvirt.DomainState(state[0])
 	r.vm.State, r.vm.RawState = mapState(state[0], state[1])
 	return r
 }
@@ -205,7 +202,7 @@ func (c *Collector) understand(r *reading, raw string) {
 		}
 		if err != nil {
 			r.problems = append(r.problems, inventory.Problem{Entity: inventory.VMEntity(id), Call: domainCall,
-				Why: inventory.WhyBroken, Error: err.Error()})
+				Why: inventory.WhyBroken, Error: err.Error(), Remedy: remedyReport})
 			return
 		}
 		p = &parsed{sum, d, problems}

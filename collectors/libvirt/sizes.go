@@ -25,7 +25,10 @@ type question struct {
 type asked struct {
 	target string
 	source string
-	image  string // path of a qcow2 image whose chain the XML doesn't tell, or ""
+	// offline is the disk's source type where libvirt sees into it, by the domain,
+	// only while that runs: a volume has another way, others have none.
+	offline string
+	chain   bool // it is a qcow2 image whose chain the XML doesn't tell
 }
 
 func (q question) same(other question) bool { return slices.Equal(q.disks, other.disks) }
@@ -63,8 +66,6 @@ func (a answer) over(old answer) answer {
 	}
 	return a
 }
-
-const blockInfoCall = "virDomainGetBlockInfo"
 
 // field is what a question's failure hides.
 func (q question) field() inventory.Field {
@@ -105,15 +106,7 @@ func (l *lane) answer(ctx context.Context, cl *client, q question) answer {
 	}
 	a := answer{disks: map[string]sizes{}}
 	for _, disk := range q.disks {
-		var s sizes
-		err := cl.call(ctx, blockInfoCall+" "+disk.target, func(lv *golibvirt.Libvirt) error {
-			allocation, capacity, _, err := lv.DomainGetBlockInfo(q.dom, disk.target, 0)
-			s.allocation, s.capacity = new(inventory.Bytes(allocation)), new(inventory.Bytes(capacity))
-			return err
-		})
-		if err != nil {
-			s.allocation, s.capacity = nil, nil
-		}
+		s, image, err := cl.sizes(ctx, q.dom, disk)
 		if connectionLost(err) {
 			// What is asked of one disk of a wedged VM waits for all of them.
 			failed := q.failed(err)
@@ -122,12 +115,12 @@ func (l *lane) answer(ctx context.Context, cl *client, q question) answer {
 			return failed
 		}
 		if err != nil && !golibvirt.IsNotFound(err) {
-			a.problems = append(a.problems, problemOf(q.entity(), "disk.capacity", err))
+			a.problems = append(a.problems, sizeProblem(q.entity(), disk, err))
 		}
-		if disk.image != "" {
-			s.backing, err = l.chain(ctx, disk.image)
+		if disk.chain && image != "" {
+			s.backing, err = l.chain(ctx, image)
 			if err != nil {
-				p := chainProblem(q.entity(), disk, err)
+				p := chainProblem(q.entity(), image, err)
 				a.problems = append(a.problems, p)
 				a.timedOut = a.timedOut || p.Why == inventory.WhyTimedOut
 			}
@@ -165,14 +158,21 @@ func (l *lane) chain(ctx context.Context, path string) ([]inventory.BackingFile,
 	}
 }
 
-func chainProblem(entity string, disk asked, err error) inventory.Problem {
-	p := inventory.Problem{Entity: entity, Field: "disk.backing", Call: "open " + disk.image,
-		Why: whyOf(err), Error: err.Error()}
-	if p.Why == inventory.WhyRefused {
+func chainProblem(entity, image string, err error) inventory.Problem {
+	p := inventory.Problem{Entity: entity, Field: "disk.backing", Call: "open " + image, Why: whyOf(err), Error: err.Error(),
+		Remedy: "see whether the image is there and whole (qemu-img info --backing-chain)"}
+	switch p.Why {
+	case inventory.WhyRefused:
 		p.Remedy = "libvirt shows the chain of a VM while it runs; for a stopped one let the agent read its images (CAP_DAC_READ_SEARCH)"
+	case inventory.WhyTimedOut:
+		p.Remedy = "see whether the file system that the image is on answers; it is asked again later and later"
 	}
 	return p
 }
+
+const remedySoon = "none is needed: it is asked beside the passes, and a later one has it"
+
+var errNotYet = errors.New("not answered yet")
 
 // addSizes completes what was read with what the slow lane knows, and lets it
 // know what is to be kept up to date. Where nothing is to be asked (the
@@ -196,7 +196,7 @@ func (l *lane) addSizes(ctx context.Context, here []*reading, ask bool) {
 		a, found := l.known(q.id)
 		if !found {
 			a = q.failed(&collectors.SourceError{Call: blockInfoCall, Why: inventory.WhyTimedOut,
-				Err: errors.New("not answered yet; it is asked beside the passes")})
+				Remedy: remedySoon, Err: errNotYet})
 		}
 		r.problems = append(r.problems, a.problems...)
 		r.take(a)
@@ -230,8 +230,12 @@ func questionOf(r *reading) question {
 			continue
 		}
 		ask := asked{target: d.Target, source: d.Source}
-		if !r.active && len(d.Backing) == 0 && d.Format == "qcow2" && (d.SourceType == "file" || d.SourceType == "block") {
-			ask.image = d.Source
+		local := d.SourceType == "file" || d.SourceType == "block"
+		if !r.active {
+			ask.chain = d.Format == "qcow2" && len(d.Backing) == 0 && (local || d.SourceType == "volume")
+			if !local {
+				ask.offline = d.SourceType
+			}
 		}
 		q.disks = append(q.disks, ask)
 	}
@@ -243,7 +247,7 @@ func (l *lane) hypervisor() (uint64, *inventory.Problem) {
 	a, found := l.known(uuid.Nil)
 	if !found {
 		p := problemOf("", "runtime.hypervisor", &collectors.SourceError{Call: "virConnectGetVersion",
-			Why: inventory.WhyTimedOut, Err: errors.New("not answered yet")})
+			Why: inventory.WhyTimedOut, Remedy: remedySoon, Err: errNotYet})
 		return 0, &p
 	}
 	if len(a.problems) > 0 {

@@ -90,14 +90,19 @@ func FuzzParseNetwork(f *testing.F) {
 	})
 }
 
-// TestMissingNetwork reads a stopped guest whose network is gone.
+// TestMissingNetwork reads a stopped guest whose network, which two of its NICs
+// name, is gone: that is one problem.
 func TestMissingNetwork(t *testing.T) {
 	r := richHost(t)
+	again := `<interface type='network'><source network='tenants'/><model type='virtio'/></interface>`
+	if err := r.Define(strings.Replace(string(read(t, "testdata/guests/rich.xml")), "</devices>", again+"</devices>", 1)); err != nil {
+		t.Fatal(err)
+	}
 	must(t)(r.Virsh("net-destroy", "tenants"))
 	must(t)(r.Virsh("net-undefine", "tenants"))
 	o := collect(t, open(t, r))
 	p, found := o.ProblemOf(inventory.VMEntity(richUUID), "nic.bridge")
-	if !found || !o.Complete || p.Why != inventory.WhyAbsent || !strings.Contains(p.Error, "tenants") {
+	if !found || !o.Complete || p.Why != inventory.WhyAbsent || !strings.Contains(p.Error, "tenants") || p.Remedy == "" || len(o.Problems) != 1 {
 		t.Errorf("complete %t, problems %+v", o.Complete, o.Problems)
 	}
 }

@@ -10,6 +10,10 @@ import (
 // (virnetdev.h, VIR_NET_GENERATED_*_PREFIX).
 var generatedTarget = regexp.MustCompile(`^(vnet|macvtap|macvlan|vif)[0-9]+$`)
 
+// displaySockets is in the paths that libvirt makes up for a display's socket:
+// /var/lib/libvirt/qemu/domain-ID-NAME/vnc.sock (qemu_domain.c, libDir).
+const displaySockets = "/libvirt/qemu/domain-"
+
 // volatileElement says whether an element as a whole changes on its own.
 func volatileElement(path []string, attrs []xml.Attr) bool {
 	if len(path) == 2 {
@@ -53,19 +57,25 @@ func volatileAttr(path []string, all []xml.Attr, a xml.Attr) bool {
 	if len(path) == 3 {
 		switch device {
 		case "graphics":
-			return strings.HasSuffix(strings.ToLower(name), "port") && name != "autoport" && value(all, "autoport") == "yes"
+			if name == "socket" {
+				return strings.Contains(a.Value, displaySockets)
+			}
+			return value(all, "autoport") == "yes" && (name == "port" || name == "tlsPort" || name == "websocket")
 		case "console":
 			return name == "tty"
 		}
 		return false
 	}
-	switch device + "/" + path[3] + "@" + name {
-	case "disk/source@index", "disk/target@tray", "interface/source@portid",
-		"interface/mac@currentAddress", "channel/target@state":
+	switch [3]string{device, path[3], name} {
+	case [3]string{"disk", "source", "index"}, [3]string{"disk", "target", "tray"}, [3]string{"interface", "source", "portid"},
+		[3]string{"interface", "mac", "currentAddress"}, [3]string{"channel", "target", "state"}:
 		return true
-	case "interface/target@dev":
+	case [3]string{"interface", "target", "dev"}:
 		return generatedTarget.MatchString(a.Value)
-	case "serial/source@path", "console/source@path", "parallel/source@path", "channel/source@path":
+	case [3]string{"graphics", "listen", "socket"}:
+		return strings.Contains(a.Value, displaySockets)
+	case [3]string{"serial", "source", "path"}, [3]string{"console", "source", "path"},
+		[3]string{"parallel", "source", "path"}, [3]string{"channel", "source", "path"}:
 		return strings.HasPrefix(a.Value, "/dev/pts/")
 	}
 	return false

@@ -106,7 +106,7 @@ func TestLyingServers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			timeout := 30 * time.Second
 			if tt.why == inventory.WhyTimedOut {
-				timeout = 400 * time.Millisecond
+				timeout = time.Second
 			}
 			c := &Collector{OVSDB: fakeOVSDB(t, tt.serve), NetNS: newNamespace(t).path(), Root: t.TempDir()}
 			o := (&collectors.Runner{Collector: c, Timeout: timeout}).Run(t.Context())

@@ -162,8 +162,12 @@ func (d *device) flag(field inventory.Field, attribute string) *bool {
 }
 
 func (d *device) problem(field inventory.Field, attribute string, why inventory.Why, err error) {
-	d.problems = append(d.problems, inventory.Problem{
+	p := inventory.Problem{
 		Entity: "blockDevice:" + deviceName(filepath.Base(d.path)), Field: field,
 		Call: d.path + "/" + attribute, Why: why, Error: err.Error(),
-	})
+	}
+	if why == inventory.WhyRefused {
+		p.Remedy = "let the agent read " + p.Call
+	}
+	d.problems = append(d.problems, p)
 }

@@ -2,12 +2,24 @@ package storage
 
 import (
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/dataverket/avstem/inventory"
 )
+
+// What may not be read says what to allow.
+func TestRefusedAttribute(t *testing.T) {
+	d := &device{path: sysBlock + "/sda"}
+	d.problem("blockDevice.size", "size", inventory.WhyRefused, fs.ErrPermission)
+	if p := d.problems[0]; !strings.Contains(p.Remedy, "/sys/block/sda/size") || p.Entity != "blockDevice:sda" {
+		t.Errorf("problem is %+v", p)
+	}
+}
 
 func TestParseMount(t *testing.T) {
 	tests := map[string]mount{

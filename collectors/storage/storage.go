@@ -47,7 +47,9 @@ func (c *Collector) Collect(ctx context.Context, b *collectors.Builder) error {
 			Remedy: "check that /sys and /proc are mounted where the agent runs",
 			Err:    errors.Join(blockErr, fileErr, collectors.ErrAbsent)}
 	case blockErr != nil:
-		return &collectors.SourceError{Call: sysBlock, Why: collectors.WhyOf(blockErr), Err: blockErr}
+		return &collectors.SourceError{Call: sysBlock, Why: collectors.WhyOf(blockErr), Err: blockErr,
+			Remedy: "let the agent see /sys as the host has it"}
 	}
-	return &collectors.SourceError{Call: mountinfo, Why: collectors.WhyOf(fileErr), Err: fileErr}
+	return &collectors.SourceError{Call: mountinfo, Why: collectors.WhyOf(fileErr), Err: fileErr,
+		Remedy: "let the agent see /proc as the host has it, and report a line that it can't read"}
 }

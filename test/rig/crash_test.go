@@ -277,8 +277,8 @@ func TestStartRefusesImpossibleDirectories(t *testing.T) {
 }
 
 func TestMissingPackagesNameTheCommand(t *testing.T) {
-	if missing := MissingPackages(); len(missing) > 0 {
-		t.Fatalf("the tests need more packages: run: %s", strings.Join(InstallCommand(missing), " "))
+	if missing := missingPackages(); len(missing) > 0 {
+		t.Fatalf("the tests need more packages: run: %s", strings.Join(installCommand(missing), " "))
 	}
 	if installed("no-such-program-anywhere") {
 		t.Error("a program that is nowhere counts as installed")

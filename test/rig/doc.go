@@ -18,7 +18,7 @@
 // userspace datapath, so a bridge needs datapath_type=netdev. The rig knows
 // nothing of avstem.
 //
-// It needs root and the Debian packages that [MissingPackages] names. Any number
-// of rigs may run at once, each in its own directory; the methods of one may be
-// called from several goroutines.
+// It needs root and some Debian packages; [Start] says which are missing. Any
+// number of rigs may run at once, each in its own directory; the methods of one
+// may be called from several goroutines.
 package rig

@@ -29,9 +29,9 @@ var needed = []struct{ program, pkg string }{
 // qemuDriver is libvirtd's QEMU driver, a plug-in that is a package of its own.
 const qemuDriver = "/usr/lib/*/libvirt/connection-driver/libvirt_driver_qemu.so"
 
-// MissingPackages names the Debian packages that a rig needs and the machine
+// missingPackages names the Debian packages that a rig needs and the machine
 // lacks, sorted.
-func MissingPackages() []string {
+func missingPackages() []string {
 	var missing []string
 	for _, n := range needed {
 		if !installed(n.program) {
@@ -66,15 +66,15 @@ func environment() []string {
 	return append(os.Environ(), "PATH="+os.Getenv("PATH")+":"+sbin)
 }
 
-// InstallCommand is the command that installs packages on Debian.
-func InstallCommand(packages []string) []string {
+// installCommand is the command that installs packages on Debian.
+func installCommand(packages []string) []string {
 	return append([]string{"apt-get", "install", "-y", "--no-install-recommends"}, packages...)
 }
 
 func checkPackages() error {
-	missing := MissingPackages()
+	missing := missingPackages()
 	if len(missing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("packages are missing: run: %s", strings.Join(InstallCommand(missing), " "))
+	return fmt.Errorf("packages are missing: run: %s", strings.Join(installCommand(missing), " "))
 }

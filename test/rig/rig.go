@@ -50,23 +50,14 @@ func (r *Rig) Running() bool { return r.init.alive() }
 // Dir is the directory that holds everything of the rig.
 func (r *Rig) Dir() string { return r.dir }
 
-// PID is the process that is PID 1 inside, as this process sees it.
-func (r *Rig) PID() int { return r.init.PID }
-
 // NetNS is the path of the rig's network namespace. It is valid while the rig
 // runs.
 func (r *Rig) NetNS() string { return fmt.Sprintf("/proc/%d/ns/net", r.init.PID) }
-
-// LibvirtSocket is libvirtd's read-write socket, for use from outside.
-func (r *Rig) LibvirtSocket() string { return r.dir + "/run/libvirt/libvirt-sock" }
 
 // LibvirtReadOnlySocket is libvirtd's read-only socket, for use from outside. As
 // on an ordinary host anybody may connect to it, if the directories above let
 // them.
 func (r *Rig) LibvirtReadOnlySocket() string { return r.dir + longestSocket }
-
-// OVSDBSocket is the socket of Open vSwitch's database, for use from outside.
-func (r *Rig) OVSDBSocket() string { return r.dir + "/run/openvswitch/db.sock" }
 
 // Outside translates a path inside the rig to the one by which it can be opened
 // from outside.

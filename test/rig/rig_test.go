@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// libvirtSocket is libvirtd's read-write socket, as seen inside.
+const libvirtSocket = "/run/libvirt/libvirt-sock"
+
 // guestXML is a domain over an image, on an Open vSwitch port with a tag.
 func guestXML(name, image string, tag int) string {
 	return fmt.Sprintf(`<domain type='qemu'>
@@ -106,7 +109,7 @@ func TestImageLayers(t *testing.T) {
 
 func TestSocketsAreReachableFromOutside(t *testing.T) {
 	r := ForTest(t)
-	for _, path := range []string{r.LibvirtSocket(), r.LibvirtReadOnlySocket(), r.OVSDBSocket()} {
+	for _, path := range []string{r.Outside(libvirtSocket), r.LibvirtReadOnlySocket(), r.Outside("/run/openvswitch/db.sock")} {
 		conn, err := net.Dial("unix", path)
 		if err != nil {
 			t.Error(err)
@@ -129,7 +132,7 @@ func TestMachineIsCovered(t *testing.T) {
 	r := ForTest(t)
 	addGuest(t, r, "rig-covers-this", 1)
 	for _, path := range covered {
-		inside, err := os.Stat(fmt.Sprintf("/proc/%d/root%s", r.PID(), path))
+		inside, err := os.Stat(fmt.Sprintf("/proc/%d/root%s", r.init.PID, path))
 		if err != nil {
 			t.Error(err)
 			continue
@@ -198,7 +201,7 @@ func TestLibvirtdDiesAndComesBack(t *testing.T) {
 	if err := r.KillLibvirtd(); err != nil {
 		t.Fatal(err)
 	}
-	if conn, err := net.Dial("unix", r.LibvirtSocket()); err == nil {
+	if conn, err := net.Dial("unix", r.Outside(libvirtSocket)); err == nil {
 		conn.Close()
 		t.Error("a dead libvirtd accepted a connection")
 	}
@@ -221,7 +224,7 @@ func TestLibvirtdHangsAndGoesOn(t *testing.T) {
 	if err := r.PauseLibvirtd(); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.Dial("unix", r.LibvirtSocket())
+	conn, err := net.Dial("unix", r.Outside(libvirtSocket))
 	if err != nil {
 		t.Fatalf("a hung libvirtd's socket takes connections: %v", err)
 	}
