@@ -1,7 +1,7 @@
 # What each target does: make help
 SHELL   := /bin/bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X github.com/dataverket/avstem/cmd/internal/hostagent.Version=$(VERSION)'
+GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X github.com/dataverket/avstem/cmd/internal/buildinfo.version=$(VERSION)'
 
 # Debian packages that the demo and the tests' rigs run: real libvirt, QEMU and
 # Open vSwitch, and user-mode Linux for kernels that this one is not.

@@ -78,7 +78,7 @@ func New(o Options) (*Agent, error) {
 	return &Agent{
 		o: o, log: o.Logger, incarnation: uuid.New(),
 		board: newBoard(o),
-		clone: &suspicion{quiet: 3 * o.Beat},
+		clone: &suspicion{},
 	}, nil
 }
 

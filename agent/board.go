@@ -58,12 +58,7 @@ func (b *board) offer(o *inventory.Observation, now time.Time) error {
 	return nil
 }
 
-func (b *board) wake() {
-	select {
-	case b.changed <- struct{}{}:
-	default:
-	}
-}
+func (b *board) wake() { signal(b.changed) }
 
 // due lists the documents to publish, by source.
 func (b *board) due() []*inventory.Observation {

@@ -62,8 +62,7 @@ func (a *Agent) deliver(ctx context.Context, w *wire) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case a.clone.why() != "":
-			again = time.After(max(a.clone.wait(time.Now()), time.Millisecond))
+		case a.clone.why() != "": // its end wakes us
 		case err != nil:
 			if err.Error() != said {
 				a.log.Warn("observation is not published; trying again", "err", err)
@@ -79,7 +78,7 @@ func (a *Agent) deliver(ctx context.Context, w *wire) {
 			return
 		case <-again:
 		case <-a.board.changed:
-		case <-w.back:
+		case <-w.again:
 			retry = retryFirst
 			w.forget()
 			a.board.again()
@@ -126,18 +125,17 @@ func (a *Agent) publish(ctx context.Context, w *wire, o *inventory.Observation) 
 // cleared says whether there is no suspicion of a clone, ending one that has
 // been silent for long enough: its epoch is passed and everything said again.
 func (a *Agent) cleared() bool {
-	now := time.Now()
-	switch {
-	case a.clone.why() == "":
+	if a.clone.why() == "" {
 		return true
-	case a.clone.wait(now) > 0:
+	}
+	used, over := a.clone.drop()
+	if !over {
 		return false
 	}
-	used := a.clone.drop()
 	epoch, err := a.o.Identity.Pass(used)
 	if err != nil {
-		a.log.Error("epoch can't be moved on", "err", err)
-		a.clone.raise(err.Error(), used, now)
+		a.log.Error("epoch can't be moved on; trying again", "err", err)
+		a.clone.raise(err.Error(), used, false)
 		return false
 	}
 	a.log.Info("nobody else uses this host's identity: publishing again", "epoch", epoch)

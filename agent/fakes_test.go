@@ -65,11 +65,12 @@ type fakeWire struct {
 	at        []time.Time
 	forgotten int
 	refuse    func(*inventory.Observation) error
-	reconnect chan struct{}
+	again     chan struct{}
+	hear      func(bus.Heartbeat) // gets each beat, as from a server; nil while nothing comes through
 }
 
 func newFakeWire() *fakeWire {
-	f := &fakeWire{reconnect: make(chan struct{}, 1)}
+	f := &fakeWire{again: make(chan struct{}, 1)}
 	f.wire = wire{
 		publish: func(_ context.Context, o *inventory.Observation) error {
 			f.mu.Lock()
@@ -84,8 +85,12 @@ func newFakeWire() *fakeWire {
 		},
 		beat: func(h bus.Heartbeat) error {
 			f.mu.Lock()
-			defer f.mu.Unlock()
 			f.beats, f.beatAt = append(f.beats, h), append(f.beatAt, time.Now())
+			hear := f.hear
+			f.mu.Unlock()
+			if hear != nil {
+				hear(h)
+			}
 			return nil
 		},
 		forget: func() {
@@ -93,7 +98,7 @@ func newFakeWire() *fakeWire {
 			defer f.mu.Unlock()
 			f.forgotten++
 		},
-		back: f.reconnect, gone: make(chan struct{}), close: func() {},
+		again: f.again, gone: make(chan struct{}), close: func() {},
 	}
 	return f
 }
@@ -102,6 +107,13 @@ func (f *fakeWire) refuseWith(refuse func(*inventory.Observation) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.refuse = refuse
+}
+
+// carry lets heartbeats through to the agent, or not.
+func (f *fakeWire) carry(hear func(bus.Heartbeat)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hear = hear
 }
 
 func (f *fakeWire) docs() []*inventory.Observation {

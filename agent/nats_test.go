@@ -127,7 +127,7 @@ type running struct {
 // run starts an agent with one collector and quick intervals.
 func run(t *testing.T, s *site, dir string, c *fakeCollector) *running {
 	t.Helper()
-	a := newAgent(t, Options{Collectors: []collectors.Collector{c}, Identity: newIdentity(t, dir), Connect: s.connect,
+	a := newAgent(t, Options{Collectors: []collectors.Collector{c}, Identity: newIdentity(t, dir), Connect: s.connect, BootID: "here",
 		Interval: 20 * time.Millisecond, Beat: 200 * time.Millisecond})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -203,6 +203,25 @@ func TestAgentFillsAStoreThatWasReset(t *testing.T) {
 	}
 	s.start()
 	// Nothing changed on the host: the reconnect alone brings it back.
+	until(t, "it is published again", s.shows("eth0"))
+}
+
+// The connection stays, so nothing but the question tells the agent.
+func TestAgentFillsAStreamThatWasDeletedWhenAsked(t *testing.T) {
+	s := newSite(t)
+	s.start()
+	a := run(t, s, t.TempDir(), &fakeCollector{source: "network", links: []string{"eth0"}})
+	until(t, "it is published", s.shows("eth0"))
+	c := s.conn()
+	if err := c.JetStream().DeleteStream(t.Context(), bus.StreamObserved); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.EnsureStreams(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Ask(bus.DefaultSite, a.o.Identity.ID()); err != nil {
+		t.Fatal(err)
+	}
 	until(t, "it is published again", s.shows("eth0"))
 }
 

@@ -20,6 +20,7 @@ import (
 func begin(t *testing.T, a *Agent, w *fakeWire) (end func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
+	w.carry(a.heard)
 	var tasks sync.WaitGroup
 	for _, c := range a.o.Collectors {
 		tasks.Go(func() { a.observe(ctx, c) })
@@ -152,7 +153,7 @@ func TestReconnectSaysEverythingAgain(t *testing.T) {
 		a, w := newAgent(t, Options{Collectors: []collectors.Collector{&fakeCollector{source: "network"}, &fakeCollector{source: "storage"}}}), newFakeWire()
 		defer begin(t, a, w)()
 		synctest.Wait()
-		w.reconnect <- struct{}{}
+		w.again <- struct{}{}
 		synctest.Wait()
 		docs := w.docs()
 		// In the order of their sources, whichever pass was done first.
@@ -209,10 +210,10 @@ func TestDocumentTooLargeIsSaidInTheHeartbeatAndTriedOnce(t *testing.T) {
 func TestNothingIsPublishedWhileAnotherUsesTheIdentity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &fakeCollector{source: "network"}
-		a, w := newAgent(t, Options{Collectors: []collectors.Collector{c}}), newFakeWire()
+		a, w := newAgent(t, Options{Collectors: []collectors.Collector{c}, BootID: "here"}), newFakeWire()
 		defer begin(t, a, w)()
 		synctest.Wait()
-		stranger := bus.Heartbeat{Host: a.o.Identity.ID(), Site: bus.DefaultSite, Epoch: 7, Incarnation: uuid.New()}
+		stranger := bus.Heartbeat{Host: a.o.Identity.ID(), Site: bus.DefaultSite, Epoch: 7, Incarnation: uuid.New(), BootID: "here"}
 		for i := range 10 { // the other one beats for 100 s
 			c.show(strings.Repeat("x", i+1))
 			a.heard(stranger)
@@ -239,6 +240,58 @@ func TestNothingIsPublishedWhileAnotherUsesTheIdentity(t *testing.T) {
 		}
 		if beat := w.lastBeat(t); beat.Problem != "" || beat.Epoch != 8 {
 			t.Errorf("heartbeat is %+v", beat)
+		}
+	})
+}
+
+// An agent of another machine may be the one that the identity belongs to, or
+// not: its silence says nothing about that.
+func TestAgentOnAnotherMachineStopsUsForGood(t *testing.T) {
+	for name, boots := range map[string][2]string{"another": {"here", "there"}, "not known": {"", ""}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &fakeCollector{source: "network"}
+				a, w := newAgent(t, Options{Collectors: []collectors.Collector{c}, BootID: boots[0]}), newFakeWire()
+				defer begin(t, a, w)()
+				synctest.Wait()
+				stranger := bus.Heartbeat{Host: a.o.Identity.ID(), Site: bus.DefaultSite, Incarnation: uuid.New(), BootID: boots[0]}
+				if boots[0] != "" {
+					a.heard(stranger) // and one beside us, which is another matter
+				}
+				stranger.BootID, stranger.Incarnation = boots[1], uuid.New()
+				a.heard(stranger)
+				c.show("eth0")
+				pass(time.Hour)
+				if got := len(w.docs()); got != 1 {
+					t.Errorf("%d documents were published", got)
+				}
+				if beat := w.lastBeat(t); !strings.Contains(beat.Problem, "on another machine") {
+					t.Errorf("heartbeat is %+v", beat)
+				}
+			})
+		})
+	}
+}
+
+// Who hears nothing at all, being cut off or asleep, has not heard the other be
+// silent.
+func TestSilenceCountsOnlyWhileHeartbeatsComeThrough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &fakeCollector{source: "network"}
+		a, w := newAgent(t, Options{Collectors: []collectors.Collector{c}, BootID: "here"}), newFakeWire()
+		defer begin(t, a, w)()
+		synctest.Wait()
+		a.heard(bus.Heartbeat{Host: a.o.Identity.ID(), Site: bus.DefaultSite, Incarnation: uuid.New(), BootID: "here"})
+		c.show("eth0")
+		w.carry(nil)
+		pass(time.Hour)
+		if got := len(w.docs()); got != 1 {
+			t.Errorf("%d documents were published", got)
+		}
+		w.carry(a.heard)
+		pass(time.Minute)
+		if got := len(w.docs()); got != 2 {
+			t.Errorf("after it heard nobody %d documents were published", got)
 		}
 	})
 }

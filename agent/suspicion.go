@@ -1,33 +1,39 @@
 package agent
 
-import (
-	"sync"
-	"time"
-)
+import "sync"
+
+// quietBeats is how many of our own heartbeats must come back to us, with none
+// of the other's among them, until it counts as gone: three intervals.
+const quietBeats = 4
 
 // suspicion is that another agent publishes under our identity. While it lasts
-// nothing is published; it ends when the other has not been heard of for a
-// while, since an epoch that nobody lives under is one that came back with an
-// old state directory, or an agent that was stopped.
+// nothing is published.
+//
+// It ends when the other has fallen silent, if that one showed no other machine:
+// an epoch that nobody lives under is one that came back with an old state
+// directory, and an agent that was stopped beside us described the same host.
+// Silence is counted in our own heartbeats as the server sends them to us, as
+// who is cut off or asleep hears nobody. After an agent of another machine it
+// lasts until this one is started again: which of the two is the host is not for
+// the survivor to say.
 type suspicion struct {
-	quiet time.Duration // how long the other must be silent
-
-	mu     sync.Mutex
-	reason string
-	epoch  uint64 // the highest that the other was seen to use
-	heard  time.Time
+	mu        sync.Mutex
+	reason    string
+	epoch     uint64 // the highest that the other was seen to use
+	elsewhere bool   // it runs on another machine
+	quiet     int    // own heartbeats since the other was last heard of
 }
 
-// raise notes a sign of the other, and says whether it is the first.
-func (s *suspicion) raise(reason string, epoch uint64, now time.Time) (first bool) {
+// raise notes a sign of the other, and says whether it tells more than those before.
+func (s *suspicion) raise(reason string, epoch uint64, elsewhere bool) (news bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	first = s.reason == ""
-	if first {
+	news = s.reason == "" || elsewhere && !s.elsewhere
+	if news {
 		s.reason = reason
 	}
-	s.epoch, s.heard = max(s.epoch, epoch), now
-	return first
+	s.epoch, s.elsewhere, s.quiet = max(s.epoch, epoch), s.elsewhere || elsewhere, 0
+	return news
 }
 
 // why is "" while there is no suspicion.
@@ -37,21 +43,23 @@ func (s *suspicion) why() string {
 	return s.reason
 }
 
-// wait is how long the other must still be silent, and zero where it has been
-// for long enough or there is none.
-func (s *suspicion) wait(now time.Time) time.Duration {
+// count notes one of our own heartbeats, and says whether it was the last that
+// was waited for.
+func (s *suspicion) count() (over bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.reason == "" {
-		return 0
-	}
-	return max(0, s.quiet-now.Sub(s.heard))
+	s.quiet++
+	return s.reason != "" && !s.elsewhere && s.quiet == quietBeats
 }
 
-// drop ends it and returns the epoch to go past.
-func (s *suspicion) drop() (epoch uint64) {
+// drop ends it if the other has been silent for long enough, and returns the
+// epoch to go past.
+func (s *suspicion) drop() (epoch uint64, over bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.elsewhere || s.quiet < quietBeats {
+		return 0, false
+	}
 	epoch, s.reason, s.epoch = s.epoch, "", 0
-	return epoch
+	return epoch, true
 }

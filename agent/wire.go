@@ -16,7 +16,7 @@ type wire struct {
 	publish func(context.Context, *inventory.Observation) error
 	forget  func() // what is known of the stream
 	beat    func(bus.Heartbeat) error
-	back    <-chan struct{} // holds one after a reconnect
+	again   <-chan struct{} // holds one after a reconnect, and when a reader lacks a document
 	gone    <-chan struct{} // closed when the connection won't come back
 	close   func()
 }
@@ -58,9 +58,14 @@ func (a *Agent) dial(ctx context.Context) (*wire, error) {
 		conn.Close()
 		return nil, err
 	}
+	again := make(chan struct{}, 1)
+	if _, err := conn.Asked(a.o.Site, a.o.Identity.ID(), func() { signal(again) }); err != nil {
+		conn.Close()
+		return nil, err
+	}
 	publisher := conn.NewPublisher(a.incarnation)
-	w := &wire{publish: publisher.Publish, forget: publisher.Forget, beat: conn.Beat}
-	w.back, w.gone = watch(conn.NATS())
+	w := &wire{publish: publisher.Publish, forget: publisher.Forget, beat: conn.Beat, again: again}
+	w.gone = watch(conn.NATS(), again)
 	w.close = func() {
 		conn.Close()
 		<-w.gone
@@ -70,8 +75,8 @@ func (a *Agent) dial(ctx context.Context) (*wire, error) {
 }
 
 // watch turns the connection's states into signals until it is closed.
-func watch(nc *nats.Conn) (back, gone <-chan struct{}) {
-	reconnected, closed := make(chan struct{}, 1), make(chan struct{})
+func watch(nc *nats.Conn, back chan<- struct{}) (gone <-chan struct{}) {
+	closed := make(chan struct{})
 	states := nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	go func() {
 		defer close(closed)
@@ -79,26 +84,36 @@ func watch(nc *nats.Conn) (back, gone <-chan struct{}) {
 			if state == nats.CLOSED {
 				return
 			}
-			select {
-			case reconnected <- struct{}{}:
-			default:
-			}
+			signal(back)
 		}
 	}()
-	return reconnected, closed
+	return closed
+}
+
+// signal leaves one in a channel that holds one.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // heard takes a heartbeat under our own name.
 func (a *Agent) heard(beat bus.Heartbeat) {
-	if beat.Incarnation == a.incarnation || beat.Incarnation == uuid.Nil {
-		return
+	switch beat.Incarnation {
+	case uuid.Nil:
+	case a.incarnation:
+		if a.clone.count() {
+			a.board.wake()
+		}
+	default:
+		a.suspect(&bus.CloneError{Host: beat.Host, Epoch: a.o.Identity.Epoch(), Other: beat.Epoch,
+			Elsewhere: beat.BootID == "" || beat.BootID != a.o.BootID})
 	}
-	a.suspect(&bus.CloneError{Host: beat.Host, Epoch: a.o.Identity.Epoch(), Other: beat.Epoch})
 }
 
 func (a *Agent) suspect(err *bus.CloneError) {
-	if a.clone.raise(err.Error(), err.Other, time.Now()) {
+	if a.clone.raise(err.Error(), err.Other, err.Elsewhere) {
 		a.log.Error("publishing is stopped: this host's identity is used twice", "err", err)
-		a.board.wake()
 	}
 }

@@ -11,14 +11,15 @@ import (
 )
 
 // An agent needs no more than this: its own subjects, enumerated, its own last
-// documents, its own inbox and its own heartbeat.
+// documents, its own inbox, its own heartbeat and to be asked.
 func TestAgentWorksWithCredentialsForItsOwnSubjectsAlone(t *testing.T) {
 	host := hostA.String()
 	agent := &server.User{Username: "agent", Password: "a", Permissions: &server.Permissions{
 		Publish: &server.SubjectPermission{Allow: []string{
 			"avstem.v1.observed.default." + host + ".network", "avstem.v1.heartbeat.default." + host,
 			"$JS.API.DIRECT.GET.AVSTEM_OBSERVED.avstem.v1.observed.default." + host + ".network"}},
-		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_" + host + ".>", "avstem.v1.heartbeat.default." + host}},
+		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_" + host + ".>", "avstem.v1.heartbeat.default." + host,
+			"avstem.v1.agent.default." + host + ".resync"}},
 	}}
 	n := startServer(t, func(o *server.Options) { o.Users = []*server.User{{Username: "site", Password: "s"}, agent} })
 	dial := func(options ...nats.Option) *Conn {
@@ -47,6 +48,18 @@ func TestAgentWorksWithCredentialsForItsOwnSubjectsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	take(t, heard)
+
+	asked := make(chan struct{}, 1)
+	if _, err := c.Asked(DefaultSite, hostA, func() { asked <- struct{}{} }); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.nc.FlushTimeout(5 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := site.Ask(DefaultSite, hostA); err != nil {
+		t.Fatal(err)
+	}
+	take(t, asked)
 
 	forged := observation(t, 2, 1)
 	forged.Host = uuid.MustParse("6f1c0000-0000-4000-8000-00000000000b")

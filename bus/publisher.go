@@ -19,14 +19,19 @@ var ErrNoStream = errors.New("the NATS server has no stream " + StreamObserved +
 // CloneError says that another agent publishes under this one's identity.
 type CloneError struct {
 	Host uuid.UUID
-	// Epoch is this agent's, Other the other's, which is not older.
+	// Epoch is this agent's, Other the other's.
 	Epoch, Other uint64
+	// Elsewhere says that the other was heard on another machine.
+	Elsewhere bool
 }
 
 func (e *CloneError) Error() string {
-	return fmt.Sprintf("another agent publishes as host %s (its epoch is %d, ours %d): was this host or its state directory copied? "+
-		"stop the copy, and remove host-id.json and epoch from its state directory: it then gets an identity of its own",
-		e.Host, e.Other, e.Epoch)
+	where, then := "", ""
+	if e.Elsewhere {
+		where, then = " on another machine", ", then start this agent again"
+	}
+	return fmt.Sprintf("another agent publishes as host %s%s (its epoch is %d, ours %d): was this host or its state directory copied? "+
+		"stop the copy and give it an identity of its own with `avstem-agent identity renew`%s", e.Host, where, e.Other, e.Epoch, then)
 }
 
 // Publisher publishes the observations of one start of one agent. It is used by
@@ -67,7 +72,9 @@ func (p *Publisher) Publish(ctx context.Context, o *inventory.Observation) error
 	// behind the stream's leader, and once more.
 	for range 3 {
 		var done bool
-		if done, err = p.attempt(ctx, o, msg); done {
+		if done, err = p.attempt(ctx, o, msg); errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("%w: the NATS server doesn't answer: see its log; its disk may be full", err)
+		} else if done {
 			return err
 		}
 	}

@@ -214,6 +214,20 @@ func TestPublishWithoutStreamsSaysWhatMakesThem(t *testing.T) {
 	}
 }
 
+// A server whose disk is full answers nothing at all.
+func TestPublishWithoutAnAnswerSaysWhereToLook(t *testing.T) {
+	c := startServer(t).connect(t)
+	if _, err := c.nc.Subscribe("$JS.API.DIRECT.GET."+StreamObserved+".>", func(*nats.Msg) {}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	err := c.NewPublisher(startA).Publish(ctx, observation(t, 1, 1))
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "its disk may be full") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestPublishWhileTheServerIsAwayFailsAtOnceAndLater(t *testing.T) {
 	n := startServer(t)
 	c := n.connect(t)

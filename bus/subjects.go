@@ -17,6 +17,7 @@ const (
 	findingPrefix   = "avstem.v1.finding"
 	driftPrefix     = "avstem.v1.drift"
 	reconcilePrefix = "avstem.v1.reconcile"
+	agentPrefix     = "avstem.v1.agent"
 )
 
 // A name becomes one token of a subject. Anything laxer lets a host called "*"
@@ -89,6 +90,14 @@ func HeartbeatSubject(site string, host uuid.UUID) (string, error) {
 		return "", err
 	}
 	return heartbeatPrefix + "." + site + "." + host.String(), nil
+}
+
+// resyncSubject is where a host's agent is asked to publish again.
+func resyncSubject(site string, host uuid.UUID) (string, error) {
+	if err := checkHost(site, host); err != nil {
+		return "", err
+	}
+	return strings.Join([]string{agentPrefix, site, host.String(), "resync"}, "."), nil
 }
 
 func parseHeartbeatSubject(subject string) (site string, host uuid.UUID, err error) {

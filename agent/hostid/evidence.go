@@ -34,10 +34,28 @@ type verdict struct {
 	notes   []string // for the log
 }
 
-// clone says that nothing that can be compared agrees: these are two hosts. A
-// board that was swapped leaves the machine ID, a reinstalled system leaves the
-// board.
-func (v verdict) clone() bool { return len(v.differs) > 0 && len(v.same) == 0 }
+// The pieces of evidence.
+const (
+	machineID    = "machine ID"
+	systemUUID   = "system UUID"
+	serial       = "serial"
+	boardSerial  = "board serial"
+	macAddresses = "MAC addresses"
+)
+
+// clone says that these are two machines. A system that was reinstalled leaves
+// the hardware, a board that was swapped leaves the serial or a NIC. The machine
+// ID alone proves nothing against the firmware's word: it is on the disk, and
+// goes where that is copied. New NICs alone are only new NICs.
+func (v verdict) clone() bool {
+	switch {
+	case len(v.differs) == 0:
+		return false
+	case len(v.same) == 0:
+		return true
+	}
+	return slices.Equal(v.same, []string{machineID}) && !slices.Equal(v.differs, []string{macAddresses})
+}
 
 // Value is one piece of evidence for a reader; Text is "" where there is none.
 type Value struct{ Name, Text string }
@@ -55,8 +73,8 @@ func (e Evidence) Values() []Value {
 		macs[i] = m.String()
 	}
 	return []Value{
-		{"machine ID", text(e.MachineID)}, {"system UUID", text(e.SystemUUID)},
-		{"serial", e.Serial}, {"board serial", e.BoardSerial}, {"MAC addresses", strings.Join(macs, " ")},
+		{machineID, text(e.MachineID)}, {systemUUID, text(e.SystemUUID)},
+		{serial, e.Serial}, {boardSerial, e.BoardSerial}, {macAddresses, strings.Join(macs, " ")},
 	}
 }
 
@@ -73,12 +91,12 @@ func compare(stored, seen Evidence) verdict {
 		}
 	}
 	// The machine ID is a hash, and as such means nothing to a reader.
-	value("machine ID", "another", "new", stored.MachineID != uuid.Nil && seen.MachineID != uuid.Nil, stored.MachineID == seen.MachineID)
-	value("system UUID", stored.SystemUUID.String(), seen.SystemUUID.String(), stored.SystemUUID != uuid.Nil && seen.SystemUUID != uuid.Nil,
+	value(machineID, "another", "new", stored.MachineID != uuid.Nil && seen.MachineID != uuid.Nil, stored.MachineID == seen.MachineID)
+	value(systemUUID, stored.SystemUUID.String(), seen.SystemUUID.String(), stored.SystemUUID != uuid.Nil && seen.SystemUUID != uuid.Nil,
 		// A kernel or firmware update may change the byte order it is shown in.
 		stored.SystemUUID == seen.SystemUUID || stored.SystemUUID == inventory.SwapUUID(seen.SystemUUID))
-	value("serial", stored.Serial, seen.Serial, stored.Serial != "" && seen.Serial != "", stored.Serial == seen.Serial)
-	value("board serial", stored.BoardSerial, seen.BoardSerial, stored.BoardSerial != "" && seen.BoardSerial != "", stored.BoardSerial == seen.BoardSerial)
+	value(serial, stored.Serial, seen.Serial, stored.Serial != "" && seen.Serial != "", stored.Serial == seen.Serial)
+	value(boardSerial, stored.BoardSerial, seen.BoardSerial, stored.BoardSerial != "" && seen.BoardSerial != "", stored.BoardSerial == seen.BoardSerial)
 	v.compareMACs(stored.MACs, seen.MACs)
 	return v
 }
@@ -91,9 +109,9 @@ func (v *verdict) compareMACs(stored, seen []inventory.MAC) {
 	}
 	shared := slices.ContainsFunc(seen, func(m inventory.MAC) bool { return slices.Contains(stored, m) })
 	if shared {
-		v.same = append(v.same, "MAC addresses")
+		v.same = append(v.same, macAddresses)
 	} else {
-		v.differs = append(v.differs, "MAC addresses")
+		v.differs = append(v.differs, macAddresses)
 	}
 	for _, m := range seen {
 		if !slices.Contains(stored, m) {

@@ -1,6 +1,7 @@
 package hostid
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -37,9 +38,10 @@ type CloneError struct {
 }
 
 func (e *CloneError) Error() string {
-	return fmt.Sprintf("state directory %s is another host's (%s): nothing of this host agrees with it (%s): "+
-		"nothing is published as that host; if this host was cloned from it, remove %s and %s and it gets an identity of its own",
-		e.Dir, e.ID, strings.Join(e.Differs, ", "), filepath.Join(e.Dir, idName), filepath.Join(e.Dir, epochName))
+	return fmt.Sprintf("state directory %s was made on another machine, which is host %s (other than here: %s): nothing is published as that host: "+
+		"if this machine is a copy, give it an identity of its own with `avstem-agent identity renew --state-dir %s`; "+
+		"if that host was moved to this machine, with `avstem-agent identity adopt --state-dir %s` it keeps its identity",
+		e.Dir, e.ID, strings.Join(e.Differs, ", "), e.Dir, e.Dir)
 }
 
 // Open takes the state directory's identity for this start: it makes an ID if
@@ -49,8 +51,9 @@ func (e *CloneError) Error() string {
 // files can't be read or understood, with an error: no ID is ever made in place
 // of one that is there.
 func Open(dir string, seen Evidence, now time.Time) (_ *Identity, err error) {
+	defer func() { err = advise(dir, err) }()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make state directory: %w: choose another with --state-dir", err)
+		return nil, fmt.Errorf("make state directory: %w", err)
 	}
 	i := &Identity{dir: dir}
 	if i.lock, err = lock(dir); err != nil {
@@ -73,12 +76,11 @@ func Open(dir string, seen Evidence, now time.Time) (_ *Identity, err error) {
 func (i *Identity) load(seen Evidence, now time.Time) error {
 	stored, err := Read(i.dir)
 	if missing(err) {
-		if _, err := ReadEpoch(i.dir); !missing(err) {
-			return fmt.Errorf("read host identity: %s is gone, and %s shows that there was one: restore it from a backup; "+
-				"only to give this host a new identity, remove both", filepath.Join(i.dir, idName), filepath.Join(i.dir, epochName))
+		if err := checkLost(i.dir); err != nil {
+			return err
 		}
 		i.Minted = true
-		i.Record = Record{Schema: recordSchema, ID: uuid.New(), Created: now.UTC(), Evidence: seen}
+		i.Record = newRecord(seen, now)
 		return writeRecord(i.dir, i.Record)
 	}
 	if err != nil {
@@ -155,18 +157,18 @@ func lock(dir string) (*os.File, error) {
 	path := filepath.Join(dir, lockName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock state directory: %w: choose another with --state-dir", err)
+		return nil, fmt.Errorf("lock state directory: %w", err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		holder, _ := io.ReadAll(f)
 		f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("state directory %s is in use by the agent in process %s: stop that one, or choose another with --state-dir",
-				dir, strings.TrimSpace(string(holder)))
+				dir, cmp.Or(strings.TrimSpace(string(holder)), "(unknown)"))
 		}
 		return nil, fmt.Errorf("lock state directory: flock %s: %w", path, err)
 	}
-	if err := f.Truncate(0); err == nil { // the PID is for people only
+	if err := f.Truncate(0); err == nil { // the PID is for people only, and a full disk doesn't take it
 		_, _ = fmt.Fprintf(f, "%d\n", os.Getpid())
 	}
 	return f, nil

@@ -41,10 +41,27 @@ func Read(dir string) (Record, error) {
 	}
 	r, err := parseRecord(data)
 	if err != nil {
-		return Record{}, fmt.Errorf("read host identity %s: %w: restore it from a backup; "+
-			"only if this host never published, remove it and a new identity is made", path, err)
+		return Record{}, fmt.Errorf("read host identity %s: %w: %s", path, err, restore(dir))
 	}
 	return r, nil
+}
+
+// restore says what helps where an identity can't be read.
+func restore(dir string) string {
+	return "restore it from a backup; only to give this host a new identity, run `avstem-agent identity renew --state-dir " + dir + "`"
+}
+
+// checkLost refuses a directory without identity that had one.
+func checkLost(dir string) error {
+	if _, err := ReadEpoch(dir); missing(err) {
+		return nil
+	}
+	return fmt.Errorf("read host identity: %s is gone, and %s shows that there was one: %s",
+		filepath.Join(dir, idName), filepath.Join(dir, epochName), restore(dir))
+}
+
+func newRecord(seen Evidence, now time.Time) Record {
+	return Record{Schema: recordSchema, ID: uuid.New(), Created: now.UTC(), Evidence: seen}
 }
 
 func parseRecord(data []byte) (Record, error) {

@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -66,7 +65,7 @@ func TestDiskThatFillsUpWhileRunning(t *testing.T) {
 		if n == 20_000 {
 			t.Fatal("a full disk takes everything")
 		}
-		if err := c.PutFinding(t.Context(), "osl1", fmt.Sprintf("f-%d", n), json.RawMessage(`"`+strings.Repeat("x", 4000)+`"`)); err != nil {
+		if err := keep(t.Context(), c, fmt.Sprintf("f-%d", n), `"`+strings.Repeat("x", 4000)+`"`); err != nil {
 			break
 		}
 		acknowledged++
@@ -76,7 +75,7 @@ func TestDiskThatFillsUpWhileRunning(t *testing.T) {
 	}
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		err := c.PutFinding(t.Context(), "osl1", "f-last", json.RawMessage(`{}`))
+		err := keep(t.Context(), c, "f-last", "{}")
 		if err == nil {
 			break
 		}

@@ -174,7 +174,7 @@ func listenAddress(listen string) (host string, port int, err error) {
 	}
 	trial, err := net.Listen("tcp", listen)
 	if err != nil {
-		return "", 0, fmt.Errorf("listen on %s: %w: choose another address with --listen, or --listen '' for the unix socket alone", listen, reason(err))
+		return "", 0, fmt.Errorf("listen on %s: %w: choose another address with --listen, or --listen none for the unix socket alone", listen, reason(err))
 	}
 	if port == 0 {
 		port = trial.Addr().(*net.TCPAddr).Port

@@ -3,7 +3,6 @@ package embedded
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -47,9 +46,18 @@ func bySocket(t *testing.T, dir string) *bus.Conn {
 
 func put(t *testing.T, c *bus.Conn, id string) {
 	t.Helper()
-	if err := c.PutFinding(t.Context(), "osl1", id, json.RawMessage(`{}`)); err != nil {
+	if err := keep(t.Context(), c, id, "{}"); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// keep puts a finding on its stream, as the reconciler does.
+func keep(ctx context.Context, c *bus.Conn, id, text string) error {
+	subject, err := bus.FindingSubject("osl1", id)
+	if err == nil {
+		_, err = c.JetStream().Publish(ctx, subject, []byte(text))
+	}
+	return err
 }
 
 func wantFindings(t *testing.T, c *bus.Conn, want int) {
@@ -244,7 +252,7 @@ func serveUntilKilled(dir string) {
 		err = c.EnsureStreams(context.Background())
 	}
 	for n := 0; err == nil; n++ {
-		if err = c.PutFinding(context.Background(), "osl1", fmt.Sprintf("f-%d", n), json.RawMessage(`{}`)); err == nil {
+		if err = keep(context.Background(), c, fmt.Sprintf("f-%d", n), "{}"); err == nil {
 			fmt.Println(n + 1) // acknowledged
 		}
 	}

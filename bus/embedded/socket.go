@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -16,10 +17,13 @@ import (
 // closing zero).
 const pathLimit = 107
 
+// acceptAgain is the wait after a connection that could not be taken.
+const acceptAgain = time.Second
+
 // socketListener takes connections on a unix socket, which nats-server can't,
 // and hands them on within the process.
 type socketListener struct {
-	listener *net.UnixListener
+	listener net.Listener
 	nats     *server.Server
 	logger   *slog.Logger
 	path     string
@@ -62,7 +66,10 @@ func (l *socketListener) accept() {
 			return
 		}
 		if err != nil {
+			// Most likely there are no file descriptors left (EMFILE, accept(2)):
+			// the one that waits would be offered again at once.
 			l.logger.Warn("unix socket takes no connection", "err", err)
+			time.Sleep(acceptAgain)
 			continue
 		}
 		inner, err := l.nats.InProcessConn()

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/hex"
@@ -42,7 +43,7 @@ func lockDir(dir string) (*os.File, error) {
 		lock.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("state directory %s is in use by process %s: stop that one, or choose another with --state-dir",
-				dir, strings.TrimSpace(string(holder)))
+				dir, cmp.Or(strings.TrimSpace(string(holder)), "(unknown)"))
 		}
 		return nil, fmt.Errorf("lock state directory: flock %s: %w", path, err)
 	}

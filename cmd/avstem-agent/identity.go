@@ -10,13 +10,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/agent/hostid"
+	"github.com/dataverket/avstem/cmd/internal/hostagent"
 	"github.com/dataverket/avstem/collectors/identity"
 )
 
 func (a *app) identityCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "identity",
-		Short: "Show this host's durable identity",
+		Short: "Show this host's durable identity, or decide about it",
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -39,8 +40,53 @@ provisional ID, which is never published.`,
 		}
 		return a.writeIdentity(id)
 	}
-	c.AddCommand(show)
+	c.AddCommand(show, a.decideCommand(&cobra.Command{
+		Use:   "adopt",
+		Short: "Keep the host's ID on this machine, after it was moved to other hardware",
+		Long: `Keeps the host's ID and lets it rest on the evidence that this machine shows now.
+It is for a host whose disks or system were moved to other hardware, which the
+agent can't tell from a copy. The agent must not run.`,
+	}, hostid.Adopt, "keeps its ID on this machine"), a.decideCommand(&cobra.Command{
+		Use:   "renew",
+		Short: "Give this machine a new host ID, after it was copied from another host",
+		Long: `Gives this machine a host ID of its own. It is for a machine that was copied from
+another host, state directory and all, or whose identity is lost: to Sentral and
+to the findings it is a new host. The agent must not run.`,
+	}, func(dir string, seen hostid.Evidence) (hostid.Record, error) {
+		return hostid.Renew(dir, seen, time.Now())
+	}, "is this machine's new ID"))
 	return c
+}
+
+// decideCommand makes a command of an operator's decision about the identity.
+func (a *app) decideCommand(c *cobra.Command, decide func(string, hostid.Evidence) (hostid.Record, error), came string) *cobra.Command {
+	c.Args = noArguments
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		seen, _, err := a.see(c)
+		if err != nil {
+			return err
+		}
+		kept, err := decide(a.host.StateDir, seen)
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s: state directory %s holds no identity: `avstem-agent run` makes one", c.CommandPath(), a.host.StateDir)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.stdout, "host %s %s: start its agent again\n", kept.ID, came)
+		return err
+	}
+	return c
+}
+
+// see reads what this machine shows of itself.
+func (a *app) see(c *cobra.Command) (hostid.Evidence, string, error) {
+	root, err := hostagent.Root(a.host.Root)
+	if err != nil {
+		return hostid.Evidence{}, "", err
+	}
+	self, _ := identity.Read(c.Context(), root) // what can't be read counts for nothing
+	return hostid.EvidenceOf(self), self.Hostname, nil
 }
 
 // hostIdentity is what identity show prints.
@@ -57,11 +103,14 @@ type hostIdentity struct {
 }
 
 func (a *app) readIdentity(c *cobra.Command) (hostIdentity, error) {
-	self, _ := identity.Read(c.Context(), a.host.Root)
-	id := hostIdentity{StateDir: a.host.StateDir, Seen: hostid.EvidenceOf(self)}
+	seen, hostname, err := a.see(c)
+	if err != nil {
+		return hostIdentity{}, err
+	}
+	id := hostIdentity{StateDir: a.host.StateDir, Seen: seen}
 	kept, err := hostid.Read(a.host.StateDir)
 	if errors.Is(err, fs.ErrNotExist) {
-		id.ID, id.Provisional = hostid.Provisional(id.Seen, self.Hostname), true
+		id.ID, id.Provisional = hostid.Provisional(id.Seen, hostname), true
 		return id, nil
 	}
 	if err != nil {

@@ -74,7 +74,7 @@ func (a *app) rootCommand() *cobra.Command {
 
   # publish it to the "avstem up" on this machine, or to another server
   avstem-agent run
-  avstem-agent run --server tls://nats.example.org --creds agent.creds --site osl1`,
+  avstem-agent run --server tls://nats.example.org --creds a.creds --site osl1`,
 		Args:          noArguments,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -87,12 +87,17 @@ func (a *app) rootCommand() *cobra.Command {
 			if err := bus.CheckName("site", a.host.Site); err != nil {
 				return usageError{fmt.Errorf("--site: %w", err)}
 			}
+			if a.host.Timeout < 0 {
+				return usageError{fmt.Errorf("--timeout %s: want more than nothing", a.host.Timeout)}
+			}
 			return nil
 		},
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	// Cobra's, with the flags wrapped to the width of the texts.
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", ".FlagUsagesWrapped 80 "))
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
 	flags.StringVar(&a.host.StateDir, "state-dir", "", "`DIR` of what is kept (default /var/lib/avstem for root, $XDG_STATE_HOME/avstem for others)")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dataverket/avstem/agent"
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/internal/buildinfo"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
 )
 
@@ -57,7 +58,7 @@ func (a *app) run(ctx context.Context, where bus.Options, level slog.Level) erro
 	logger := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
 	where.Logger, where.Getenv = logger, a.env
 	o := a.host
-	o.Logger, o.Version, o.Beat = logger, readBuild().Version, agent.DefaultBeat
+	o.Logger, o.Version, o.Beat = logger, buildinfo.Read().Version, agent.DefaultBeat
 	o.Connect = func(ctx context.Context) (*bus.Conn, error) { return bus.Connect(ctx, where) }
 	host, err := hostagent.Open(ctx, o)
 	if err != nil {

@@ -31,8 +31,13 @@ func writePass(w io.Writer, pass hostagent.Pass) error {
 		for _, line := range detailsOf(o) {
 			fmt.Fprintf(out, "  %s\n", printable(line))
 		}
-		for _, p := range o.Problems {
-			writeProblem(out, p)
+		for rest := o.Problems; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && sameButField(&rest[0], &rest[n]) {
+				n++
+			}
+			writeProblem(out, rest[:n])
+			rest = rest[n:]
 		}
 	}
 	return out.Flush()
@@ -45,7 +50,20 @@ func took(d time.Duration) time.Duration {
 	return d.Round(time.Millisecond)
 }
 
-func writeProblem(out io.Writer, p inventory.Problem) {
+// sameButField says whether two problems are one to a reader: what can't be opened
+// is missing in every field that would come from it.
+func sameButField(a, b *inventory.Problem) bool {
+	other := *b
+	other.Field = a.Field
+	return a.Field != "" && b.Field != "" && *a == other
+}
+
+// writeProblem writes problems that differ in nothing but the field as one.
+func writeProblem(out io.Writer, same []inventory.Problem) {
+	p := same[0]
+	for _, other := range same[1:] {
+		p.Field += ", " + other.Field
+	}
 	about := p.Entity
 	switch {
 	case p.Field == "" && p.Entity == "":

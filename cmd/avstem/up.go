@@ -17,6 +17,7 @@ import (
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/bus/embedded"
 	"github.com/dataverket/avstem/cmd/avstem/internal/server"
+	"github.com/dataverket/avstem/cmd/internal/buildinfo"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/reconcile"
@@ -104,7 +105,7 @@ func (a *app) up(ctx context.Context, flags *upFlags) error {
 	}
 	defer conn.Close()
 	host, err := hostagent.Open(ctx, hostagent.Options{
-		Root: flags.root, StateDir: stateDir, Site: intended.site, Version: readBuild().Version, Interval: flags.interval,
+		Root: flags.root, StateDir: stateDir, Site: intended.site, Version: buildinfo.Read().Version, Interval: flags.interval,
 		Connect: func(context.Context) (*bus.Conn, error) { return nats.Connect("avstem-agent") },
 		Logger:  log.With("part", "agent"),
 	})

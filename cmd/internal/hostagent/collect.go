@@ -30,7 +30,8 @@ type Pass struct {
 // Collect passes once over each source, or over the one that is named, and
 // writes nothing. What can't be read is in the observations.
 func Collect(ctx context.Context, o Options, source string) (Pass, error) {
-	if err := checkRoot(o.Root); err != nil {
+	var err error
+	if o.Root, err = Root(o.Root); err != nil {
 		return Pass{}, err
 	}
 	chosen := Collectors(o)

@@ -28,7 +28,8 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if err := checkRoot(o.Root); err != nil {
+	var err error
+	if o.Root, err = Root(o.Root); err != nil {
 		return nil, err
 	}
 	self, _ := identity.Read(ctx, o.Root) // its problems are source identity's to say
@@ -37,7 +38,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 		return nil, fmt.Errorf("open host identity: %w", err)
 	}
 	for _, note := range kept.Notes {
-		o.Logger.Warn("the host has changed since the last start", "what", note)
+		o.Logger.Warn("not as at the last start", "what", note)
 	}
 	boot, err := identity.BootID(o.Root)
 	if err != nil {

@@ -69,18 +69,21 @@ func Sources() []string {
 	return names
 }
 
-// checkRoot refuses a root that isn't there, which would look like a host that
-// has nothing.
-func checkRoot(root string) error {
+// Root makes Options.Root absolute, as collectors want it, and refuses one that
+// isn't there, which would look like a host that has nothing.
+func Root(root string) (string, error) {
 	if root == "" {
-		return nil
+		return "", nil
 	}
-	info, err := os.Stat(filepath.Join(root, "/"))
-	if err == nil && !info.IsDir() {
-		err = errors.New("not a directory")
+	path, err := filepath.Abs(root)
+	if err == nil {
+		var info os.FileInfo
+		if info, err = os.Stat(path); err == nil && !info.IsDir() {
+			err = errors.New("not a directory")
+		}
 	}
 	if err != nil {
-		return fmt.Errorf("read the host's files below %s (--root): %w", root, err)
+		return "", fmt.Errorf("read the host's files below %s (--root): %w", root, err)
 	}
-	return nil
+	return path, nil
 }

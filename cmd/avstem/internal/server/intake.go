@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -91,7 +92,7 @@ func (s *Server) intend(inv *sentral.Inventory) {
 			s.log.Warn("more of the inventory can't be used: see avstem drift --kind inventory.invalid", "more", len(inv.Problems)-i)
 			break
 		}
-		s.log.Warn("a part of the inventory can't be used", "where", p.Where, "record", p.Record, "err", p.Error)
+		s.log.Warn("a part of the inventory can't be used", "where", p.Where, "record", cmp.Or(p.Name, p.Record), "key", p.Key, "err", p.Error)
 	}
 	s.engine.Intend(inv)
 	s.poke()

@@ -49,8 +49,9 @@ type Server struct {
 	out    *outbox
 	news   chan struct{} // holds one when a step may be due
 
-	counts  engine.Counts    // as logged last
-	holes   map[holeKey]bool // as logged last
+	counts  engine.Counts           // as logged last
+	holes   map[holeKey]bool        // as logged last
+	asked   map[uuid.UUID]time.Time // when each host was asked last
 	waiting string
 	ready   bool
 }
@@ -69,6 +70,7 @@ func New(o Options) *Server {
 		store:  newStore(o.Conn, o.Site, self),
 		out:    newOutbox(),
 		news:   make(chan struct{}, 1),
+		asked:  map[uuid.UUID]time.Time{},
 	}
 }
 

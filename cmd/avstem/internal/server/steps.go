@@ -13,6 +13,8 @@ const (
 	settle = 100 * time.Millisecond
 	// restFactor keeps a large site's steps to a fifth of a core.
 	restFactor = 4
+	// askEvery is between two questions to one host for what did not arrive.
+	askEvery = 10 * time.Second
 )
 
 // step judges after news and as time passes, until ctx ends.
@@ -66,10 +68,13 @@ func (s *Server) take(out engine.Outcome) {
 	s.ready = true
 }
 
-// watchHoles says once of each document that did not arrive.
+// watchHoles says once of each document that did not arrive, and asks its host
+// for it.
 func (s *Server) watchHoles() {
 	holes := map[holeKey]bool{}
-	for _, hole := range s.engine.Holes(time.Now().UTC()) {
+	now := time.Now().UTC()
+	for _, hole := range s.engine.Holes(now) {
+		s.ask(hole, now)
 		key := holeKey{hole.Host.String(), hole.Source}
 		holes[key] = true
 		if !s.holes[key] {
@@ -78,6 +83,17 @@ func (s *Server) watchHoles() {
 		}
 	}
 	s.holes = holes
+}
+
+// ask asks a host's agent for a document that it could publish, now and then.
+func (s *Server) ask(hole engine.Hole, now time.Time) {
+	if hole.Problem != "" || now.Sub(s.asked[hole.Host]) < askEvery {
+		return
+	}
+	s.asked[hole.Host] = now
+	if err := s.o.Conn.Ask(hole.Site, hole.Host); err != nil {
+		s.log.Debug("a host can't be asked", "host", hole.Host, "err", err)
+	}
 }
 
 type holeKey struct{ host, source string }
