@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -19,16 +20,27 @@ func (p *pass) checkInventory() {
 			kind, do = InventoryDuplicate, "keep one of them"
 		}
 		id := orElse(problem.Record, problem.Where)
-		message := fmt.Sprintf("%s: %s", problem.Where, problem.Error)
-		if problem.Record != "" {
-			message = fmt.Sprintf("%s: %s: %s", problem.Where, problem.Record, problem.Error)
-		}
+		name := orElse(problem.Name, id)
 		p.find(Finding{
-			Kind: kind, Subject: Subject{Type: "inventory", ID: id, Name: id}, Field: orElse(problem.Key, problem.Where),
-			Observed: problem.Error, Message: message,
+			Kind: kind, Subject: Subject{Type: "inventory", ID: id, Name: name}, Field: orElse(problem.Key, problem.Where),
+			Observed: problem.Error, Message: inventoryWords(&problem),
 			Resolutions: []Resolution{{Side: "sentral", Do: do + " at " + problem.Where}},
 		})
 	}
+}
+
+// inventoryWords says where an editor must go, to which key of what, and why.
+func inventoryWords(problem *sentral.Problem) string {
+	about := orElse(problem.Name, problem.Record)
+	switch {
+	case about != "" && problem.Key != "":
+		return fmt.Sprintf("%s: %s of %s: %s", problem.Where, problem.Key, about, problem.Error)
+	case about+problem.Key != "":
+		return fmt.Sprintf("%s: %s: %s", problem.Where, about+problem.Key, problem.Error)
+	case strings.Contains(problem.Error, problem.Where):
+		return problem.Error
+	}
+	return fmt.Sprintf("%s: %s", problem.Where, problem.Error)
 }
 
 // checkRefusals reports documents that were not accepted.

@@ -199,7 +199,7 @@ func (p *pass) compareState(vp *pair) {
 			Kind:        VMState,
 			Message:     fmt.Sprintf("%s is %s, Sentral says %s", vp.name(), vm.State, want),
 			Evidence:    notEmpty(vm.RawState, "the runtime's own word: "+vm.RawState),
-			Resolutions: bothWays(do, "live", record),
+			Resolutions: bothWays(do, "", record), // it isn't changed while it runs
 		}
 	})
 }
@@ -221,8 +221,8 @@ func (p *pass) compareResources(vp *pair) {
 		p.hold(vp, c, func() Finding {
 			return Finding{
 				Kind:        VMVCPUs,
-				Message:     fmt.Sprintf("%s has %d vCPUs, Sentral says %d", vp.name(), *vm.VCPUs, *want.VCPUs),
-				Resolutions: bothWays(fmt.Sprintf("give it %d vCPUs", *want.VCPUs), "reboot", fmt.Sprintf("set vcpus to %d", *vm.VCPUs)),
+				Message:     fmt.Sprintf("%s has %s, Sentral says %d", vp.name(), vCPUs(*vm.VCPUs), *want.VCPUs),
+				Resolutions: bothWays("give it "+vCPUs(*want.VCPUs), "reboot", fmt.Sprintf("set vcpus to %d", *vm.VCPUs)),
 			}
 		})
 	}

@@ -124,3 +124,10 @@ func bothWays(runtime, how, sentral string) []Resolution {
 	}
 	return ways
 }
+
+func vCPUs(n int) string {
+	if n == 1 {
+		return "1 vCPU"
+	}
+	return fmt.Sprintf("%d vCPUs", n)
+}

@@ -142,18 +142,25 @@ func (p *page) finding(f *reconcile.Finding) {
 	if !f.FirstSeen.IsZero() && f.FirstSeen.Before(since) {
 		about += ", first seen " + ago(f.FirstSeen, p.now)
 	}
-	if f.Flaps > 0 {
+	switch {
+	case f.Flaps == 1:
+		about += ", came back once"
+	case f.Flaps > 1:
 		about += ", came back " + count(f.Flaps) + " times"
 	}
 	p.para(2, printable(string(f.Severity)), severitySGR(f.Severity), about+" · "+printable(f.ID))
-	p.para(4, "", "", printable(f.Message))
+	if state == reconcile.Resolved {
+		p.para(4, "was:", sgrFaint, printable(f.Message))
+	} else {
+		p.para(4, "", "", printable(f.Message))
+	}
 	if isChange(f) {
 		_, _, leaf := splitPath(f.Field)
 		intended, observed := sides(f.Intended, f.Observed, leaf)
 		p.para(4, "", "", printable(f.Field)+": Sentral "+intended+", host "+observed)
 	}
 	if f.Verdict != reconcile.Confirmed && f.Verdict != "" {
-		p.para(4, "verdict:", sgrFaint, verdictWords(f))
+		p.para(4, "verdict:", sgrFaint, p.verdict(f))
 	}
 	if f.Match != nil && f.Match.Weak {
 		p.para(4, "match:", sgrFaint, "weak, by "+printable(f.Match.By))
@@ -167,17 +174,20 @@ func (p *page) finding(f *reconcile.Finding) {
 	if f.CausedBy != "" {
 		p.para(4, "follows from:", sgrFaint, printable(f.CausedBy))
 	}
+	if state == reconcile.Resolved {
+		return // there is nothing to do any more
+	}
 	for _, r := range f.Resolutions {
 		p.resolution(&r)
 	}
 }
 
-func verdictWords(f *reconcile.Finding) string {
+func (p *page) verdict(f *reconcile.Finding) string {
 	switch f.Verdict {
 	case reconcile.Potential:
 		return "potential: it rests on a derived value or a weak match"
 	case reconcile.Undecided:
-		return "unknown: it can't be seen at the moment, last seen " + stamp(f.LastSeen)
+		return "unknown: it can't be seen at the moment, last seen " + ago(f.LastSeen, p.now)
 	}
 	return printable(string(f.Verdict))
 }

@@ -12,7 +12,7 @@ import (
 func (p *page) vm(m *reconcile.VMMatch, findings []reconcile.Finding) {
 	p.vmHead(m)
 	for _, reason := range m.Uncovered {
-		p.para(2, "not judged:", sgrYellow, printable(reason))
+		p.para(2, pad("not judged", factWidth), sgrYellow, printable(reason))
 	}
 	p.evidence(m.Match, m.Evidence)
 	p.comparisons(m.Comparisons, severities(findings))
@@ -53,7 +53,9 @@ func (p *page) vmHead(m *reconcile.VMMatch) {
 		p.fact("intended", "Sentral has no such VM")
 	}
 	if m.Observed == nil {
-		p.fact("seen", "nowhere")
+		if len(m.Uncovered) == 0 { // else it may well be where nobody could look
+			p.fact("seen", "nowhere")
+		}
 		return
 	}
 	p.seen("seen", m.Observed)

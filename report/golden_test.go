@@ -161,6 +161,28 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// What is over needs nobody to do anything.
+func TestExplainResolved(t *testing.T) {
+	now := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+	f := reconcile.Finding{
+		ID: "f-1", Kind: reconcile.VMState, Severity: reconcile.High, State: reconcile.Resolved, Message: "web-01 is stopped, Sentral says running",
+		Subject: reconcile.Subject{Type: "vm", ID: "a", Name: "web-01"}, Since: now.Add(-time.Minute), Flaps: 1,
+		Resolutions: []reconcile.Resolution{{Side: "runtime", Do: "start it"}},
+	}
+	var b strings.Builder
+	if err := report.Explain(&b, &reconcile.Explanation{At: now, Findings: []reconcile.Finding{f}}, report.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"resolved for 1m, came back once · f-1", "    was: web-01 is stopped, Sentral says running\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in:\n%s", want, b.String())
+		}
+	}
+	if strings.Contains(b.String(), "start it") {
+		t.Errorf("a way to resolve what is resolved:\n%s", b.String())
+	}
+}
+
 func TestExplainFindingAlone(t *testing.T) {
 	for _, f := range read[[]reconcile.Finding](t, "findings.json") {
 		if f.Kind == "inventory.invalid" {

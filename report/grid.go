@@ -21,6 +21,7 @@ type column struct {
 	most  int  // columns of the terminal at most; 0 means any number
 	right bool // flush right
 	cut   bool // what doesn't fit is cut in its middle, and not wrapped
+	path  bool // it is cut at its beginning, down to the name that it ends with
 	firm  bool // gives nothing to the flexible column
 }
 
@@ -140,6 +141,8 @@ func (g *grid) line(b *strings.Builder, row *gridRow, widths []int, stacked bool
 		switch {
 		case c == g.flex && stacked:
 			continue
+		case g.columns[c].path:
+			cells[c] = []string{shortenPath(cell, widths[c])}
 		case g.columns[c].cut:
 			cells[c] = []string{shorten(cell, widths[c])}
 		default:

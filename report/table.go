@@ -34,7 +34,7 @@ func findingsGrid(findings []reconcile.Finding, o *Options) *grid {
 	g := &grid{width: o.width(), painter: painter(o.Color), flex: 3, columns: []column{
 		{title: "SEVERITY", cut: true, firm: true},
 		{title: "KIND", cut: true, firm: true},
-		{title: "SUBJECT", most: 34, cut: true},
+		{title: "SUBJECT", most: 34, cut: true, path: true},
 		{title: "INTENDED → OBSERVED"},
 		{title: "SINCE", right: true, cut: true, firm: true},
 	}}

@@ -117,6 +117,22 @@ func shorten(s string, width int) string {
 	return string(runes[:head]) + ellipsis + string(runes[tail:])
 }
 
+// shortenPath cuts a printable tenant/project/name so that it takes at most width
+// columns: the name is what people look for, and what they type.
+func shortenPath(s string, width int) string {
+	if displayWidth(s) <= width {
+		return s
+	}
+	name := s
+	for i := strings.IndexByte(s, '/'); i >= 0; i = strings.IndexByte(name, '/') {
+		name = name[i+1:]
+		if short := ellipsis + "/" + name; displayWidth(short) <= width {
+			return short
+		}
+	}
+	return shorten(name, width)
+}
+
 // clip cuts a printable text at its end so that it takes at most width columns:
 // sentences say most at their beginning.
 func clip(s string, width int) string {

@@ -57,10 +57,29 @@ func TestShorten(t *testing.T) {
 	}
 }
 
+func TestShortenPath(t *testing.T) {
+	for _, test := range []struct {
+		in    string
+		width int
+		want  string
+	}{
+		{"acme/web/web-01", 15, "acme/web/web-01"},
+		{"acme/web/web-01", 12, "…/web/web-01"},
+		{"acme/web/web-01", 11, "…/web-01"},
+		{"acme/web/web-01", 6, "web-01"},
+		{"acme/web/web-01", 5, "we…01"},
+		{"db-01-restore", 12, "db-01-…store"},
+	} {
+		if got := shortenPath(test.in, test.width); got != test.want {
+			t.Errorf("shortenPath(%q, %d) = %q, want %q", test.in, test.width, got, test.want)
+		}
+	}
+}
+
 func TestCutsFit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text, width := printable(rapid.String().Draw(t, "text")), rapid.IntRange(8, 60).Draw(t, "width")
-		for name, got := range map[string]string{"shorten": shorten(text, width), "clip": clip(text, width)} {
+		for name, got := range map[string]string{"shorten": shorten(text, width), "shortenPath": shortenPath(text, width), "clip": clip(text, width)} {
 			if displayWidth(got) > width {
 				t.Fatalf("%s gives %d columns for %d: %q", name, displayWidth(got), width, got)
 			}

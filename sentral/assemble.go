@@ -55,7 +55,7 @@ func (a *assembler) report(place Place, p Problem) {
 
 // complain reports a problem with a key of a record.
 func (a *assembler) complain(e *entry, key, format string, args ...any) {
-	a.report(e.Place(key), Problem{Record: e.identity.label(), Key: key, Error: fmt.Sprintf(format, args...)})
+	a.report(e.Place(key), Problem{Record: e.identity.label(), Name: e.identity.called(), Key: key, Error: fmt.Sprintf(format, args...)})
 }
 
 // maxComplaints bounds what is said about one record: nobody reads more, and a
@@ -70,7 +70,7 @@ func (a *assembler) checkShape(e *entry) {
 		decoded[fault.Key] = true
 		a.incomplete = a.incomplete || fault.Lost
 		if complaints++; complaints <= maxComplaints {
-			a.report(fault.Place, Problem{Record: e.identity.label(), Key: fault.Key, Error: fault.Error})
+			a.report(fault.Place, Problem{Record: e.identity.label(), Name: e.identity.called(), Key: fault.Key, Error: fault.Error})
 		}
 	}
 	checkValue(e.Value, func(key, problem string) {

@@ -135,6 +135,19 @@ func TestThreeClaimOneID(t *testing.T) {
 	}
 }
 
+// TestProblemsHaveNames: an ID alone tells a reader nothing.
+func TestProblemsHaveNames(t *testing.T) {
+	inv := Assemble([]Record{record(1, &Site{ID: "a", Name: "Oslo"}), record(2, &Site{ID: "a"})}, nil)
+	want := []Problem{{Where: "x:2:1", Record: "site a", Key: "id", Error: `site "a" is claimed by site Oslo at x:1:1 too: neither is used`, Duplicate: true}}
+	if diff := cmp.Diff(want, inv.Problems); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+	inv = Assemble([]Record{record(1, &Site{ID: "-", Name: "Oslo"})}, nil)
+	if len(inv.Problems) != 1 || inv.Problems[0].Record != "site -" || inv.Problems[0].Name != "site Oslo" {
+		t.Errorf("problems are %+v, want one of site Oslo", inv.Problems)
+	}
+}
+
 // TestNothingIsUnresolvedWhileRecordsAreMissing: the site may stand in the file
 // that couldn't be read.
 func TestNothingIsUnresolvedWhileRecordsAreMissing(t *testing.T) {

@@ -1,6 +1,7 @@
 package sentral
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -63,8 +64,8 @@ func uuidKey(value any) string {
 func (a *assembler) duplicate(first, second *entry, key, what string) {
 	first.left, second.left = true, true
 	a.report(second.Place(key), Problem{
-		Record: second.identity.label(), Key: key, Duplicate: true,
-		Error: fmt.Sprintf("%s is claimed by %s at %s too: neither is used", what, first.identity.label(), first.Place("")),
+		Record: second.identity.label(), Name: second.identity.called(), Key: key, Duplicate: true,
+		Error: fmt.Sprintf("%s is claimed by %s at %s too: neither is used", what, cmp.Or(first.identity.called(), first.identity.label()), first.Place("")),
 	})
 }
 
@@ -117,10 +118,10 @@ func (a *assembler) shared(held claims, e *entry, key, kind, value string) {
 	}
 	by := "this record"
 	if first != e {
-		by = fmt.Sprintf("%s at %s", first.identity.label(), first.Place(""))
+		by = fmt.Sprintf("%s at %s", cmp.Or(first.identity.called(), first.identity.label()), first.Place(""))
 	}
 	a.report(e.Place(key), Problem{
-		Record: e.identity.label(), Key: key, Duplicate: true,
+		Record: e.identity.label(), Name: e.identity.called(), Key: key, Duplicate: true,
 		Error: fmt.Sprintf("%s %s is claimed by %s too", kind, value, by),
 	})
 }

@@ -120,6 +120,14 @@ func (l LeftOut) label() string {
 	return l.Type + " " + name
 }
 
+// called is how people call the record, "" where that is its label.
+func (l LeftOut) called() string {
+	if l.Name == "" || l.ID == "" || l.Name == l.ID {
+		return ""
+	}
+	return l.Type + " " + l.Name
+}
+
 // pair is the ID of what is only unique within something else, "" unless both
 // parts are known.
 func pair(outer, inner string) string {

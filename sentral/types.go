@@ -59,8 +59,10 @@ type Problem struct {
 	Where string `json:"where"`
 	// Record is what it is about, as "vm 0b7e2f6e-…" or "host hv-osl1-01".
 	Record string `json:"record,omitempty"`
-	Key    string `json:"key,omitempty"` // the path within the record: nics[0].mac
-	Error  string `json:"error"`
+	// Name is the record as people call it, as "vm web-01", where that isn't Record.
+	Name  string `json:"name,omitempty"`
+	Key   string `json:"key,omitempty"` // the path within the record: nics[0].mac
+	Error string `json:"error"`
 	// Duplicate marks an ID that two records claim.
 	Duplicate bool `json:"duplicate,omitempty"`
 }

@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/report"
@@ -132,7 +135,35 @@ func (a *app) readBooks(ctx context.Context, flags *diffFlags) (*reconcile.Input
 	if err != nil {
 		return nil, err
 	}
-	return newInput(intended, newest(observed), at.UTC()), nil
+	observed = newest(observed)
+	giveSite(observed, a.siteOf(intended))
+	return newInput(intended, observed, at.UTC()), nil
+}
+
+// siteOf is the site of a host that was collected without one: the default site
+// where the inventory has such, else what was asked for, else the inventory's if
+// it has one alone, else "".
+func (a *app) siteOf(intended *sentral.Inventory) string {
+	isDefault := func(s sentral.Site) bool { return s.ID == bus.DefaultSite }
+	switch site := a.site(); {
+	case slices.ContainsFunc(intended.Sites, isDefault):
+		return bus.DefaultSite
+	case site == "" && len(intended.Sites) == 1:
+		return intended.Sites[0].ID
+	default:
+		return site
+	}
+}
+
+// giveSite puts hosts that were collected without --site where they may well be;
+// "" lets their record say it. Otherwise nothing of them would match, since
+// marks such as names count within a site.
+func giveSite(observed []*inventory.Observation, site string) {
+	for _, o := range observed {
+		if o.Site == bus.DefaultSite {
+			o.Site = site
+		}
+	}
 }
 
 func readIntended(ctx context.Context, dir string) (*sentral.Inventory, error) {
@@ -165,7 +196,12 @@ func (a *app) readObservations(name string) ([]*inventory.Observation, error) {
 		defer f.Close()
 		r = f
 	}
-	return inventory.DecodeObservations(r, maxObserved)
+	read, err := inventory.DecodeObservations(r, maxObserved)
+	if err == nil && len(read) == 0 {
+		// Else a collect that failed would look like a host that is gone.
+		err = errors.New("there is none in it: was `avstem-agent collect -o json` cut short?")
+	}
+	return read, err
 }
 
 // newest keeps the newest document of each host and source, in the order in

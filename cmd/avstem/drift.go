@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -69,7 +71,12 @@ func (a *app) drift(ctx context.Context, asked *selection, out *findingsOutput, 
 		return fmt.Errorf("show drift: %w", err)
 	}
 	options := report.Options{Now: a.now(), Filter: asked.words()}
-	a.tell(ctx, conn, &options)
+	err = a.tell(ctx, conn, &options)
+	ofSite := func(f reconcile.Finding) bool { return f.Subject.Site == asked.site }
+	if errors.Is(err, errNoReconciler) && asked.site != "" && !slices.ContainsFunc(findings, ofSite) {
+		// A misspelt site must not look like one without drift.
+		return fmt.Errorf("show drift: %w", err)
+	}
 
 	var shown []reconcile.Finding
 	pending := 0
@@ -102,12 +109,13 @@ func readFindings(ctx context.Context, conn *bus.Conn) ([]reconcile.Finding, err
 }
 
 // tell adds to the page what the reconcilers say of their passes, and to
-// standard error what a reader must know before trusting it.
-func (a *app) tell(ctx context.Context, conn *bus.Conn, options *report.Options) {
+// standard error what a reader must know before trusting it. Its error, why they
+// say nothing, has been written there too.
+func (a *app) tell(ctx context.Context, conn *bus.Conn, options *report.Options) error {
 	states, err := statuses(ctx, conn, a.site())
 	if err != nil {
 		a.notef("findings may be out of date: %v", err)
-		return
+		return err
 	}
 	var hosts, vms, agreeing int
 	for _, s := range states {
@@ -117,6 +125,7 @@ func (a *app) tell(ctx context.Context, conn *bus.Conn, options *report.Options)
 		hosts, vms, agreeing = hosts+s.Hosts, vms+s.VMs, agreeing+s.Agreeing
 	}
 	options.Hosts, options.VMs, options.Agreeing = &hosts, &vms, &agreeing
+	return nil
 }
 
 func because(reason string) string {

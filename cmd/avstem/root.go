@@ -56,6 +56,7 @@ func newRootCommand(a *app) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetUsageTemplate(usageTemplate(root))
 	a.addGlobalFlags(root)
 	root.AddCommand(
 		newUpCommand(a),
@@ -66,6 +67,11 @@ func newRootCommand(a *app) *cobra.Command {
 		newVersionCommand(a),
 	)
 	return root
+}
+
+// usageTemplate is cobra's, with the flags wrapped to the width of the texts.
+func usageTemplate(c *cobra.Command) string {
+	return strings.ReplaceAll(c.UsageTemplate(), ".FlagUsages ", ".FlagUsagesWrapped 80 ")
 }
 
 func (a *app) addGlobalFlags(root *cobra.Command) {

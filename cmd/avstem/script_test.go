@@ -130,7 +130,10 @@ func putFindings(ts *testscript.TestScript, _ bool, args []string) {
 	for _, f := range findings {
 		var id struct{ ID string }
 		ts.Check(json.Unmarshal(f, &id))
-		ts.Check(conn.PutFinding(context.Background(), "osl1", id.ID, f))
+		subject, err := bus.FindingSubject("osl1", id.ID)
+		ts.Check(err)
+		_, err = conn.JetStream().Publish(context.Background(), subject, f)
+		ts.Check(err)
 	}
 }
 

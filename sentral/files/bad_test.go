@@ -33,15 +33,15 @@ func TestBadInput(t *testing.T) {
 	}{
 		"duplicate ID": {
 			text: vm("a") + vm("a"),
-			want: []string{`vms.yaml:16:9: vm a: id: vm "a" is claimed by vm a at vms.yaml:9:5 too: neither is used`},
+			want: []string{`vms.yaml:16:9: vm a: id: vm "a" is claimed by vm n-a at vms.yaml:9:5 too: neither is used`},
 		},
 		"one UUID by two records": {
 			text: vm("0b7e2f6e-6d3a-4d43-9d0c-0d6a4c1c0001") + vm("a", "runtimeID: 0B7E2F6E-6D3A-4D43-9D0C-0D6A4C1C0001"),
-			want: []string{`vms.yaml:22:16: vm a: runtimeID: UUID 0b7e2f6e-6d3a-4d43-9d0c-0d6a4c1c0001 is claimed by vm 0b7e2f6e-6d3a-4d43-9d0c-0d6a4c1c0001 at vms.yaml:9:5 too: neither is used`},
+			want: []string{`vms.yaml:22:16: vm a: runtimeID: UUID 0b7e2f6e-6d3a-4d43-9d0c-0d6a4c1c0001 is claimed by vm n-0b7e2f6e-6d3a-4d43-9d0c-0d6a4c1c0001 at vms.yaml:9:5 too: neither is used`},
 		},
 		"one MAC on two VMs": {
 			text: vm("a", `nics: [{mac: "52:54:00:aa:00:01", network: web-prod}]`) + vm("b", `nics: [{mac: "52-54-00-AA-00-01", network: web-prod}]`),
-			want: []string{`vms.yaml:22:18: vm b: nics[0].mac: vm MAC 52:54:00:aa:00:01 is claimed by vm a at vms.yaml:9:5 too`},
+			want: []string{`vms.yaml:22:18: vm b: nics[0].mac: vm MAC 52:54:00:aa:00:01 is claimed by vm n-a at vms.yaml:9:5 too`},
 			kept: []string{"a", "b"},
 		},
 		"one MAC twice on a VM": {

@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case command == "up" && flags.NArg() == 1:
 		return d.alone(func() error { return d.up(ctx) })
 	case command == "down" && flags.NArg() == 1:
-		return d.alone(d.down)
+		return d.alone(func() error { return d.down(ctx) })
 	case command == "in" && flags.NArg() > 1:
 		return d.in(ctx, flags.Args()[1:])
 	}

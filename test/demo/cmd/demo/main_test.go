@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -92,6 +93,19 @@ func TestDemo(t *testing.T) {
 	wants(t, says(t, dir, program, "down"), "nothing to remove")
 }
 
+func TestInterrupted(t *testing.T) {
+	dir := demoDir(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := run(ctx, []string{"--dir", dir, "--avstem", "/bin/true", "up"}, &bytes.Buffer{})
+	if err == nil || err.Error() != "interrupted: what was built is removed again" {
+		t.Errorf("error is %v, want that it was interrupted", err)
+	}
+	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s was left: %v", dir, err)
+	}
+}
+
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{{}, {"in"}, {"up", "twice"}, {"sideways"}, {"--nonsense"}} {
 		if err := run(t.Context(), args, &bytes.Buffer{}); !errors.Is(err, errUsage) {
@@ -127,4 +141,18 @@ func TestInWantsARunningDemo(t *testing.T) {
 	if !errors.Is(err, rig.ErrNotRunning) {
 		t.Errorf("error is %v, want %v", err, rig.ErrNotRunning)
 	}
+}
+
+// A libvirtd that is stopped can't say how many guests there are, and doesn't
+// keep the demo from ending.
+func TestDownWithAStoppedLibvirtd(t *testing.T) {
+	dir := demoDir(t)
+	r, err := rig.Start(t.Context(), dir, rig.Options{Persist: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Run("sh", "-c", "kill -STOP $(cat /run/libvirtd.pid)"); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, says(t, dir, "/bin/true", "down"), "its guests, libvirtd", "removed  "+dir)
 }

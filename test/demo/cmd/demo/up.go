@@ -31,17 +31,24 @@ func (d *demonstration) up(ctx context.Context) error {
 		return err
 	}
 	// In a demo that somebody has played with, not everything need differ still.
-	enough := demo.Progress.Answers
+	enough, what := demo.Progress.Answers, "what avstem finds"
 	if a != nil {
 		d.say("The demo runs already, in %s.", d.dir)
 	} else {
-		enough = demo.Progress.Settled
+		enough, what = demo.Progress.Settled, "what avstem finds: each kind is pending for up to 15 s first"
 		if a, err = d.build(ctx); err != nil {
+			if ctx.Err() != nil { // whatever it broke off in
+				err = errors.New("interrupted: what was built is removed again")
+			}
 			// What is half built is of no use to anybody.
 			return errors.Join(err, rig.Clean(d.dir))
 		}
 	}
-	if err := d.await(ctx, a, enough); err != nil {
+	err = d.await(ctx, a, enough, what)
+	if ctx.Err() != nil {
+		return errors.New("interrupted: the demo itself runs on; make demo shows it again, make demo-down removes it")
+	}
+	if err != nil {
 		return fmt.Errorf("%w\nthe demo is left as it is: see %s; make demo-down removes it", err, a.LogFile())
 	}
 	return d.show(ctx, a)
@@ -51,14 +58,14 @@ func (d *demonstration) up(ctx context.Context) error {
 // another build of avstem is removed.
 func (d *demonstration) current() (*demo.Avstem, error) {
 	r, err := rig.Open(d.dir)
-	why := "an interrupted demo left its traces"
+	why := "An interrupted demo left its traces"
 	if err == nil {
 		a := demo.OpenAvstem(r)
 		switch {
 		case !a.Running():
-			why = "a demo without avstem is"
+			why = "There is a demo without a running avstem"
 		case !same(d.program, a.Program()):
-			why = "avstem was built anew"
+			why = "There is a demo of another build of avstem"
 		default:
 			return a, nil
 		}
@@ -105,12 +112,13 @@ func (d *demonstration) step(what string, do func() error) error {
 	return nil
 }
 
-// await waits for the findings. On a terminal it shows what for.
-func (d *demonstration) await(ctx context.Context, a *demo.Avstem, enough func(demo.Progress) bool) error {
+// await waits for the findings, which is called what. On a terminal it shows what
+// for.
+func (d *demonstration) await(ctx context.Context, a *demo.Avstem, enough func(demo.Progress) bool, what string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, findingsWithin, fmt.Errorf("not all findings are there after %s", findingsWithin))
 	defer cancel()
 	status := statusLine(d.out)
-	return d.step("what avstem finds: each kind is pending for up to 15 s first", func() error {
+	return d.step(what, func() error {
 		_, err := a.Await(ctx, enough, func(p demo.Progress) { status("what avstem finds: " + p.String()) })
 		return err
 	})
