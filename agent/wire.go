@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,7 +33,11 @@ func (a *Agent) connect(ctx context.Context) (*wire, bool) {
 		case ctx.Err() != nil:
 			return nil, false
 		case err.Error() != said:
-			a.log.Warn("not connected to NATS; trying again", "err", err)
+			var looked []string
+			if none, ok := errors.AsType[*bus.NoServerError](err); ok {
+				looked = none.Tried
+			}
+			a.log.Warn("not connected to NATS; trying again", "err", err, "looked", looked)
 			said = err.Error()
 		}
 		if !sleep(ctx, jitter(wait)) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -115,6 +117,8 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 // explain adds what can be done to the errors that don't say it.
 func explain(err error, t target) error {
 	switch {
+	case t.socket != "" && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)):
+		return fmt.Errorf("no avstem runs with that state directory: %w", err)
 	case errors.Is(err, nats.ErrNoServers):
 		return fmt.Errorf("nothing answers at %s: %w", t.shown(), err)
 	case errors.Is(err, nats.ErrSecureConnWanted):

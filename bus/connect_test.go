@@ -113,8 +113,26 @@ func TestWhatIsNamedGoesBeforeWhatIsFound(t *testing.T) {
 	p.env["AVSTEM_SERVER"] = env.ClientURL()
 	want("env", Options{})
 	p.context(t, "picked", `{"url":"`+picked.ClientURL()+`"}`)
+	want("state", Options{StateDir: filepath.Join(p.dir, "state")})
 	want("picked", Options{Context: "picked"})
 	want("flag", Options{Server: flag.ClientURL(), Context: "picked"})
+}
+
+// A state directory that is named and where nothing runs is an error, although
+// another avstem could answer: its answers would be about something else.
+func TestNoOtherAnswersForTheStateDirectoryThatIsNamed(t *testing.T) {
+	p := newPlace(t)
+	p.socket(t, "running", named(t, "linked"))
+	if err := os.Symlink(filepath.Join(p.dir, "running"), p.env["AVSTEM_RUN_LINK"]); err != nil {
+		t.Fatal(err)
+	}
+	got, err := p.connect(t, Options{StateDir: filepath.Join(p.dir, "nowhere")})
+	if err == nil {
+		t.Fatalf("connected to %q", got)
+	}
+	if !strings.Contains(err.Error(), filepath.Join(p.dir, "nowhere")) {
+		t.Errorf("the error doesn't name the directory: %v", err)
+	}
 }
 
 func TestSocketThatNobodyListensOnIsPassedOver(t *testing.T) {

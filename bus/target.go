@@ -20,15 +20,15 @@ import (
 const SocketName = "nats.sock"
 
 // Options say where the NATS server is. It is looked for in this order, and the
-// first that is named is the one: Server; Context; AVSTEM_SERVER;
+// first that is named is the one: Server; Context; StateDir; AVSTEM_SERVER;
 // AVSTEM_CONTEXT. Where none is, the first that answers of: the socket in
-// StateDir or AVSTEM_STATE_DIR; the NATS context that the nats command has
+// AVSTEM_STATE_DIR; the NATS context that the nats command has
 // selected; the socket in the default state directory; the one of the
 // `avstem up` that runs now ([RunLink]).
 type Options struct {
 	Server   string // URL, or several with commas between
 	Context  string // name of a NATS context
-	StateDir string // only if given; see [StateDir]
+	StateDir string // of the avstem up that is meant, and no other
 	Auth
 	Name   string              // of this client, shown by the server
 	Getenv func(string) string // nil means os.Getenv
@@ -42,14 +42,14 @@ type Auth struct {
 	Creds, User, Password, Token, CA, Cert, Key string
 }
 
-// NoServerError says that no server was named and none runs here.
+// NoServerError says that no server was named and none runs here. Tried is where
+// was looked, for a person who wonders; the sentence does without.
 type NoServerError struct {
 	Tried []string
 }
 
 func (e *NoServerError) Error() string {
-	return "find a NATS server: no avstem is running here: start `avstem up --inventory DIR`, or name a server with --server (looked for: " +
-		strings.Join(e.Tried, "; ") + ")"
+	return "find a NATS server: no avstem is running here: start `avstem up --inventory DIR`, or name a server with --server"
 }
 
 // target is one place where a server may be.
@@ -97,6 +97,9 @@ func (o Options) targets() (found []target, tried []string, err error) {
 		return []target{{how: "--server", named: true, url: o.Server, auth: o.Auth.orEnv(o.Getenv)}}, nil, nil
 	case o.Context != "":
 		return byContext(o.Context, "NATS context "+o.Context)
+	case o.StateDir != "":
+		socket := filepath.Join(o.StateDir, SocketName)
+		return []target{{how: "the avstem up of " + o.StateDir, named: true, socket: socket}}, nil, nil
 	case fromEnv != "":
 		return []target{{how: "AVSTEM_SERVER", named: true, url: fromEnv, auth: o.Auth.orEnv(o.Getenv)}}, nil, nil
 	case contextFromEnv != "":
@@ -111,9 +114,9 @@ func (o Options) targets() (found []target, tried []string, err error) {
 		found = append(found, target{how: how + " " + socket, socket: socket})
 	}
 	tried = append(tried, "--server and AVSTEM_SERVER: not set")
-	explicit := o.StateDir != "" || o.Getenv("AVSTEM_STATE_DIR") != ""
+	explicit := o.Getenv("AVSTEM_STATE_DIR") != ""
 	if explicit {
-		add("the state directory's", StateDir(o.StateDir, o.Getenv))
+		add("the state directory's", StateDir("", o.Getenv))
 	}
 	switch name, err := selectedContext(o.Getenv); {
 	case err != nil:

@@ -144,7 +144,7 @@ func (p *pass) noRuntime(hp *hostPair, looked int) {
 		Intended: orNothing(hp.Intended.Platform), Observed: string(inventory.OutcomeAbsent),
 		Message:  message,
 		Evidence: lines,
-		Resolutions: bothWays("start the runtime's daemon: its VMs run on without it, unseen", "live",
+		Resolutions: bothWays("start the runtime's daemon: its VMs run on without it, unseen", "person",
 			"correct its platform, or set state to planned or retired, if it runs no VMs"),
 	})
 }

@@ -57,7 +57,7 @@ func findingsGrid(findings []reconcile.Finding, o *Options) *grid {
 			row.below = append(row.below, note{list(names, r.same), sgrFaint, branch})
 		}
 		if len(r.symptoms) > 0 {
-			row.below = append(row.below, follows(&r))
+			row.below = append(row.below, follows(&r)...)
 		}
 		if !o.Now.IsZero() {
 			row.cells, row.sgr = append(row.cells, age(earliest(r.same), o.Now)), append(row.sgr, sgrFaint)
@@ -89,11 +89,33 @@ func list(names namer, same []*reconcile.Finding) string {
 	return strings.Join(all, ", ") + more
 }
 
-// follows counts a row's symptoms by kind.
-func follows(r *row) note {
+// follows counts a row's symptoms by kind: those that its finding brings with it,
+// and those that were found before and can't be checked while it lasts.
+func follows(r *row) []note {
+	var here, before []*reconcile.Finding
+	for _, f := range r.symptoms {
+		if f.Verdict == reconcile.Undecided {
+			before = append(before, f)
+		} else {
+			here = append(here, f)
+		}
+	}
+	rank := r.same[0].Severity.Rank()
+	verb := " follow from this: "
+	if len(here) == 1 {
+		verb = " follows from this: "
+	}
+	return append(tally(here, verb, rank), tally(before, " found before can't be checked meanwhile: ", rank)...)
+}
+
+// tally counts symptoms by kind, and marks those that are graver than rank.
+func tally(symptoms []*reconcile.Finding, verb string, rank int) []note {
+	if len(symptoms) == 0 {
+		return nil
+	}
 	kinds := map[reconcile.Kind]int{}
 	var order []reconcile.Kind
-	for _, f := range r.symptoms {
+	for _, f := range symptoms {
 		if kinds[f.Kind]++; kinds[f.Kind] == 1 {
 			order = append(order, f.Kind)
 		}
@@ -102,17 +124,12 @@ func follows(r *row) note {
 	for i, kind := range order {
 		parts[i] = count(kinds[kind]) + " " + printable(string(kind))
 	}
-	verb := " follow from this: "
-	if len(r.symptoms) == 1 {
-		verb = " follows from this: "
-	}
-	n := note{count(len(r.symptoms)) + verb + strings.Join(parts, ", "), sgrFaint, branch}
-	if r.rank < r.same[0].Severity.Rank() {
-		worst := r.symptoms[0].Severity
+	n := note{count(len(symptoms)) + verb + strings.Join(parts, ", "), sgrFaint, branch}
+	if worst := symptoms[0].Severity; worst.Rank() < rank {
 		n.text += " (up to " + string(worst) + ")"
 		n.sgr = severitySGR(worst)
 	}
-	return n
+	return []note{n}
 }
 
 func distinct(same []*reconcile.Finding) int {

@@ -34,9 +34,6 @@ func (a *app) runCommand() *cobra.Command {
 			if a.host.Interval <= 0 || a.host.Refresh <= 0 {
 				return usageError{fmt.Errorf("--interval and --refresh must be more than nothing")}
 			}
-			if c.Flags().Changed("state-dir") {
-				where.StateDir = a.host.StateDir
-			}
 			return a.run(c.Context(), where, level)
 		},
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/dataverket/avstem/bus"
 )
 
 // run is the whole program: it gives the exit status.
@@ -28,9 +30,9 @@ record, says, and shows where they differ. It changes nothing on either side.
 Exit status: 0 all went well; 1 something could not be done; 2 the command line
 could not be understood; 3 --fail-on found drift that severe or worse.
 
-The NATS server is found by --server, else AVSTEM_SERVER, else the NATS context
-(--context, AVSTEM_CONTEXT), else by the socket that "avstem up" keeps in its
-state directory (--state-dir, AVSTEM_STATE_DIR).
+The NATS server is the one that --server, --context or --state-dir names, else
+AVSTEM_SERVER, AVSTEM_CONTEXT or AVSTEM_STATE_DIR, else the NATS context that
+the nats command has selected, else the "avstem up" that runs on this machine.
 
 NO_COLOR is obeyed, and what goes into a pipe or a file has no colour.`
 
@@ -119,6 +121,11 @@ func (a *app) complain(command *cobra.Command, err error) {
 		return
 	}
 	a.notef("%v", err)
+	if none, ok := errors.AsType[*bus.NoServerError](err); ok {
+		for _, place := range none.Tried {
+			fmt.Fprintf(a.stderr, "  looked for %s\n", place)
+		}
+	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		fmt.Fprintf(a.stderr, "see %s --help\n", command.CommandPath())
 	}
