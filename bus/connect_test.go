@@ -146,7 +146,7 @@ func TestSocketThatNobodyListensOnIsPassedOver(t *testing.T) {
 	stale.Close()
 	_, err = p.connect(t, Options{})
 	none, ok := errors.AsType[*NoServerError](err)
-	if !ok || !strings.Contains(strings.Join(none.Tried, "\n"), SocketName+": connect: connection refused") {
+	if !ok || !strings.Contains(strings.Join(none.Tried, "\n"), SocketName+": no avstem runs with that state directory: connect: connection refused") {
 		t.Fatalf("got %v", err)
 	}
 	p.socket(t, "running", named(t, "linked"))
@@ -166,13 +166,15 @@ func TestSocketThatNobodyListensOnIsPassedOver(t *testing.T) {
 func TestNoServerSaysWhatWasTriedAndWhatToDo(t *testing.T) {
 	p := newPlace(t)
 	_, err := p.connect(t, Options{})
-	if _, ok := errors.AsType[*NoServerError](err); !ok {
+	none, ok := errors.AsType[*NoServerError](err)
+	if !ok {
 		t.Fatalf("got %v", err)
 	}
+	said := err.Error() + "\n" + strings.Join(none.Tried, "\n")
 	for _, want := range []string{"no avstem is running here", "start `avstem up --inventory DIR`", "--server", "AVSTEM_SERVER",
 		"NATS context", p.dir + "/state/nats.sock: no such file", p.dir + "/current/nats.sock: no such file"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("no word of %q in: %v", want, err)
+		if !strings.Contains(said, want) {
+			t.Errorf("no word of %q in: %s", want, said)
 		}
 	}
 }
