@@ -3,14 +3,16 @@ SHELL   := /bin/bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X github.com/dataverket/avstem/cmd/internal/buildinfo.version=$(VERSION)'
 
-# Debian packages that the demo and the tests' rigs run: real libvirt, QEMU and
-# Open vSwitch, and user-mode Linux for kernels that this one is not.
-RIG_PACKAGES := libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu \
-                qemu-system-x86 qemu-utils openvswitch-switch iproute2 user-mode-linux
+# Debian packages that the demo runs: real libvirt, QEMU and Open vSwitch.
+DEMO_PACKAGES := libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu \
+                 qemu-system-x86 qemu-utils openvswitch-switch iproute2
+# What the tests want besides: user-mode Linux for what this kernel lacks, and a
+# C compiler for the race detector. What ships is built without.
+TEST_PACKAGES := $(DEMO_PACKAGES) user-mode-linux kmod gcc libc6-dev
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test lint demo demo-down bench deps clean
+.PHONY: help build test lint demo demo-down bench deps demo-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -19,7 +21,7 @@ build: ## static binaries into bin/
 	$(GOBUILD) -o bin/avstem ./cmd/avstem
 	$(GOBUILD) -o bin/avstem-agent ./cmd/avstem-agent
 
-demo: deps build ## real VMs, an inventory that disagrees with them, and what avstem says of it (root)
+demo: demo-deps build ## real VMs, an inventory that disagrees with them, and what avstem says of it (root)
 	go run ./test/demo/cmd/demo up
 
 demo-down: ## end the demo and remove every trace of it (root)
@@ -36,8 +38,11 @@ lint: ## formatting, vet, staticcheck
 bench: deps ## speed as ratios against what people use today (root)
 	go test -run '^$$' -bench . -benchtime 3x ./...
 
-deps: ## install what the rigs run, where it is missing (Debian, root)
-	@./test/install-packages $(RIG_PACKAGES)
+deps: ## install what the tests run, where it is missing (Debian, root)
+	@./test/install-packages $(TEST_PACKAGES)
+
+demo-deps: ## install what the demo runs, where it is missing (Debian, root)
+	@./test/install-packages $(DEMO_PACKAGES)
 
 clean: ## remove what was built
 	rm -rf bin dist
