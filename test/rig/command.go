@@ -18,7 +18,9 @@ const commandTimeout = time.Minute
 // is it when nsenter, which is what Process is, is killed.
 func (r *Rig) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	full := []string{"--target", strconv.Itoa(r.init.PID),
-		"--mount", "--uts", "--ipc", "--net", "--pid", "--",
+		"--mount", "--uts", "--ipc", "--net", "--pid",
+		"--root", "--wd", // the rig's, which is not the machine's where we are in a chroot
+		"--",
 		"setpriv", "--pdeathsig", "KILL", "--", name}
 	cmd := exec.CommandContext(ctx, "nsenter", append(full, args...)...)
 	cmd.Env = environment()
