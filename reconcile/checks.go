@@ -58,10 +58,13 @@ func (p *pass) checkRefusals() {
 		if hp := hosts[refused.Host]; hp != nil {
 			subject, name = hp.subject(), hp.key()
 		}
+		message := fmt.Sprintf("a document of %s from %s was refused: %s", orElse(refused.Source, "an unknown source"), name, refused.Reason)
+		if refused.Source == "" && refused.Host != uuid.Nil {
+			message = fmt.Sprintf("the agent of %s publishes nothing: %s", name, refused.Reason)
+		}
 		p.find(Finding{
 			Kind: ObserveRefused, Subject: subject, Field: orElse(refused.Source, "document"),
-			Observed: refused.Reason,
-			Message:  fmt.Sprintf("a document of %s from %s was refused: %s", orElse(refused.Source, "an unknown source"), name, refused.Reason),
+			Observed: refused.Reason, Message: message,
 			Resolutions: []Resolution{{Side: "runtime", How: "person",
 				Do: "see which program publishes in that host's name, and whether it is of the reconciler's version"}},
 		})

@@ -29,7 +29,8 @@ type Document struct {
 	Received time.Time
 }
 
-// Refusal is a document that was not accepted.
+// Refusal is a document that was not accepted, or, of a host and no source, why
+// its agent publishes none.
 type Refusal struct {
 	Host   uuid.UUID `json:"host"` // zero where the subject didn't even say
 	Site   string    `json:"site,omitempty"`

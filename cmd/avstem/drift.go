@@ -120,7 +120,7 @@ func (a *app) tell(ctx context.Context, conn *bus.Conn, options *report.Options)
 	var hosts, vms, agreeing int
 	for _, s := range states {
 		if !s.Ready {
-			a.notef("findings may be out of date: the reconciler of site %s hasn't finished its first pass%s", s.Site, because(s.Waiting))
+			a.notef("findings may be out of date: the reconciler of site %s judges nothing at the moment%s", s.Site, because(s.Waiting))
 		}
 		hosts, vms, agreeing = hosts+s.Hosts, vms+s.VMs, agreeing+s.Agreeing
 	}

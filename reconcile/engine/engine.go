@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +25,8 @@ const (
 	// MaxRefusals is how many refusals are kept, one for each host and source;
 	// when there are more, the oldest go.
 	MaxRefusals = 1000
+	// maxWords is how many bytes of a reason are kept.
+	maxWords = 2000
 )
 
 // Engine holds both books of one site.
@@ -37,6 +40,7 @@ type Engine struct {
 	intended  *sentral.Inventory // the last good one; nil until there is one
 	unread    []sentral.Problem  // why there is none
 	delivered bool               // the hosts' last documents have come
+	bare      bool               // there were none, although there are findings from before
 	listening time.Time          // since when heartbeats can be heard; zero while they can't
 	began     time.Time          // when they could be heard first
 	deafSince time.Time          // when that ended last; zero before the first time
@@ -138,6 +142,7 @@ func (e *Engine) Refuse(r reconcile.Refusal) {
 }
 
 func (e *Engine) refuse(r reconcile.Refusal) {
+	r.Reason = words(r.Reason)
 	e.refused[refusalKey{r.Host, r.Site, r.Source}] = r
 	e.dirty = true
 	if len(e.refused) <= MaxRefusals {
@@ -150,6 +155,15 @@ func (e *Engine) refuse(r reconcile.Refusal) {
 		}
 	}
 	delete(e.refused, oldest)
+}
+
+// words cuts what may quote anything that a host sent: a finding that is larger
+// than a NATS message could never be stored.
+func words(text string) string {
+	if len(text) <= maxWords {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxWords], "") + "…"
 }
 
 // Intend takes the inventory as its source gives it. One that could not be read
@@ -177,6 +191,7 @@ func (e *Engine) Delivered() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.delivered, e.dirty = true, true
+	e.bare = len(e.stored) > 0 && len(e.documents()) == 0
 }
 
 // Listen says that heartbeats can be heard from now on, Deafen that they can't:

@@ -27,6 +27,7 @@ type host struct {
 	site    string
 	settled bool // it is in Sentral, or was at the last step
 	stale   bool // at the last step
+	problem problem
 }
 
 // said is what a heartbeat says of one source.
@@ -59,6 +60,8 @@ type Heartbeat struct {
 	Site    string
 	At      time.Time // when it was heard
 	Epoch   uint64    // of the agent's start
+	Speaker uuid.UUID // which start of which agent, as two may use one host ID
+	Problem string    // why the agent publishes nothing, where it doesn't
 	Sources []SourceState
 }
 
@@ -90,12 +93,13 @@ func (e *Engine) host(id uuid.UUID) *host {
 }
 
 // Hear takes a heartbeat, and says whether it is news: the host was silent before,
-// or its agent was started again.
+// its agent was started again, or it publishes no more or does so again.
 func (e *Engine) Hear(b Heartbeat) (news bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	h := e.host(b.Host)
 	news = h.stale || h.heard.Before(e.listening) || h.heard.IsZero() || h.epoch != b.Epoch
+	news = h.note(b, e.policy.StaleAfter) || news
 	e.dirty = e.dirty || news
 	h.heard, h.site, h.epoch = latest(h.heard, b.At), b.Site, b.Epoch
 	was := h.said

@@ -80,8 +80,11 @@ func (e *Engine) waiting(now time.Time) string {
 	case e.listening.IsZero():
 		return "NATS is away"
 	}
+	left := e.policy.StaleAfter - now.Sub(e.listening)
+	if e.bare && e.result == nil && left >= 0 {
+		return fmt.Sprintf("the hosts' last documents are lost; hosts are asked for them, and waited for %s more", left.Round(time.Second))
+	}
 	if n := e.unheard(now); n > 0 {
-		left := e.policy.StaleAfter - now.Sub(e.listening)
 		return fmt.Sprintf("%d of %d hosts have not spoken again yet, and are waited for %s more", n, len(e.hosts), max(left, 0).Round(time.Second))
 	}
 	return ""
@@ -101,6 +104,7 @@ func (e *Engine) input(now time.Time) reconcile.Input {
 	for _, key := range slices.SortedFunc(maps.Keys(e.refused), refusalKey.compare) {
 		in.Refused = append(in.Refused, e.refused[key])
 	}
+	in.Refused = append(in.Refused, e.withheld()...)
 	return in
 }
 

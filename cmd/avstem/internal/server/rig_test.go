@@ -188,15 +188,19 @@ func (r *rig) stored() (map[string]reconcile.Finding, []string, error) {
 func (r *rig) untilStored(want ...string) map[string]reconcile.Finding {
 	r.t.Helper()
 	var found map[string]reconcile.Finding
-	r.until("stored findings", func() error {
-		findings, lines, err := r.stored()
-		if diff := cmp.Diff(append([]string{}, want...), lines); err != nil || diff != "" {
-			return fmt.Errorf("%v (-want +got):\n%s", err, diff)
-		}
-		found = findings
-		return nil
+	r.until("stored findings", func() (err error) {
+		found, err = r.storedAre(want...)
+		return err
 	})
 	return found
+}
+
+func (r *rig) storedAre(want ...string) (map[string]reconcile.Finding, error) {
+	findings, lines, err := r.stored()
+	if diff := cmp.Diff(append([]string{}, want...), lines); err != nil || diff != "" {
+		return nil, fmt.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	return findings, nil
 }
 
 // events reads AVSTEM_DRIFT from its beginning.

@@ -133,9 +133,12 @@ func (s *Server) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, err := range unread {
+	broken := map[string]*reconcile.Finding{}
+	for id, err := range unread {
 		s.log.Warn("a kept finding can't be read, and begins anew if it still stands", "err", err)
+		broken[id] = nil // else nobody could read the others either
 	}
+	s.out.putBack(broken)
 	s.engine.Restore(findings)
 	s.log.Info("findings taken up", "site", s.o.Site, "findings", len(findings))
 	return nil

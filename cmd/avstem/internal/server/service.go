@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -65,7 +66,7 @@ func (s *Server) answerExplain(r micro.Request) {
 	if err == nil {
 		var data []byte
 		if data, err = json.Marshal(explanation); err == nil {
-			s.respond(r.Respond(data))
+			s.respondWith(r, data)
 			return
 		}
 	}
@@ -94,6 +95,16 @@ func (s *Server) answerStatus(r micro.Request) {
 	s.respond(r.RespondJSON(Status{
 		Status: s.engine.Status(now), Reconciler: s.store.self, Other: s.store.otherSeen(now), Unwritten: s.out.size(),
 	}))
+}
+
+// respondWith says so where the answer is too large to be sent: the one who asked
+// would wait in vain.
+func (s *Server) respondWith(r micro.Request, data []byte) {
+	if limit := s.o.Conn.NATS().MaxPayload(); int64(len(data)) > limit {
+		s.respond(r.Error(codeBroken, fmt.Sprintf("the answer has %d bytes, and NATS takes %d: ask for a VM or a finding instead", len(data), limit), nil))
+		return
+	}
+	s.respond(r.Respond(data))
 }
 
 func (s *Server) respond(err error) {

@@ -2,7 +2,10 @@ package server
 
 import (
 	"context"
+	"maps"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/dataverket/avstem/reconcile/engine"
 )
@@ -73,6 +76,7 @@ func (s *Server) take(out engine.Outcome) {
 func (s *Server) watchHoles() {
 	holes := map[holeKey]bool{}
 	now := time.Now().UTC()
+	maps.DeleteFunc(s.asked, func(_ uuid.UUID, at time.Time) bool { return now.Sub(at) >= askEvery })
 	for _, hole := range s.engine.Holes(now) {
 		s.ask(hole, now)
 		key := holeKey{hole.Host.String(), hole.Source}

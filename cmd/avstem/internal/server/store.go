@@ -57,8 +57,9 @@ type kept struct {
 	data []byte
 }
 
-// restore reads the findings as they were left, and says which can't be read.
-func (s *store) restore(ctx context.Context) (findings []reconcile.Finding, unread []error, err error) {
+// restore reads the findings as they were left, and says by ID which can't be read.
+func (s *store) restore(ctx context.Context) (findings []reconcile.Finding, unread map[string]error, err error) {
+	unread = map[string]error{}
 	all, err := s.read(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -66,7 +67,7 @@ func (s *store) restore(ctx context.Context) (findings []reconcile.Finding, unre
 	for _, k := range all {
 		var f reconcile.Finding
 		if err := json.Unmarshal(k.data, &f); err != nil || f.ID != k.id {
-			unread = append(unread, fmt.Errorf("read finding %s: %w", k.id, errors.Join(err, wrongID(f.ID, k.id))))
+			unread[k.id] = fmt.Errorf("read finding %s: %w", k.id, errors.Join(err, wrongID(f.ID, k.id)))
 			continue
 		}
 		findings = append(findings, f)

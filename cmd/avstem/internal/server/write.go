@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/dataverket/avstem/reconcile"
 )
 
@@ -90,7 +92,7 @@ func (s *Server) flushEvents(ctx context.Context) error {
 		within, cancel := context.WithTimeout(ctx, writeWithin)
 		err = s.o.Conn.PublishDrift(within, e.DriftEvent)
 		cancel()
-		if err != nil {
+		if err != nil && !s.passOver(err) {
 			return err
 		}
 		s.out.eventDone(e.ID)
@@ -150,7 +152,20 @@ func (s *Server) writeState(ctx context.Context, id string, f *reconcile.Finding
 	}
 	other, err := s.store.put(ctx, f)
 	s.heardOf(other)
+	if s.passOver(err) {
+		return nil
+	}
 	return err
+}
+
+// passOver says whether a write can never succeed, and reports that: it must not
+// hold up what comes after it.
+func (s *Server) passOver(err error) bool {
+	if !errors.Is(err, nats.ErrMaxPayload) {
+		return false
+	}
+	s.log.Error("a finding is larger than NATS takes, and is not written", "limit", s.o.Conn.NATS().MaxPayload(), "err", err)
+	return true
 }
 
 // audit has findings written again that the stream lost, and those removed that
