@@ -24,8 +24,8 @@ In the table, what follows from another finding is counted below its cause, and
 one difference on four or more subjects is one row. Every other format has each
 finding by itself, and all that is known of it.
 
-Exit status: 0, or 3 with --fail-on if an open finding that is shown is that
-severe or worse.`
+Exit status: 0, or with --fail-on 3 if an open finding that is shown is that
+severe or worse, and 1 if there is none and no reconciler judges at the moment.`
 
 const driftExample = `  avstem drift
   avstem drift --severity high --tenant acme
@@ -71,7 +71,7 @@ func (a *app) drift(ctx context.Context, asked *selection, out *findingsOutput, 
 		return fmt.Errorf("show drift: %w", err)
 	}
 	options := report.Options{Now: a.now(), Filter: asked.words()}
-	err = a.tell(ctx, conn, &options)
+	judging, err := a.tell(ctx, conn, &options)
 	ofSite := func(f reconcile.Finding) bool { return f.Subject.Site == asked.site }
 	if errors.Is(err, errNoReconciler) && asked.site != "" && !slices.ContainsFunc(findings, ofSite) {
 		// A misspelt site must not look like one without drift.
@@ -89,7 +89,11 @@ func (a *app) drift(ctx context.Context, asked *selection, out *findingsOutput, 
 		}
 	}
 	options.Pending = &pending
-	return out.write(a, shown, options)
+	if err := out.write(a, shown, options); err != nil || out.failOn == "" || judging {
+		return err
+	}
+	// A pipeline must not pass because nobody looked.
+	return fmt.Errorf("show drift: nobody can say that there is none of --fail-on %s: no reconciler judges at the moment", out.failOn)
 }
 
 func readFindings(ctx context.Context, conn *bus.Conn) ([]reconcile.Finding, error) {
@@ -109,23 +113,25 @@ func readFindings(ctx context.Context, conn *bus.Conn) ([]reconcile.Finding, err
 }
 
 // tell adds to the page what the reconcilers say of their passes, and to
-// standard error what a reader must know before trusting it. Its error, why they
-// say nothing, has been written there too.
-func (a *app) tell(ctx context.Context, conn *bus.Conn, options *report.Options) error {
+// standard error what a reader must know before trusting it: whether all of them
+// judge at the moment. Its error, why they say nothing, has been written there too.
+func (a *app) tell(ctx context.Context, conn *bus.Conn, options *report.Options) (judging bool, err error) {
 	states, err := statuses(ctx, conn, a.site())
 	if err != nil {
 		a.notef("findings may be out of date: %v", err)
-		return err
+		return false, err
 	}
+	judging = true
 	var hosts, vms, agreeing int
 	for _, s := range states {
 		if !s.Ready {
+			judging = false
 			a.notef("findings may be out of date: the reconciler of site %s judges nothing at the moment%s", s.Site, because(s.Waiting))
 		}
 		hosts, vms, agreeing = hosts+s.Hosts, vms+s.VMs, agreeing+s.Agreeing
 	}
 	options.Hosts, options.VMs, options.Agreeing = &hosts, &vms, &agreeing
-	return nil
+	return judging, nil
 }
 
 func because(reason string) string {
