@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/internal/usage"
 )
 
 // run is the whole program: it gives the exit status.
@@ -58,7 +59,7 @@ func newRootCommand(a *app) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.SetUsageTemplate(usageTemplate(root))
+	root.SetUsageFunc(usage.Write)
 	a.addGlobalFlags(root)
 	root.AddCommand(
 		newUpCommand(a),
@@ -69,11 +70,6 @@ func newRootCommand(a *app) *cobra.Command {
 		newVersionCommand(a),
 	)
 	return root
-}
-
-// usageTemplate is cobra's, with the flags wrapped to the width of the texts.
-func usageTemplate(c *cobra.Command) string {
-	return strings.ReplaceAll(c.UsageTemplate(), ".FlagUsages ", ".FlagUsagesWrapped 80 ")
 }
 
 func (a *app) addGlobalFlags(root *cobra.Command) {
