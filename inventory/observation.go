@@ -161,6 +161,11 @@ func (b *Body) Canonicalize() {
 		slices.Sort(b.Links[i].AltNames)
 		slices.Sort(b.Links[i].Addresses)
 		slices.SortFunc(b.Links[i].PortVLANs, func(x, y PortVLAN) int { return cmp.Compare(x.ID, y.ID) })
+		slices.SortFunc(b.Links[i].VFs, func(x, y VirtualFunction) int { return cmp.Compare(x.Index, y.Index) })
+		for _, n := range b.Links[i].Neighbours {
+			slices.Sort(n.VLANs)
+		}
+		slices.SortFunc(b.Links[i].Neighbours, compareNeighbours)
 	}
 	slices.SortFunc(b.OVSBridges, func(x, y OVSBridge) int { return byName(x.Name, y.Name) })
 	for i := range b.OVSBridges {
@@ -184,6 +189,11 @@ func (b *Body) Canonicalize() {
 			slices.Sort(b.VMs[i].NICs[j].Trunks)
 		}
 	}
+}
+
+func compareNeighbours(x, y Neighbour) int {
+	return cmp.Or(cmp.Compare(x.ChassisID, y.ChassisID), cmp.Compare(x.PortID, y.PortID),
+		cmp.Compare(x.SystemName, y.SystemName), cmp.Compare(x.PortDescription, y.PortDescription), slices.Compare(x.VLANs, y.VLANs))
 }
 
 // Seal puts the document into canonical order and sets its digest: SHA-256 over
