@@ -188,6 +188,9 @@ func (b *Body) Canonicalize() {
 		for j := range b.VMs[i].NICs {
 			slices.Sort(b.VMs[i].NICs[j].Trunks)
 		}
+		slices.SortStableFunc(b.VMs[i].Snapshots, func(x, y Snapshot) int {
+			return cmp.Or(x.Created.Compare(y.Created), byName(x.Name, y.Name))
+		})
 	}
 }
 

@@ -15,6 +15,9 @@ type Runtime struct {
 	Hypervisor string `json:"hypervisor,omitempty"`
 	// Endpoint is the socket or address that it was read from.
 	Endpoint string `json:"endpoint,omitempty"`
+	// Member is the host's name in the runtime's cluster, where it is in one. The
+	// VMs of other members are theirs to report.
+	Member string `json:"member,omitempty"`
 }
 
 // State is a VM's state in our words.
@@ -34,13 +37,20 @@ const (
 // it elsewhere would be two of one.
 func (s State) Active() bool { return s == StateRunning || s == StatePaused }
 
-// VM is a virtual machine, running or not.
+// TypeContainer is the [VM.Type] of a container.
+const TypeContainer = "container"
+
+// VM is a virtual machine, running or not, or what else its runtime keeps beside
+// its virtual machines.
 type VM struct {
 	// UUID is the runtime's own durable identity; NativeID is how the runtime
 	// names it where that isn't a UUID (Incus: project/name).
 	UUID     uuid.UUID `json:"uuid,omitzero"`
 	NativeID string    `json:"nativeID,omitempty"`
 	Name     string    `json:"name,omitempty"`
+	// Type is empty for a virtual machine, and [TypeContainer] for a container:
+	// Sentral has no records of those, so they are shown and never judged.
+	Type string `json:"type,omitempty"`
 	// SMBIOSUUID is what the guest sees, where the runtime tells it.
 	SMBIOSUUID uuid.UUID `json:"smbiosUUID,omitzero"`
 	// GenerationID changes when a VM is restored or cloned (ACPI vmgenid).
@@ -69,11 +79,25 @@ type VM struct {
 	NICs  []NIC  `json:"nics,omitempty"`  // in guest order
 	Disks []Disk `json:"disks,omitempty"` // in guest order
 
+	// Snapshots are those that the runtime keeps of it, oldest first.
+	Snapshots []Snapshot `json:"snapshots,omitempty"`
+
 	// ConfigDigest is SHA-256 over the runtime's own description of the VM, so
 	// that a change in what the model doesn't hold can still be seen.
 	ConfigDigest string `json:"configDigest,omitempty"`
 	// AsOf is when this VM was read, where that is not the observation's time.
 	AsOf *time.Time `json:"asOf,omitempty"`
+}
+
+// IsContainer says whether it shares the host's kernel.
+func (vm *VM) IsContainer() bool { return vm.Type == TypeContainer }
+
+// Snapshot is a state of a VM that it can be set back to.
+type Snapshot struct {
+	Name    string    `json:"name"`
+	Created time.Time `json:"created,omitzero"`
+	// Stateful says that it holds the memory as well as the disks.
+	Stateful bool `json:"stateful,omitempty"`
 }
 
 // Placement is what the runtime says about whose VM this is (CONTRACTS.md §2).

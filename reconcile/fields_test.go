@@ -38,9 +38,10 @@ var observedUse = map[string]string{
 	"placement.*": compared, "placement.vm": identity,
 	"portVLAN.*":        path,
 	"runtime.*":         informational,
+	"snapshot.*":        informational,
 	"virtualFunction.*": path,
 	"vm.*":              informational, "vm.state": compared, "vm.vcpus": compared, "vm.memory": compared, "vm.machine": compared, "vm.rawMachine": compared,
-	"vm.placement": compared, "vm.image": compared, "vm.nics": compared, "vm.disks": compared, "vm.manager": compared,
+	"vm.placement": compared, "vm.image": compared, "vm.nics": compared, "vm.disks": compared, "vm.manager": compared, "vm.type": compared,
 	"vm.uuid": identity, "vm.smbiosUUID": identity, "vm.name": identity, "vm.nativeID": identity,
 }
 

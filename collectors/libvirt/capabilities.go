@@ -26,6 +26,11 @@ var capabilities = sorted([]inventory.Capability{
 	fromXML("vm.architecture", "os/type/@arch", ""),
 	derivedXML("vm.firmware", "os/@firmware, os/loader/@type", "bios where an x86 machine has no loader; absent for a loader in ROM"),
 	derivedXML("vm.configDigest", "(all)", "SHA-256 without what changes on its own"),
+	absent("vm.type", "this driver runs virtual machines only"),
+	absent("vm.snapshots", "not read"),
+	absent("snapshot.name", "not read"),
+	absent("snapshot.created", "not read"),
+	absent("snapshot.stateful", "not read"),
 	absent("vm.asOf", "every VM is read in the pass"),
 	derivedXML("vm.nics", "devices/interface", "ordered by PCI path, as the guest finds them"),
 	derivedXML("vm.disks", "devices/disk", "in libvirt's order: by bus and target"),
@@ -80,6 +85,7 @@ var capabilities = sorted([]inventory.Capability{
 	derived("runtime.platform", "virDomainGetXMLDesc metadata", "the manager whose metadata every VM carries, else libvirt"),
 	direct("runtime.version", "virConnectGetLibVersion", ""),
 	direct("runtime.hypervisor", "virConnectGetType, virConnectGetVersion", "beside the pass"),
+	absent("runtime.member", "libvirt has no clusters"),
 	direct("runtime.endpoint", "the socket that was connected to", ""),
 })
 
