@@ -25,7 +25,7 @@ var observedUse = map[string]string{
 	"disk.*": informational, "disk.serial": compared, "disk.capacity": compared, "disk.source": compared, "disk.format": compared,
 	"disk.wwn": identity, "disk.target": identity, "disk.device": path, "disk.sourceType": path, "disk.readOnly": compared, "disk.shareable": compared,
 	"fileSystem.*": informational,
-	"host.*":       informational, "host.systemUUID": identity, "host.serial": identity, "host.boardSerial": identity, "host.macs": identity, "host.hostname": identity,
+	"host.*":       informational, "host.systemUUID": identity, "host.serial": identity, "host.boardSerial": identity, "host.macs": identity, "host.endorsementKey": identity, "host.hostname": identity,
 	"image.*": compared,
 	"link.*":  informational, "link.name": compared, "link.mac": compared, "link.permanentMAC": compared, "link.operState": compared,
 	"link.kind": path, "link.master": path, "link.parent": path, "link.vlan": path, "link.vlanFiltering": path, "link.portVLANs": path,
