@@ -209,7 +209,7 @@ func (path *NICPath) evidence() []string {
 	if len(path.Hops) == 0 {
 		return nil
 	}
-	return []string{"path: " + strings.Join(path.Hops, " → ")}
+	return []string{"path: " + PathText(path.Hops)}
 }
 
 // pathProvenance says where the VLAN at the end of a path was read.

@@ -21,10 +21,16 @@ type hostView struct {
 	links   map[string]*inventory.Link
 	ports   map[string]ovsPort           // by the name of an interface
 	portOf  map[inventory.MAC]ovsPort    // by attached-mac, where a tap has no name
-	members map[string][]*inventory.Link // by master
-	former  *hostView                    // the live host whose earlier identity this is
-	earlier []*hostView                  // this one's earlier identities, the latest last
-	pair    *hostPair
+	members map[string][]*inventory.Link // by master, without guests' taps
+	// vlanLinks are the VLAN links by what they sit on. fabrics are the host's
+	// switches by name, and walked what was found by following frames: both are
+	// made when first asked for.
+	vlanLinks map[string][]*inventory.Link
+	fabrics   map[string]*fabric
+	walked    map[origin]*ways
+	former    *hostView   // the live host whose earlier identity this is
+	earlier   []*hostView // this one's earlier identities, the latest last
+	pair      *hostPair
 }
 
 type ovsPort struct {
@@ -79,28 +85,7 @@ func (h *hostView) index(in *Input) {
 	if h.network == nil {
 		return
 	}
-	h.links = make(map[string]*inventory.Link, len(h.network.Links))
-	h.members = map[string][]*inventory.Link{}
-	for i := range h.network.Links {
-		link := &h.network.Links[i]
-		h.links[link.Name] = link
-		if link.Master != "" {
-			h.members[link.Master] = append(h.members[link.Master], link)
-		}
-	}
-	h.ports, h.portOf = map[string]ovsPort{}, map[inventory.MAC]ovsPort{}
-	for i := range h.network.OVSBridges {
-		bridge := &h.network.OVSBridges[i]
-		for j := range bridge.Ports {
-			at := ovsPort{bridge, &bridge.Ports[j]}
-			for _, iface := range at.port.Interfaces {
-				h.ports[iface.Name] = at
-				if mac, err := inventory.ParseMAC(iface.ExternalIDs["attached-mac"]); err == nil {
-					h.portOf[mac] = at
-				}
-			}
-		}
-	}
+	h.indexNetwork()
 }
 
 // fresh says whether a document may be concluded from.

@@ -3,11 +3,51 @@ package reconcile
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/dataverket/avstem/inventory"
 )
+
+// NICPath is the way of a NIC through its host, as far as it could be followed.
+type NICPath struct {
+	MAC  inventory.MAC `json:"mac,omitzero"`
+	Hops []Hop         `json:"hops"`
+	// Exit is the link that frames leave the host by. Without one they stay on
+	// the host, or nobody can say, for the Reason given.
+	Exit string `json:"exit,omitempty"`
+	// VLAN is the one that frames which the guest sends without a tag are on when
+	// they leave the host. Nil is unknown, for the Reason given.
+	VLAN *inventory.VLAN `json:"vlan,omitempty"`
+	// Tags are those on the wire, the outermost first, where there are several:
+	// then the VLAN is none of them alone.
+	Tags []Tag `json:"tags,omitempty"`
+	// VNI is the network of the tunnel that frames leave in.
+	VNI *int `json:"vni,omitempty"`
+	// GuestVLANs are those that the guest may choose by sending tagged frames.
+	GuestVLANs []VLANRange `json:"guestVLANs,omitempty"`
+	Reason     string      `json:"reason,omitempty"`
+	// Return says why frames that come in from outside don't get back to the
+	// NIC, where so.
+	Return string `json:"return,omitempty"`
+	// Down says that no frame leaves at the moment: some hop of every way is down.
+	Down    bool `json:"down,omitempty"`
+	Derived bool `json:"derived,omitempty"` // from the runtime's configuration, not from the host's links
+	// From is the field that the VLAN was read from: ovsPort.tag, portVLAN.pvid,
+	// link.vlan, virtualFunction.vlan or nic.vlan.
+	From inventory.Field `json:"from,omitempty"`
+
+	shut   *shutOut
+	narrow narrowest // of the links behind the NIC's own
+	own    *inventory.Link
+}
+
+// shutOut is a VLAN that no uplink of the NIC's switch carries.
+type shutOut struct {
+	vlan     inventory.VLAN
+	at       string // the switch
+	uplinks  []string
+	carrying string // what they carry instead
+}
 
 // pathOf follows a NIC from its tap to where its frames leave the host, and
 // says on which VLAN they do. The VLAN comes from the host's links: what the
@@ -16,22 +56,24 @@ import (
 // followed the VLAN is unknown, with the reason.
 func (h *hostView) pathOf(vm *inventory.VM, nic *inventory.NIC, in *Input) NICPath {
 	path := NICPath{MAC: nic.MAC}
-	switch nic.Attachment {
-	case "user":
+	if nic.Attachment == "user" {
 		return path.unknown("user-mode networking doesn't reach the host's networks")
-	case "hostdev":
-		path.hop("SR-IOV device", nic.Address)
-		return path.configured(nic, "an SR-IOV device's VLAN is read from the runtime's configuration")
 	}
 	if h.network == nil {
+		if nic.Attachment == "hostdev" {
+			return h.hostDevice(path, nic)
+		}
 		return path.unknown(h.unseenNetwork())
 	}
 	if !h.fresh(h.network, in) {
 		return path.unknown(h.why(h.network))
 	}
+	if nic.Attachment == "hostdev" {
+		return h.hostDevice(path, nic)
+	}
 	if at, found := h.ovsPortOf(nic); found {
 		if nic.Link != "" {
-			path.hop("tap", nic.Link)
+			path.start(Hop{Kind: "tap", Name: nic.Link}, h.links[nic.Link])
 		}
 		return h.throughOVS(path, at)
 	}
@@ -45,17 +87,20 @@ func (h *hostView) pathOf(vm *inventory.VM, nic *inventory.NIC, in *Input) NICPa
 	if link == nil {
 		return path.unknown(nic.Link + " is not among the host's links")
 	}
-	path.hop(linkWord(link), link.Name)
-	if link.Kind == "macvtap" || link.Kind == "macvlan" {
-		return h.throughLink(path, h.links[link.Parent])
-	}
-	if strings.HasPrefix(link.Master, "ovs-") {
+	path.start(Hop{Kind: linkWord(link), Name: link.Name}, link)
+	switch {
+	case link.Kind == "macvtap" || link.Kind == "macvlan":
+		return h.throughParent(path, link)
+	case strings.HasPrefix(link.Master, "ovs-"):
 		return path.configured(nic, "Open vSwitch has the tap, but its database wasn't read")
-	}
-	if link.Master == "" {
+	case link.Master == "":
 		return path.unknown(link.Name + " is in no bridge")
 	}
-	return h.throughBridge(path, h.links[link.Master], link)
+	net := h.fabricOf(link.Master)
+	if net == nil {
+		return path.unknown("its bridge is not among the host's links")
+	}
+	return h.throughSwitch(path, net, &port{name: link.Name, link: link})
 }
 
 // unseenNetwork says why nothing is known of the host's links.
@@ -68,11 +113,23 @@ func (h *hostView) unseenNetwork() string {
 	return "nothing is known of the links of " + h.key()
 }
 
-func (p *NICPath) hop(words ...string) {
-	if p.Hops == nil {
-		p.Hops = make([]string, 0, 4)
+// start begins with the NIC's own link.
+func (p *NICPath) start(hop Hop, link *inventory.Link) {
+	if link != nil {
+		hop.Down, hop.Note = linkDown(link)
+		p.Down, p.own = hop.Down, link
+		if link.Mode != "" {
+			hop.Note = joinNotes(link.Mode, hop.Note)
+		}
 	}
-	p.Hops = append(p.Hops, strings.Join(words, " "))
+	p.hop(hop)
+}
+
+func (p *NICPath) hop(hop Hop) {
+	if p.Hops == nil {
+		p.Hops = make([]Hop, 0, 4)
+	}
+	p.Hops = append(p.Hops, hop)
 }
 
 func (p NICPath) unknown(reason string) NICPath {
@@ -107,110 +164,237 @@ func (h *hostView) ovsPortOf(nic *inventory.NIC) (ovsPort, bool) {
 	return ovsPort{}, false
 }
 
-// throughOVS reads the port's VLAN (ovs-vswitchd.conf.db(5), Port: tag, trunks,
-// vlan_mode).
+// throughOVS follows an Open vSwitch bridge from the NIC's port.
 func (h *hostView) throughOVS(path NICPath, at ovsPort) NICPath {
-	switch port := at.port; {
-	case port.Tag != nil && *port.Tag != 0 && port.Mode != "trunk":
-		path.hop("OVS port", port.Name+", tag", vlanText(*port.Tag)+trunkWords(port.Trunks))
-		path.hop("OVS bridge", at.bridge.Name)
-		return path.on(*port.Tag, "ovsPort.tag")
-	case len(port.Trunks) > 0 || port.Mode == "trunk":
-		path.hop("OVS port", port.Name+trunkWords(port.Trunks))
-		path.hop("OVS bridge", at.bridge.Name)
-		return path.unknown("the port is a trunk without a native VLAN: the guest chooses")
+	hop := Hop{Kind: "OVS port", Name: at.port.Name}
+	if tag := at.port.Tag; tag != nil && *tag != 0 && ovsMode(at.port) != "trunk" {
+		hop.Does, hop.VLAN = Assigns, tag
 	}
-	path.hop("OVS port", at.port.Name+", no tag")
-	path.hop("OVS bridge", at.bridge.Name)
-	return path.unknown("the port has no tag: frames leave the host untagged, and the switch decides")
+	switch mode := ovsMode(at.port); {
+	case mode != "access" && mode != "trunk":
+		hop.Note = mode
+	case mode == "trunk" && len(at.port.Trunks) > 0:
+		hop.Note = "trunk of " + rangesText(ovsTrunkRanges(at.port))
+	case mode == "trunk":
+		hop.Note = "no tag"
+	}
+	path.hop(hop)
+	net := h.ovsFabric(at.bridge)
+	return h.throughSwitch(path, net, &port{name: at.port.Name, ovs: at.port})
 }
 
-func vlanText(v inventory.VLAN) string { return strconv.Itoa(int(v)) }
-
-func trunkWords(trunks []inventory.VLAN) string {
-	if len(trunks) == 0 {
-		return ""
+// throughSwitch follows the frames that the guest sends without a tag from its
+// port of a switch on, and says what the guest may choose by sending tagged ones.
+func (h *hostView) throughSwitch(path NICPath, net *fabric, own *port) NICPath {
+	if net.unsure != "" {
+		path.hop(Hop{Kind: net.word(), Name: net.name})
+		return path.unknown(net.unsure)
 	}
-	words := make([]string, len(trunks))
-	for i, v := range trunks {
-		words[i] = vlanText(v)
+	inside, refused := net.admit(own, frame{})
+	hop := Hop{Kind: net.word(), Name: net.name}
+	if net.bridge != nil && inside.assigned {
+		hop.Does, hop.VLAN = Assigns, &own.link.PortVLANs[slices.IndexFunc(own.link.PortVLANs, func(v inventory.PortVLAN) bool { return v.PVID })].ID
 	}
-	return ", trunk of " + strings.Join(words, " ")
-}
-
-// throughBridge follows a Linux bridge from one of its ports to its uplink.
-func (h *hostView) throughBridge(path NICPath, bridge *inventory.Link, port *inventory.Link) NICPath {
-	if bridge == nil {
-		return path.unknown("its bridge is not among the host's links")
+	if net.bridge != nil && net.filters() {
+		hop.Note = "VLAN filtering"
 	}
-	inside := inventory.VLAN(0)
-	filtering := bridge.VLANFiltering != nil && *bridge.VLANFiltering
-	switch i := slices.IndexFunc(port.PortVLANs, func(v inventory.PortVLAN) bool { return v.PVID }); {
-	case !filtering:
-		path.hop("bridge", bridge.Name)
-	case i < 0:
-		path.hop("bridge", bridge.Name+", VLAN filtering")
-		return path.unknown(port.Name + " has no PVID: the bridge drops its untagged frames")
-	default:
-		inside = port.PortVLANs[i].ID
-		path.hop("bridge", bridge.Name+", PVID", vlanText(inside), "on", port.Name)
+	if own.blocked() {
+		hop.Note = joinNotes(hop.Note, own.name+" is "+own.link.PortState)
+		path.Down = true
 	}
+	path.hop(hop)
 	if !h.network.Complete {
 		return path.unknown("the links of " + h.key() + " were not all enumerated")
 	}
-	uplinks := h.uplinks(bridge, inside)
-	switch len(uplinks) {
-	case 0:
-		if inside > 1 { // 1 is what a port gets when nobody chose
-			path.Reason = bridge.Name + " has no uplink that carries it"
-			return path.on(inside, "portVLAN.pvid")
-		}
-		return path.unknown(bridge.Name + " has no uplink: its frames stay on the host")
-	case 1:
-	default:
-		return path.unknown(fmt.Sprintf("%s has %d uplinks: %s", bridge.Name, len(uplinks), linkNames(uplinks)))
+	path.GuestVLANs = h.guestVLANs(net, own)
+	if refused != "" {
+		return path.unknown(refused + path.choice())
 	}
-	up := uplinks[0]
-	if filtering && !untaggedOn(up, inside) {
-		path.hop("uplink", up.Name+", tagged")
-		return path.on(inside, "portVLAN.pvid")
+	from := inventory.Field("portVLAN.pvid")
+	if net.ovs != nil {
+		from = "ovsPort.tag"
 	}
-	return h.throughLink(path, up)
+	found := h.waysInside(net, own, inside, from)
+	path = h.settle(path, found, net, inside, from)
+	if len(found.exits) > 0 && path.Return == "" {
+		path.Return = net.returns(own, inside)
+	}
+	return path
 }
 
-// uplinks are a bridge's ports that lead off the host, and carry the VLAN where
-// the bridge filters.
-func (h *hostView) uplinks(bridge *inventory.Link, vlan inventory.VLAN) []*inventory.Link {
-	var uplinks []*inventory.Link
-	for _, port := range h.members[bridge.Name] {
-		switch port.Kind {
-		case "physical", "bond", "vlan", "team", "vxlan", "dummy":
-		default:
-			continue
-		}
-		if vlan != 0 && !slices.ContainsFunc(port.PortVLANs, func(v inventory.PortVLAN) bool { return v.Holds(vlan) }) {
-			continue
-		}
-		uplinks = append(uplinks, port)
+// choice says what the guest may choose, where it can't be on a VLAN without.
+func (p *NICPath) choice() string {
+	if len(p.GuestVLANs) == 0 {
+		return ""
 	}
-	return uplinks
+	return "; the guest chooses by sending tagged frames, among " + rangesText(p.GuestVLANs)
 }
 
-func untaggedOn(port *inventory.Link, vlan inventory.VLAN) bool {
-	return slices.ContainsFunc(port.PortVLANs, func(v inventory.PortVLAN) bool { return v.Holds(vlan) && v.Untagged })
+// returns says why frames on a VLAN of the switch don't reach the guest as those
+// that it sends, where so.
+func (f *fabric) returns(own *port, inside vlanFrame) string {
+	back, _, carried := f.release(own, inside)
+	switch {
+	case !carried:
+		return fmt.Sprintf("%s doesn't let out VLAN %d: the guest hears nothing", own.name, inside.vlan)
+	case back != frame{}:
+		return fmt.Sprintf("%s lets out VLAN %d with its tag: the guest gets tagged frames", own.name, inside.vlan)
+	}
+	return ""
 }
 
-// throughLink follows the link that frames leave by untagged.
-func (h *hostView) throughLink(path NICPath, link *inventory.Link) NICPath {
-	if link == nil {
+// throughParent follows the link that a macvtap sits on.
+func (h *hostView) throughParent(path NICPath, link *inventory.Link) NICPath {
+	parent := h.links[link.Parent]
+	if parent == nil {
 		return path.unknown("the link below it is not in this network namespace")
 	}
-	if link.Kind == "vlan" && link.VLAN != nil && *link.VLAN != 0 {
-		path.hop("VLAN link", link.Name, "("+vlanText(*link.VLAN), "on", link.Parent+")")
-		return path.on(*link.VLAN, "link.vlan")
+	path.GuestVLANs = h.linkCarries(parent, allVLANs, 0)
+	return h.settle(path, h.waysBelow(parent), nil, vlanFrame{}, "")
+}
+
+// settle says what the ways off the host come to.
+func (h *hostView) settle(path NICPath, found *ways, net *fabric, inside vlanFrame, from inventory.Field) NICPath {
+	if found.unsure != "" {
+		return path.unknown(found.unsure)
 	}
-	path.hop(linkWord(link), link.Name+", untagged")
-	return path.unknown("frames leave untagged by " + link.Name + ": the switch decides")
+	chosen := found.exits
+	if alive := aliveOf(chosen); len(alive) > 0 {
+		chosen = alive
+	} else if len(chosen) > 0 {
+		path.Down = true
+	}
+	if len(chosen) == 0 {
+		return path.goesNowhere(found, net, inside, from)
+	}
+	wires := slices.DeleteFunc(slices.Clone(chosen), func(w way) bool { return w.tunnel != nil })
+	if len(wires) == 0 {
+		return path.tunnelled(h, chosen)
+	}
+	if i := slices.IndexFunc(wires, func(w way) bool { return w.tags != wires[0].tags }); i > 0 {
+		path.addWay(&wires[0])
+		path.Exit = ""
+		return path.unknown(fmt.Sprintf("frames leave %s by %s and %s by %s: nobody can say which is meant",
+			wires[0].tags, wires[0].exit, wires[i].tags, wires[i].exit))
+	}
+	path.addWay(&wires[0])
+	path.Return = h.comesBack(&wires[0], inside, net)
+	path.others(chosen)
+	switch w := &wires[0]; {
+	case w.tags.count == 0:
+		return path.unknown("frames leave untagged by " + w.exit + ": the switch decides" + path.choice())
+	case w.tags.count > 1:
+		path.Tags = w.tags.list()
+		return path.unknown(fmt.Sprintf("frames leave by %s with %d tags, %s: no single VLAN", w.exit, w.tags.count, w.tags))
+	default:
+		from := w.from
+		return path.on(w.tags.tags[0].vlan, from)
+	}
+}
+
+func aliveOf(exits []way) []way {
+	return slices.DeleteFunc(slices.Clone(exits), func(w way) bool { return w.down })
+}
+
+func (p *NICPath) addWay(w *way) {
+	if n := len(p.Hops); n > 0 && len(w.hops) > 0 && p.Hops[n-1].Kind == w.hops[0].Kind && p.Hops[n-1].Name == w.hops[0].Name {
+		p.Hops = append(p.Hops, w.hops[1:]...) // the switch is there already
+	} else {
+		p.Hops = append(p.Hops, w.hops...)
+	}
+	p.narrow, p.Exit = w.narrow, w.exit
+}
+
+// others names the further ways that agree with the first.
+func (p *NICPath) others(chosen []way) {
+	var names []string
+	for i := range chosen[1:] {
+		names = append(names, chosen[i+1].exit)
+	}
+	if len(names) > 0 && len(p.Hops) > 0 {
+		last := &p.Hops[len(p.Hops)-1]
+		last.Note = joinNotes(last.Note, "and by "+strings.Join(names, ", "))
+	}
+}
+
+func (h *hostView) comesBack(w *way, inside vlanFrame, net *fabric) string {
+	back, f, why := w.back(h)
+	switch {
+	case why != "":
+		return why + ": what comes in from outside doesn't get back"
+	case net != nil && (back.vlan != inside.vlan || back.below != inside.below):
+		return fmt.Sprintf("what comes in from outside is put on VLAN %d of %s, what goes out on %d", back.vlan, net.name, inside.vlan)
+	case net == nil && f != frame{}:
+		return "what comes in from outside keeps its tag"
+	}
+	return ""
+}
+
+// tunnelled says which tunnel frames leave in: on a wire they are on no VLAN.
+func (p NICPath) tunnelled(h *hostView, chosen []way) NICPath {
+	p.addWay(&chosen[0])
+	p.others(chosen)
+	w := &chosen[0]
+	if link := h.links[w.exit]; link != nil {
+		p.VNI = link.VNI
+	}
+	what := "a tunnel"
+	if p.VNI != nil {
+		what = fmt.Sprintf("VNI %d", *p.VNI)
+	}
+	inner := ""
+	if w.tags.count > 0 {
+		inner = ", " + w.tags.String() + " inside"
+	}
+	return p.unknown(fmt.Sprintf("frames leave in %s by %s%s: no VLAN", what, w.exit, inner))
+}
+
+// goesNowhere says why frames don't leave the host. Inside of it they are on a
+// VLAN all the same, but for VLAN 1, which a port gets when nobody chose.
+func (p NICPath) goesNowhere(found *ways, net *fabric, inside vlanFrame, from inventory.Field) NICPath {
+	switch {
+	case len(found.blocked) > 0:
+		p.Reason = "the spanning tree blocks " + listed(found.blocked, "and")
+		p.Down = true
+	case len(found.shut) > 0:
+		last := &found.shut[0]
+		p.Hops = append(p.Hops, *last)
+		p.Reason = shutWords(last)
+		p.shut = newShutOut(found.shut, inside)
+	case len(found.away) > 0:
+		p.Reason = "frames go on into another network namespace by " + listed(found.away, "or")
+	case net != nil:
+		p.Reason = net.name + " has no uplink: its frames stay on the host"
+	default:
+		p.Reason = "its frames stay on the host"
+	}
+	if len(found.away) > 0 && len(found.shut) == 0 {
+		return p
+	}
+	if inside.vlan > 1 || (net != nil && net.ovs != nil && inside.vlan > 0) {
+		return p.on(inside.vlan, from)
+	}
+	return p
+}
+
+func shutWords(h *Hop) string {
+	if h.Does == Discards {
+		return fmt.Sprintf("%s, an uplink of %s, doesn't carry VLAN %d", h.Note, h.Name, *h.VLAN)
+	}
+	return h.Note
+}
+
+func newShutOut(shut []Hop, inside vlanFrame) *shutOut {
+	s := &shutOut{vlan: inside.vlan, at: shut[0].Name}
+	for i := range shut {
+		if shut[i].Does == Discards {
+			s.uplinks = append(s.uplinks, shut[i].Note)
+		}
+	}
+	if len(s.uplinks) == 0 {
+		return nil
+	}
+	return s
 }
 
 // whenStarted says what a stopped VM's NIC will be on, as its configuration has
@@ -220,28 +404,65 @@ func (h *hostView) whenStarted(path NICPath, nic *inventory.NIC) NICPath {
 	if nic.Attachment == "ovs" {
 		return path.configured(nic, note)
 	}
-	bridge := h.links[nic.Bridge]
-	if bridge == nil || (bridge.VLANFiltering != nil && *bridge.VLANFiltering) {
+	net := h.fabricOf(nic.Bridge)
+	if net == nil || net.filters() {
 		return path.unknown("the VM is stopped: its NIC has no link on the host")
 	}
-	path = h.throughBridge(path, bridge, &inventory.Link{})
+	path = h.throughSwitch(path, net, &port{link: &inventory.Link{}})
+	path.shut = nil
 	if path.VLAN != nil {
 		path.Derived, path.Reason = true, note
 	}
 	return path
 }
 
-func linkWord(link *inventory.Link) string {
-	if link.Kind == "tun" {
-		return "tap"
+// hostDevice follows a virtual function: the adapter adds the VLAN that the
+// physical function was told to use for it.
+func (h *hostView) hostDevice(path NICPath, nic *inventory.NIC) NICPath {
+	const note = "an SR-IOV device's VLAN is read from the runtime's configuration"
+	pf, vf := h.functionOf(nic)
+	if vf == nil {
+		path.hop(Hop{Kind: "SR-IOV device", Name: nic.Address})
+		return path.configured(nic, note)
 	}
-	return link.Kind
+	hop := Hop{Kind: "virtual function", Name: fmt.Sprintf("%d of %s", vf.Index, pf.Name)}
+	if vf.LinkState == "disable" {
+		hop.Down, hop.Note, path.Down = true, "disabled", true
+	}
+	tagged := vf.VLAN != nil && *vf.VLAN != 0
+	if tagged {
+		hop.Does, hop.VLAN = Adds, vf.VLAN
+	}
+	path.hop(hop)
+	physical := Hop{Kind: linkWord(pf), Name: pf.Name, Neighbours: pf.Neighbours}
+	physical.Down, physical.Note = linkDown(pf)
+	path.Exit = pf.Name
+	path.Down = path.Down || physical.Down
+	path.hop(physical)
+	if tagged {
+		return path.on(*vf.VLAN, "virtualFunction.vlan")
+	}
+	path.GuestVLANs = allVLANs
+	return path.unknown("the function has no VLAN: frames leave " + pf.Name + " as the guest sends them")
 }
 
-func linkNames(links []*inventory.Link) string {
-	names := make([]string, len(links))
-	for i, link := range links {
-		names[i] = link.Name
+// functionOf finds the virtual function with the NIC's MAC, which libvirt and
+// others set through the physical one. Two of one MAC tell nothing.
+func (h *hostView) functionOf(nic *inventory.NIC) (pf *inventory.Link, vf *inventory.VirtualFunction) {
+	if h.network == nil || !nic.MAC.Identifies() {
+		return nil, nil
 	}
-	return strings.Join(names, ", ")
+	for i := range h.network.Links {
+		link := &h.network.Links[i]
+		for j := range link.VFs {
+			if link.VFs[j].MAC != nic.MAC {
+				continue
+			}
+			if vf != nil {
+				return nil, nil
+			}
+			pf, vf = link, &link.VFs[j]
+		}
+	}
+	return pf, vf
 }

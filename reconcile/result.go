@@ -125,17 +125,3 @@ type Comparison struct {
 	Finding    string          `json:"finding,omitempty"`
 	Provenance *Provenance     `json:"provenance,omitempty"`
 }
-
-// NICPath is the way of a NIC through its host, as far as it could be followed.
-type NICPath struct {
-	MAC  inventory.MAC `json:"mac,omitzero"`
-	Hops []string      `json:"hops"` // "tap vnet0", "OVS port vnet0, tag 120", "bridge br0" …
-	// VLAN is the one its frames are on when they leave the host. Nil is
-	// unknown, for the Reason given.
-	VLAN    *inventory.VLAN `json:"vlan,omitempty"`
-	Reason  string          `json:"reason,omitempty"`
-	Derived bool            `json:"derived,omitempty"` // from the runtime's configuration, not from the host's links
-	// From is the field that the VLAN was read from: ovsPort.tag, portVLAN.pvid,
-	// link.vlan or nic.vlan.
-	From inventory.Field `json:"from,omitempty"`
-}

@@ -104,36 +104,3 @@ func orWords(s, otherwise string) string {
 	}
 	return s
 }
-
-// paths shows each NIC's way through its host.
-func (p *page) paths(paths []reconcile.NICPath) {
-	if len(paths) == 0 {
-		return
-	}
-	p.head("Network")
-	for i := range paths {
-		path := &paths[i]
-		vlan, sgr := "VLAN unknown", sgrYellow
-		if path.VLAN != nil {
-			vlan, sgr = "VLAN "+count(int(*path.VLAN)), ""
-		}
-		if path.Derived {
-			vlan += ", derived"
-		}
-		mac := path.MAC.String()
-		if mac == "" {
-			mac = "NIC " + count(i+1)
-		}
-		p.para(2, mac, sgr, vlan+hops(path.Hops))
-		if path.Reason != "" {
-			p.para(4, "", sgrFaint, printable(path.Reason))
-		}
-	}
-}
-
-func hops(hops []string) string {
-	if len(hops) == 0 {
-		return ""
-	}
-	return ": " + printable(strings.Join(hops, " → "))
-}

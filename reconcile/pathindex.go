@@ -1,0 +1,78 @@
+package reconcile
+
+import (
+	"strings"
+
+	"github.com/dataverket/avstem/inventory"
+)
+
+// origin is where a walk begins. NICs of one host share most of their ways: what
+// was found from one place holds for all that come by it.
+type origin struct {
+	at     string // a switch, or a link
+	in     string // the port that frames come by, where it may be a way out too
+	inside vlanFrame
+	link   bool
+}
+
+// waysInside follows a frame that is inside a switch already.
+func (h *hostView) waysInside(net *fabric, own *port, inside vlanFrame, from inventory.Field) *ways {
+	key := origin{at: net.name, inside: inside}
+	var in *port
+	for _, p := range h.outward(net) { // a container's veth
+		if (own.link != nil && p.link == own.link) || (own.ovs != nil && p.ovs == own.ovs) {
+			in, key.in = p, p.name
+		}
+	}
+	return h.walkFrom(key, func(w *walk) {
+		w.from = from
+		w.flood(net, in, inside, Hop{Kind: net.word(), Name: net.name})
+	})
+}
+
+// waysBelow follows frames that are sent without a tag by a link.
+func (h *hostView) waysBelow(link *inventory.Link) *ways {
+	return h.walkFrom(origin{at: link.Name, link: true}, func(w *walk) { w.transmit(link, frame{}, Hop{}) })
+}
+
+func (h *hostView) walkFrom(key origin, from func(*walk)) *ways {
+	if found := h.walked[key]; found != nil {
+		return found
+	}
+	w := &walk{h: h}
+	from(w)
+	if h.walked == nil {
+		h.walked = map[origin]*ways{}
+	}
+	h.walked[key] = &w.ways
+	return &w.ways
+}
+
+// indexNetwork makes what following a path looks up.
+func (h *hostView) indexNetwork() {
+	h.links = make(map[string]*inventory.Link, len(h.network.Links))
+	h.members, h.vlanLinks = map[string][]*inventory.Link{}, map[string][]*inventory.Link{}
+	for i := range h.network.Links {
+		link := &h.network.Links[i]
+		h.links[link.Name] = link
+		if link.Master != "" && link.Kind != "tun" && !strings.HasPrefix(link.Master, "ovs-") {
+			h.members[link.Master] = append(h.members[link.Master], link)
+		}
+		if link.Kind == "vlan" && link.Parent != "" {
+			h.vlanLinks[link.Parent] = append(h.vlanLinks[link.Parent], link)
+		}
+	}
+	h.ports, h.portOf = map[string]ovsPort{}, map[inventory.MAC]ovsPort{}
+	for i := range h.network.OVSBridges {
+		bridge := &h.network.OVSBridges[i]
+		for j := range bridge.Ports {
+			at := ovsPort{bridge, &bridge.Ports[j]}
+			for _, iface := range at.port.Interfaces {
+				h.ports[iface.Name] = at
+				if mac, err := inventory.ParseMAC(iface.ExternalIDs["attached-mac"]); err == nil {
+					h.portOf[mac] = at
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,380 @@
+package reconcile
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dataverket/avstem/inventory"
+)
+
+// way is one way off the host, from where a walk began.
+type way struct {
+	hops   []Hop
+	steps  []step
+	exit   string // the link or port that frames leave by
+	tags   frame  // as they are there
+	from   inventory.Field
+	tunnel *Hop // frames leave inside a tunnel's packets
+	narrow narrowest
+	down   bool // some hop is down
+}
+
+// ways is where a frame gets to from one place of a host.
+type ways struct {
+	exits []way
+	// shut are uplinks that don't let the frame through, as hops.
+	shut []Hop
+	// blocked are ports that the spanning tree keeps from forwarding.
+	blocked []string
+	// away are links into other network namespaces.
+	away []string
+	// unsure says what kept the walk from going on somewhere.
+	unsure string
+}
+
+// narrowest is the link with the smallest MTU on a way.
+type narrowest struct {
+	link string
+	mtu  int
+}
+
+// step is what a frame that comes the other way must get through.
+type step struct {
+	link  *inventory.Link // one that frames are sent by
+	cross crossing        // or a switch, from one of its ports to another
+}
+
+// crossing is a frame's way through a switch.
+type crossing struct {
+	net     *fabric
+	in, out *port
+}
+
+// walk follows a frame through a host's links by every way that it takes, as the
+// kernel would: a switch floods, and so does the walk.
+type walk struct {
+	h      *hostView
+	hops   []Hop
+	steps  []step
+	from   inventory.Field
+	narrow narrowest
+	down   bool
+	inside []visit
+	ways   ways
+}
+
+// visit is a switch that the frame is in, by which a walk knows that it goes in
+// a circle.
+type visit struct {
+	net    *fabric
+	inside vlanFrame
+}
+
+// then walks on behind a hop, and forgets the hop afterwards.
+func (w *walk) then(hop Hop, s step, on func()) {
+	hops, steps, from, narrow, down := len(w.hops), len(w.steps), w.from, w.narrow, w.down
+	w.down = w.down || hop.Down
+	w.hops, w.steps = append(w.hops, hop), append(w.steps, s)
+	if s.link != nil && s.link.Kind != "bridge" && s.link.MTU != nil && (w.narrow.mtu == 0 || *s.link.MTU < w.narrow.mtu) {
+		w.narrow = narrowest{s.link.Name, *s.link.MTU} // a bridge forwards by its ports' MTUs, not by its own
+	}
+	on()
+	w.hops, w.steps, w.from, w.narrow, w.down = w.hops[:hops], w.steps[:steps], from, narrow, down
+}
+
+func (w *walk) exit(name string, f frame, tunnel *Hop) {
+	w.ways.exits = append(w.ways.exits, way{
+		hops: slices.Clone(w.hops), steps: slices.Clone(w.steps), exit: name, tags: f, from: w.from, tunnel: tunnel, narrow: w.narrow, down: w.down,
+	})
+}
+
+func (w *walk) unsure(format string, args ...any) {
+	if w.ways.unsure == "" {
+		w.ways.unsure = fmt.Sprintf(format, args...)
+	}
+}
+
+// transmit sends a frame by a link, as a bridge does that has it as a port, or
+// the host itself.
+func (w *walk) transmit(link *inventory.Link, f frame, does Hop) {
+	hop := w.linkHop(link)
+	hop.Does, hop.VLAN = does.Does, does.VLAN
+	s := step{link: link}
+	switch link.Kind {
+	case "physical":
+		w.then(hop, s, func() { w.exit(link.Name, f, nil) })
+	case "bond", "team":
+		w.throughBond(link, f, hop)
+	case "vlan":
+		w.throughVLANLink(link, f, hop, does)
+	case "macvlan", "macvtap":
+		w.below(link, f, hop)
+	case "veth":
+		if peer := w.h.links[link.Peer]; peer != nil {
+			w.then(hop, s, func() { w.receive(peer, f) })
+		} else {
+			w.ways.away = append(w.ways.away, link.Name)
+		}
+	case "bridge":
+		if net := w.h.fabricOf(link.Name); net != nil {
+			w.then(hop, s, func() { w.enter(net, net.self(), f) })
+		}
+	case "openvswitch":
+		if net, p := w.h.ovsPortNamed(link.Name); p != nil {
+			w.then(hop, s, func() { w.enter(net, p, f) })
+		}
+	case "vxlan", "geneve", "gretap", "ip6gretap", "l2tpeth", "bareudp", "wireguard":
+		hop.Note = tunnelNote(link)
+		w.then(hop, s, func() { w.exit(link.Name, f, &hop) })
+	case "tun", "dummy", "ifb", "loopback", "vcan", "nlmon":
+		// A guest's, or nobody's.
+	default:
+		w.unsure("avstem doesn't know where frames go by %s, a link of kind %s", link.Name, link.Kind)
+	}
+}
+
+func (w *walk) linkHop(link *inventory.Link) Hop {
+	hop := Hop{Kind: linkWord(link), Name: link.Name, Neighbours: link.Neighbours}
+	hop.Down, hop.Note = linkDown(link)
+	return hop
+}
+
+// linkDown says whether frames pass a link at the moment, and why not.
+func linkDown(link *inventory.Link) (down bool, why string) {
+	switch {
+	case link.Up != nil && !*link.Up:
+		return true, "down"
+	case link.Carrier != nil && !*link.Carrier:
+		return true, "no carrier"
+	}
+	return false, ""
+}
+
+// below goes on with the link that another one sits on.
+func (w *walk) below(link *inventory.Link, f frame, hop Hop) {
+	parent := w.h.links[link.Parent]
+	if parent == nil {
+		w.unsure("the link below %s is not in this network namespace", link.Name)
+		return
+	}
+	w.then(hop, step{link: link}, func() { w.transmit(parent, f, Hop{}) })
+}
+
+// throughVLANLink adds the link's tag around what the frame has.
+func (w *walk) throughVLANLink(link *inventory.Link, f frame, hop, does Hop) {
+	if link.VLAN == nil {
+		w.unsure("the VLAN of %s was not read", link.Name)
+		return
+	}
+	if f.count == maxTags {
+		w.unsure("frames would have more than %d tags behind %s", maxTags, link.Name)
+		return
+	}
+	if does.Does == Tags { // by the bridge that has the link as a port
+		w.then(Hop{Kind: "port", Name: link.Name, Does: Tags, VLAN: does.VLAN}, step{}, func() { w.throughVLANLink(link, f, hop, Hop{}) })
+		return
+	}
+	hop.Does, hop.VLAN = Adds, link.VLAN
+	if link.Protocol == "802.1ad" {
+		hop.Note = joinNotes(hop.Note, "802.1ad")
+	}
+	from := w.from
+	w.from = "link.vlan"
+	w.below(link, f.push(tag{*link.VLAN, link.Protocol == "802.1ad"}), hop)
+	w.from = from
+}
+
+// throughBond takes all members for one way, since they are meant to reach one
+// switch: which of them a frame takes is the bond's business.
+func (w *walk) throughBond(bond *inventory.Link, f frame, hop Hop) {
+	members := w.h.members[bond.Name]
+	hop.Note = joinNotes(bond.BondMode, hop.Note)
+	if len(members) == 0 {
+		hop.Down, hop.Note = true, joinNotes(hop.Note, "no members")
+	}
+	members = slices.Clone(members)
+	slices.SortStableFunc(members, func(a, b *inventory.Link) int {
+		return yesFirst(a.Name == bond.ActiveMember, b.Name == bond.ActiveMember)
+	})
+	w.then(hop, step{link: bond}, func() {
+		n := len(w.hops)
+		alive := 0
+		for i, member := range members {
+			m := w.linkHop(member)
+			m.Beside = i > 0
+			m.Note = joinNotes(m.Note, member.BondState)
+			if !m.Down {
+				alive++
+			}
+			w.hops = append(w.hops, m)
+		}
+		down := w.down
+		w.down = w.down || alive == 0
+		w.exit(bond.Name, f, nil)
+		w.hops, w.down = w.hops[:n], down
+	})
+}
+
+// receive takes in a frame that arrived by a link (net/core/dev.c): a VLAN link
+// on it goes before the bridge that it is a port of.
+func (w *walk) receive(link *inventory.Link, f frame) {
+	hop := w.linkHop(link)
+	if taker := w.h.takes(link, f); taker != nil {
+		t, _ := f.top()
+		w.then(hop, step{link: link}, func() {
+			taken := w.linkHop(taker)
+			taken.Does, taken.VLAN = Removes, &t.vlan
+			w.then(taken, step{link: taker}, func() { w.receive(taker, f.pop()) })
+		})
+		return
+	}
+	net, p := w.h.portNamed(link)
+	if p == nil {
+		return // the host's own
+	}
+	w.then(hop, step{}, func() { w.enter(net, p, f) })
+}
+
+// takes gives the VLAN link that frames with this tag go to when they arrive by
+// a link.
+func (h *hostView) takes(link *inventory.Link, f frame) *inventory.Link {
+	t, tagged := f.top()
+	if !tagged {
+		return nil
+	}
+	for _, v := range h.vlanLinks[link.Name] {
+		if v.VLAN != nil && *v.VLAN == t.vlan && (v.Protocol == "802.1ad") == t.service {
+			return v
+		}
+	}
+	return nil
+}
+
+// enter lets a frame into a switch by one of its ports.
+func (w *walk) enter(net *fabric, in *port, f frame) {
+	inside, refused := net.admit(in, f)
+	if refused != "" {
+		w.ways.shut = append(w.ways.shut, Hop{Kind: net.word(), Name: net.name, Note: refused})
+		return
+	}
+	hop := Hop{Kind: net.word(), Name: net.name}
+	if in.stray != nil {
+		hop.Note = in.stray.PortState
+	}
+	if inside.assigned {
+		hop.Does, hop.VLAN = Assigns, &inside.vlan
+	}
+	w.flood(net, in, inside, hop)
+}
+
+// flood sends a frame by every port of a switch but the one that it came by.
+func (w *walk) flood(net *fabric, in *port, inside vlanFrame, hop Hop) {
+	at := visit{net, inside}
+	if slices.Contains(w.inside, at) {
+		return
+	}
+	if net.unsure != "" {
+		w.unsure("%s", net.unsure)
+		return
+	}
+	w.inside = append(w.inside, at)
+	for _, out := range w.h.outward(net) {
+		if out == in {
+			continue
+		}
+		f, does, carried := net.release(out, inside)
+		switch {
+		case !carried:
+			if w.h.leadsOff(out, 0) {
+				w.ways.shut = append(w.ways.shut, Hop{Kind: net.word(), Name: net.name, Note: out.name, Does: Discards, VLAN: &inside.vlan})
+			}
+			continue
+		case out.blocked():
+			w.ways.blocked = append(w.ways.blocked, out.name)
+			continue
+		}
+		cross := step{cross: crossing{net, in, out}}
+		w.then(hop, cross, func() { w.leave(net, out, f, does) })
+	}
+	w.inside = w.inside[:len(w.inside)-1]
+}
+
+// leave goes on behind a switch's port.
+func (w *walk) leave(net *fabric, out *port, f frame, does Hop) {
+	if out.self {
+		// Towards the host itself, which hands frames on to what sits on the
+		// switch's own link.
+		if link := w.h.links[out.name]; link != nil && w.h.takes(link, f) != nil {
+			w.receive(link, f)
+		}
+		return
+	}
+	if out.ovs != nil {
+		w.leaveOVS(out, f, does)
+		return
+	}
+	w.transmit(out.link, f, does)
+}
+
+// back follows a frame that comes in from outside to where the walk began. It
+// says what doesn't let it through.
+func (w *way) back(h *hostView) (inside vlanFrame, f frame, why string) {
+	f = w.tags
+	for i := len(w.steps) - 1; i >= 0; i-- {
+		s := &w.steps[i]
+		switch {
+		case s.link != nil && s.link.Kind == "vlan":
+			f = f.pop()
+			fallthrough
+		case s.link != nil:
+			if taker := h.takes(s.link, f); taker != nil && (i == 0 || w.steps[i-1].link != taker) {
+				t, _ := f.top()
+				return inside, f, fmt.Sprintf("%s takes what comes in by %s with tag %d", taker.Name, s.link.Name, t.vlan)
+			}
+		case s.cross.net != nil:
+			net := s.cross.net
+			if inside, why = net.admit(s.cross.out, f); why != "" {
+				return inside, f, why
+			}
+			if i == 0 && s.cross.in == nil { // the walk began inside of it
+				return inside, f, ""
+			}
+			var carried bool
+			if f, _, carried = net.release(s.cross.in, inside); !carried {
+				return inside, f, fmt.Sprintf("%s of %s doesn't carry VLAN %d", s.cross.in.name, net.name, inside.vlan)
+			}
+		}
+	}
+	return inside, f, ""
+}
+
+func tunnelNote(link *inventory.Link) string {
+	note := ""
+	if link.VNI != nil {
+		note = fmt.Sprintf("VNI %d", *link.VNI)
+	}
+	if link.Remote != "" {
+		note = joinNotes(note, "to "+link.Remote)
+	}
+	return note
+}
+
+func joinNotes(a, b string) string {
+	switch {
+	case a == "":
+		return b
+	case b == "":
+		return a
+	}
+	return a + ", " + b
+}
+
+func linkWord(link *inventory.Link) string {
+	switch link.Kind {
+	case "tun":
+		return "tap"
+	case "vlan":
+		return "VLAN link"
+	}
+	return link.Kind
+}
