@@ -9,28 +9,51 @@ var capabilities = []inventory.Capability{
 	direct("link.addresses", "netlink RTM_GETADDR IFA_LOCAL, IFA_ADDRESS", "without link-local and temporary (RFC 8981) addresses"),
 	direct("link.altNames", "netlink IFLA_ALT_IFNAME", ""),
 	direct("link.bondMode", "netlink IFLA_BOND_MODE", ""),
+	direct("link.bondState", "netlink IFLA_BOND_SLAVE_STATE", ""),
+	direct("link.carrier", "netlink IFLA_CARRIER", "links that are up"),
 	direct("link.device", "netlink IFLA_PARENT_DEV_NAME, IFLA_PARENT_DEV_BUS_NAME", "before Linux 5.14 from /sys/class/net/NAME/device"),
 	direct("link.driver", "/sys/class/net/NAME/device/driver", "physical links"),
 	direct("link.kind", "netlink IFLA_INFO_KIND", "physical and loopback are derived from its absence and the hardware type"),
+	direct("link.local", "netlink IFLA_VXLAN_LOCAL, IFLA_VXLAN_LOCAL6", "vxlan"),
 	direct("link.mac", "netlink IFLA_ADDRESS", "48-bit addresses"),
 	derived("link.master", "netlink IFLA_MASTER", "the link's index, resolved to its name; a port of an OVS datapath in user space has none"),
+	direct("link.mode", "netlink IFLA_MACVLAN_MODE", "macvlan and macvtap"),
 	direct("link.mtu", "netlink IFLA_MTU", ""),
 	direct("link.name", "netlink IFLA_IFNAME", ""),
+	absent("link.neighbours"),
 	direct("link.operState", "netlink IFLA_OPERSTATE", ""),
 	derived("link.parent", "netlink IFLA_LINK, IFLA_VXLAN_LINK", "the link's index, resolved to its name; absent where it is in another network namespace"),
+	derived("link.peer", "netlink IFLA_LINK", "a veth's other end: its index, resolved to its name; absent where it is in another network namespace"),
 	direct("link.permanentMAC", "netlink IFLA_PERM_ADDRESS", "Linux 5.6 and newer"),
+	derived("link.physicalFunction", "/sys/class/net/NAME/device/physfn", "the device, resolved to the link that sits on it"),
+	direct("link.portState", "netlink IFLA_BRPORT_STATE", "ports of a bridge of the kernel"),
 	direct("link.portVLANs", "netlink IFLA_BRIDGE_VLAN_INFO", "bridges that filter VLANs, and their ports"),
 	direct("link.protocol", "netlink IFLA_VLAN_PROTOCOL", ""),
+	direct("link.remote", "netlink IFLA_VXLAN_GROUP, IFLA_VXLAN_GROUP6", "vxlan"),
 	direct("link.speed", "/sys/class/net/NAME/speed", "physical links that are up"),
+	direct("link.stp", "netlink IFLA_BR_STP_STATE", "the kernel's own or a daemon's"),
 	direct("link.up", "netlink ifi_flags IFF_UP", ""),
+	direct("link.vfs", "netlink IFLA_VFINFO_LIST", ""),
 	direct("link.vlan", "netlink IFLA_VLAN_ID", ""),
 	direct("link.vlanFiltering", "netlink IFLA_BR_VLAN_FILTERING", ""),
+	direct("link.vni", "netlink IFLA_VXLAN_ID", "vxlan, except in external mode"),
+	absent("neighbour.chassisID"),
+	absent("neighbour.portDescription"),
+	absent("neighbour.portID"),
+	absent("neighbour.systemName"),
+	absent("neighbour.vlans"),
 	direct("ovsBridge.datapath", "OVSDB Bridge.datapath_type", "empty there means system"),
 	direct("ovsBridge.name", "OVSDB Bridge.name", ""),
 	direct("ovsBridge.ports", "OVSDB Bridge.ports", ""),
 	direct("ovsInterface.externalIDs", "OVSDB Interface.external_ids", ""),
+	direct("ovsInterface.linkState", "OVSDB Interface.link_state", ""),
+	direct("ovsInterface.mac", "OVSDB Interface.mac_in_use", ""),
 	direct("ovsInterface.name", "OVSDB Interface.name", ""),
+	direct("ovsInterface.peer", "OVSDB Interface.options peer", "patch interfaces"),
+	direct("ovsInterface.remote", "OVSDB Interface.options remote_ip", "tunnels"),
 	direct("ovsInterface.type", "OVSDB Interface.type", ""),
+	derived("ovsPort.activeMember", "OVSDB Port.bond_active_slave", "a MAC, resolved to the member that has it"),
+	direct("ovsPort.bondMode", "OVSDB Port.bond_mode", "ports of several interfaces; empty there means active-backup"),
 	direct("ovsPort.interfaces", "OVSDB Port.interfaces", ""),
 	direct("ovsPort.mode", "OVSDB Port.vlan_mode", ""),
 	direct("ovsPort.name", "OVSDB Port.name", ""),
@@ -40,6 +63,14 @@ var capabilities = []inventory.Capability{
 	direct("portVLAN.last", "netlink BRIDGE_VLAN_INFO_RANGE_END vid", "a range that is treated alike"),
 	direct("portVLAN.pvid", "netlink BRIDGE_VLAN_INFO_PVID", ""),
 	direct("portVLAN.untagged", "netlink BRIDGE_VLAN_INFO_UNTAGGED", ""),
+	direct("virtualFunction.device", "/sys/class/net/NAME/device/virtfnN", ""),
+	direct("virtualFunction.index", "netlink IFLA_VF_INFO", ""),
+	direct("virtualFunction.linkState", "netlink IFLA_VF_LINK_STATE", ""),
+	direct("virtualFunction.mac", "netlink IFLA_VF_MAC", ""),
+	direct("virtualFunction.protocol", "netlink IFLA_VF_VLAN_LIST", "Linux 4.10 and newer"),
+	direct("virtualFunction.spoofCheck", "netlink IFLA_VF_SPOOFCHK", "where the driver has it"),
+	direct("virtualFunction.trust", "netlink IFLA_VF_TRUST", "where the driver has it"),
+	direct("virtualFunction.vlan", "netlink IFLA_VF_VLAN_LIST, IFLA_VF_VLAN", ""),
 }
 
 func direct(field inventory.Field, from, note string) inventory.Capability {
@@ -50,6 +81,10 @@ func derived(field inventory.Field, from, note string) inventory.Capability {
 	c := direct(field, from, note)
 	c.Known = inventory.KnownDerived
 	return c
+}
+
+func absent(field inventory.Field) inventory.Capability {
+	return inventory.Capability{Field: field, Known: inventory.KnownAbsent, Note: "LLDP is not read yet"}
 }
 
 // Capabilities says where each field comes from.

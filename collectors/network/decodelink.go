@@ -16,6 +16,7 @@ type rawLink struct {
 	index, master, parent, active int
 	hardware                      uint16 // ARPHRD_…, linux/if_arp.h
 	foreign                       bool   // parent is an index in another network namespace
+	physical                      string // the device of its physical function, where it is a virtual one
 }
 
 // linkName reads the name alone from an RTM_NEWLINK payload.
@@ -56,6 +57,10 @@ func decodeLink(b []byte) (rawLink, error) {
 			var mtu int
 			mtu, err = number(v)
 			l.MTU = &mtu
+		case unix.IFLA_CARRIER:
+			if up { // of one that is down it is what the driver left there
+				l.Carrier, err = flag8(v)
+			}
 		case unix.IFLA_OPERSTATE:
 			l.OperState, err = word(v, operStates)
 		case unix.IFLA_LINK:
@@ -77,6 +82,8 @@ func decodeLink(b []byte) (rawLink, error) {
 			})
 		case unix.IFLA_LINKINFO:
 			err = l.decodeInfo(v)
+		case unix.IFLA_VFINFO_LIST:
+			l.VFs, err = decodeVFs(v)
 		}
 		return err
 	})
@@ -109,43 +116,5 @@ const (
 	kindOVS      = "openvswitch" // the kernel's datapath, ovs-system
 )
 
-// decodeInfo reads IFLA_LINKINFO, whose data means what its kind says.
-func (l *rawLink) decodeInfo(b []byte) error {
-	var data []byte
-	err := attributes(b, func(kind uint16, v []byte) error {
-		switch kind {
-		case unix.IFLA_INFO_KIND:
-			l.Kind = text(v)
-		case unix.IFLA_INFO_DATA:
-			data = v
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return attributes(data, func(kind uint16, v []byte) (err error) {
-		switch {
-		case l.Kind == "vlan" && kind == unix.IFLA_VLAN_ID:
-			l.VLAN, err = vlan(v)
-		case l.Kind == "vlan" && kind == unix.IFLA_VLAN_PROTOCOL:
-			l.Protocol, err = tagProtocol(v)
-		case l.Kind == "bond" && kind == unix.IFLA_BOND_MODE:
-			l.BondMode, err = word(v, bondModes)
-		case l.Kind == "bond" && kind == unix.IFLA_BOND_ACTIVE_SLAVE:
-			l.active, err = number(v)
-		case l.Kind == "bridge" && kind == unix.IFLA_BR_VLAN_FILTERING && len(v) > 0:
-			filters := v[0] != 0
-			l.VLANFiltering = &filters
-		case l.Kind == "vxlan" && kind == unix.IFLA_VXLAN_LINK:
-			l.parent, err = number(v)
-		}
-		return err
-	})
-}
-
 // operStates are net/core/net-sysfs.c's words for IF_OPER_… (RFC 2863 ifOperStatus).
 var operStates = []string{"unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up"}
-
-// bondModes are the kernel's words for BOND_MODE_… (linux/if_bonding.h).
-var bondModes = []string{"balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"}

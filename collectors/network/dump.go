@@ -25,6 +25,11 @@ const dumpTries = 6
 // thirds of a link's message are counters.
 const rtnlSkipStats = 1 << 3
 
+// rtnlVFs is RTEXT_FILTER_VF: without it a physical function doesn't say what
+// its virtual ones are set to. A driver may have to ask its firmware for each,
+// which ip(8) makes it do too.
+const rtnlVFs = 1 << 0
+
 // request is one rtnetlink dump.
 type request struct {
 	name    string // as problems call it
@@ -35,7 +40,7 @@ type request struct {
 }
 
 var (
-	linkRequest    = request{"netlink RTM_GETLINK", unix.RTM_GETLINK, unix.RTM_NEWLINK, unix.AF_UNSPEC, rtnlSkipStats}
+	linkRequest    = request{"netlink RTM_GETLINK", unix.RTM_GETLINK, unix.RTM_NEWLINK, unix.AF_UNSPEC, rtnlVFs | rtnlSkipStats}
 	addressRequest = request{"netlink RTM_GETADDR", unix.RTM_GETADDR, unix.RTM_NEWADDR, unix.AF_UNSPEC, 0}
 	// Compressed, a port that trunks all VLANs takes two entries and not 4,094.
 	portVLANRequest = request{"netlink RTM_GETLINK AF_BRIDGE", unix.RTM_GETLINK, unix.RTM_NEWLINK, unix.AF_BRIDGE,

@@ -19,6 +19,7 @@ import (
 
 	"github.com/dataverket/avstem/collectors"
 	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/test/uml"
 )
 
 // User-mode Linux (Debian's package user-mode-linux) is a kernel with VLAN
@@ -82,15 +83,18 @@ func bootGuest(t *testing.T, n *namespace, dir string) (console []byte) {
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	n.do(func() error {
-		guest := exec.CommandContext(ctx, "linux.uml", "mem=192M", "rootfstype=hostfs", "ro", "init="+filepath.Join(dir, "guest"),
+		adapted, err := uml.Adapt()
+		if err != nil {
+			return err
+		}
+		guest := exec.CommandContext(ctx, "linux.uml", append(adapted, "mem=192M", "rootfstype=hostfs", "ro", "init="+filepath.Join(dir, "guest"),
 			"uml_dir="+dir, "con=null", "con0=null,fd:1", "vec0:transport=tap,ifname=guest,depth=16,mac=52:54:00:aa:00:01",
-			"AVSTEM_TEST_ROLE="+roleGuest, "AVSTEM_TEST_OUT="+dir)
+			"AVSTEM_TEST_ROLE="+roleGuest, "AVSTEM_TEST_OUT="+dir)...)
 		guest.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
 		// Its processes are a group of their own, since it leaves some behind when killed.
 		guest.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
 		guest.Cancel = func() error { return unix.Kill(-guest.Process.Pid, unix.SIGKILL) }
 		guest.WaitDelay = 5 * time.Second
-		var err error
 		console, err = guest.CombinedOutput()
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && ctx.Err() == nil {
 			err = nil // what counts is what it wrote
@@ -257,7 +261,14 @@ func labHost() error {
 	do("hybrid port", netlink.BridgeVlanAdd(hybrid, 20, false, false, false, false))
 	do("trunk", netlink.BridgeVlanAddRange(trunk, 100, 104, false, false, false, false))
 	do("trunk", netlink.BridgeVlanAdd(trunk, 4094, false, false, false, false))
-	for _, l := range []netlink.Link{vlan120, bridge120, bridge, access, hybrid, trunk} {
+	// A port of a bridge with STP listens for twice the delay before it forwards.
+	tree := add(&netlink.Bridge{LinkAttrs: attrs("br-stp", 15)})
+	for file, value := range map[string]string{"stp_state": "1", "forward_delay": "3000"} {
+		do("STP of br-stp", os.WriteFile("/sys/class/net/br-stp/bridge/"+file, []byte(value), 0))
+	}
+	branch := add(&netlink.Dummy{LinkAttrs: attrs("branch", 16)})
+	join(branch, tree)
+	for _, l := range []netlink.Link{vlan120, bridge120, bridge, access, hybrid, trunk, tree, branch} {
 		do("raise "+l.Attrs().Name, netlink.LinkSetUp(l))
 	}
 	if vec0, err := netlink.LinkByName("vec0"); err == nil {

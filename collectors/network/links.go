@@ -57,6 +57,7 @@ func (c *Collector) linksFrom(ctx context.Context, dump dumper, b *collectors.Bu
 		}
 		c.sysfs(&links[i], b)
 	}
+	nameFunctions(links)
 	return links, whole && decoded, nil
 }
 
@@ -109,19 +110,30 @@ const remedyReport = "the kernel's answer has a form that avstem doesn't know: p
 // only: a parent in another one has no name here, and giving it the name of the
 // link that happens to have that index would be an invention.
 func resolve(links []rawLink) {
-	names := make(map[int]string, len(links))
-	for i := range links {
-		names[links[i].index] = links[i].Name
+	at := byIndex(links)
+	name := func(index int) string {
+		if l := at[index]; l != nil {
+			return l.Name
+		}
+		return ""
 	}
 	for i := range links {
 		l := &links[i]
-		l.Master, l.ActiveMember = names[l.master], names[l.active]
-		// A veth's IFLA_LINK is its other end, which it doesn't sit on.
-		if !l.foreign && l.Kind != "veth" && l.parent != l.index {
-			l.Parent = names[l.parent]
+		l.Master, l.ActiveMember = name(l.master), name(l.active)
+		switch {
+		case l.foreign || l.parent == l.index:
+		case isPair(l): // its IFLA_LINK is its other end, which it doesn't sit on
+			if other := at[l.parent]; other != nil && isPair(other) && !other.foreign && other.parent == l.index {
+				l.Peer = other.Name
+			}
+		default:
+			l.Parent = name(l.parent)
 		}
 	}
 }
+
+// isPair says whether the link is one end of a cable that has two.
+func isPair(l *rawLink) bool { return l.Kind == "veth" || l.Kind == "netkit" }
 
 func byIndex(links []rawLink) map[int]*rawLink {
 	at := make(map[int]*rawLink, len(links))
@@ -147,6 +159,27 @@ func (c *Collector) addresses(ctx context.Context, dump dumper, links []rawLink,
 			b.Problem(problem(linkEntity(l.Name), "link.addresses", addressRequest.name, err, remedyReport))
 		case cidr != "":
 			l.Addresses = append(l.Addresses, cidr)
+		}
+	}
+}
+
+// nameFunctions gives each virtual function the name of its physical one. More
+// than one link may sit on that device (an adapter's representors do): the one
+// that lists functions is meant.
+func nameFunctions(links []rawLink) {
+	named := map[string]*rawLink{}
+	for i := range links {
+		l := &links[i]
+		if l.Device == "" || l.Kind != kindPhysical {
+			continue
+		}
+		if before := named[l.Device]; before == nil || len(before.VFs) == 0 {
+			named[l.Device] = l
+		}
+	}
+	for i := range links {
+		if l := named[links[i].physical]; l != nil && links[i].physical != "" {
+			links[i].PhysicalFunction = l.Name
 		}
 	}
 }

@@ -34,6 +34,12 @@ func vmHost(t testing.TB) *namespace {
 		VtepDevIndex: n.link("wire").Attrs().Index, Group: net.IPv4(239, 1, 1, 1)}
 	vxlan.MTU = 1450
 	n.add(vxlan)
+	n.add(&netlink.Vxlan{LinkAttrs: mtu(attrs("vxlan43", 7), 1430), VxlanId: 1<<24 - 1, Port: 4789,
+		SrcAddr: net.ParseIP("2001:db8::1"), Group: net.ParseIP("2001:db8::2")})
+	n.add(&netlink.Vxlan{LinkAttrs: mtu(attrs("vxlan-evpn", 8), 1450), Port: 4790, FlowBased: true})
+	macvlan := &netlink.Macvlan{LinkAttrs: attrs("macvlan0", 9), Mode: netlink.MACVLAN_MODE_BRIDGE}
+	macvlan.ParentIndex = n.link("wire").Attrs().Index
+	n.add(macvlan)
 	n.must(n.LinkAddAltName(n.link("uplink"), "enp59s0f0"))
 	n.must(n.LinkAddAltName(n.link("uplink"), "ens1f0"))
 	n.address("br0", "192.0.2.10/24")
@@ -42,6 +48,11 @@ func vmHost(t testing.TB) *namespace {
 	n.address("wire", "198.51.100.1/32")
 	n.up("lo", "br0", "uplink", "wire", "vnet0", "macvtap0")
 	return n
+}
+
+func mtu(a netlink.LinkAttrs, bytes int) netlink.LinkAttrs {
+	a.MTU = bytes
+	return a
 }
 
 func TestLinksOfAHost(t *testing.T) {
@@ -102,6 +113,26 @@ func TestParentInAnotherNamespaceStaysUnresolved(t *testing.T) {
 	o = collect(t, &Collector{NetNS: outer.path(), Root: t.TempDir()})
 	if slices.ContainsFunc(o.Links, func(l inventory.Link) bool { return l.Name == "moved" || l.Name == "decoy" }) {
 		t.Error("links of the inner namespace are seen in the outer one")
+	}
+}
+
+// A veth's other end has a name here only where it is here.
+func TestPeerInAnotherNamespaceStaysUnresolved(t *testing.T) {
+	outer, inner := newNamespace(t), newNamespace(t)
+	outer.add(&netlink.Veth{LinkAttrs: attrs("wire", 1), PeerName: "rope"})
+	see := func(n *namespace, name string) string {
+		return linkNamed(t, collect(t, &Collector{NetNS: n.path(), Root: t.TempDir()}), name).Peer
+	}
+	if wire, rope := see(outer, "wire"), see(outer, "rope"); wire != "rope" || rope != "wire" {
+		t.Errorf("peers are %q and %q", wire, rope)
+	}
+	// The end that moves meets a link that has its old index, one of a pair too.
+	decoy := &netlink.Veth{LinkAttrs: attrs("decoy", 2), PeerName: "ploy"}
+	decoy.Index = outer.link("wire").Attrs().Index
+	inner.add(decoy)
+	outer.must(outer.LinkSetNsFd(outer.link("rope"), int(inner.handle)))
+	if wire, rope := see(outer, "wire"), see(inner, "rope"); wire != "" || rope != "" {
+		t.Errorf("peers are %q and %q, each of which is in the other namespace", wire, rope)
 	}
 }
 

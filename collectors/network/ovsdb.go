@@ -17,15 +17,40 @@ import (
 // its interface takes under 1 KiB, so that this is some 60,000 of them.
 const maxOVSDBReply = 64 << 20
 
-// ovsdbSelect reads the tables, in the order of ovsdbTables.
-const ovsdbSelect = `{"method":"transact","id":"avstem","params":["Open_vSwitch",` +
-	`{"op":"select","table":"Bridge","where":[],"columns":["_uuid","name","datapath_type","ports"]},` +
-	`{"op":"select","table":"Port","where":[],"columns":["_uuid","name","tag","trunks","vlan_mode","interfaces"]},` +
-	`{"op":"select","table":"Interface","where":[],"columns":["_uuid","name","type","external_ids"]}]}`
+// ovsdbTables are the tables that are read, each with what is read of its rows.
+var ovsdbTables = []ovsdbTable{
+	{"Bridge", []string{"name", "datapath_type", "ports"}},
+	{"Port", []string{"name", "tag", "trunks", "vlan_mode", "bond_mode", "bond_active_slave", "interfaces"}},
+	{"Interface", []string{"name", "type", "options", "mac_in_use", "link_state", "external_ids"}},
+}
+
+type ovsdbTable struct {
+	name    string
+	columns []string
+}
+
+// ovsdbDatabase is the database that Open vSwitch is configured by.
+const ovsdbDatabase = "Open_vSwitch"
+
+// selectRequest reads the tables, in their order.
+func selectRequest() rpcRequest {
+	params := []any{ovsdbDatabase}
+	for _, t := range ovsdbTables {
+		params = append(params, map[string]any{
+			"op": "select", "table": t.name, "where": []any{}, "columns": append([]string{"_uuid"}, t.columns...),
+		})
+	}
+	return rpcRequest{"transact", params, "avstem"}
+}
 
 const ovsdbRequestID = `"avstem"`
 
-var ovsdbTables = []string{"Bridge", "Port", "Interface"}
+// rpcRequest is what we ask.
+type rpcRequest struct {
+	Method string `json:"method"`
+	Params []any  `json:"params"`
+	ID     string `json:"id"`
+}
 
 // row is a row of an OVSDB table, by column.
 type row map[string]json.RawMessage
@@ -64,7 +89,7 @@ func readOVSDB(ctx context.Context, socket string) (tables [][]row, err error) {
 // transact sends the request and waits for its response. The server may ask
 // meanwhile whether we are still there (RFC 7047 section 4.1.11).
 func transact(conn io.ReadWriter, limit int64) (json.RawMessage, error) {
-	if _, err := io.WriteString(conn, ovsdbSelect); err != nil {
+	if err := json.NewEncoder(conn).Encode(selectRequest()); err != nil {
 		return nil, fmt.Errorf("write to ovsdb-server: %w", err)
 	}
 	bounded := &io.LimitedReader{R: conn, N: limit}
@@ -118,14 +143,14 @@ func decodeResult(result json.RawMessage) ([][]row, error) {
 		return nil, fmt.Errorf("decode ovsdb-server's answer: %w", err)
 	}
 	tables := make([][]row, len(ovsdbTables))
-	for i, name := range ovsdbTables {
+	for i, t := range ovsdbTables {
 		switch {
 		case i >= len(entries) || entries[i] == nil:
-			return nil, fmt.Errorf("decode ovsdb-server's answer: nothing about table %s", name)
+			return nil, fmt.Errorf("decode ovsdb-server's answer: nothing about table %s", t.name)
 		case entries[i].Error != "":
-			return nil, fmt.Errorf("select from table %s: %s: %s", name, entries[i].Error, entries[i].Details)
+			return nil, fmt.Errorf("select from table %s: %s: %s", t.name, entries[i].Error, entries[i].Details)
 		case entries[i].Rows == nil:
-			return nil, fmt.Errorf("decode ovsdb-server's answer: no rows of table %s", name)
+			return nil, fmt.Errorf("decode ovsdb-server's answer: no rows of table %s", t.name)
 		}
 		tables[i] = *entries[i].Rows
 	}

@@ -90,15 +90,19 @@ func TestOneBrokenRow(t *testing.T) {
 	          {"name":"","datapath_type":"","ports":["set",[]]},
 	          {"name":"br1","datapath_type":7,"ports":["uuid","p1"]}]},
 	 {"rows":[{"_uuid":["uuid","p1"],"name":"vnet0","tag":4095,"trunks":["set",[]],"vlan_mode":["set",[]],"interfaces":["uuid","i1"]},
-	          {"_uuid":["uuid","p2"],"name":"vnet1","tag":7,"trunks":["set",[5,9999]],"vlan_mode":5,"interfaces":["set",[]]},
+	          {"_uuid":["uuid","p2"],"name":"vnet1","tag":7,"trunks":["set",[5,9999]],"vlan_mode":5,"bond_mode":5,"bond_active_slave":"eno1",
+	           "interfaces":["set",[["uuid","i2"],["uuid","i3"]]]},
 	          {"_uuid":["uuid","p3"],"name":7}]},
-	 {"rows":[{"_uuid":["uuid","i1"],"name":"vnet0","type":null,"external_ids":["map",[["attached-mac"]]]}]}]`)
+	 {"rows":[{"_uuid":["uuid","i1"],"name":"vnet0","type":null,"external_ids":["map",[["attached-mac"]]],
+	           "mac_in_use":"52:54","link_state":7,"options":7},
+	          {"_uuid":["uuid","i2"],"name":"eno1","type":"","external_ids":["map",[]],"mac_in_use":["set",[]],"link_state":["set",[]],"options":["map",[]]},
+	          {"_uuid":["uuid","i3"],"name":"eno2","type":"","external_ids":["map",[]],"mac_in_use":"","link_state":"down","options":["map",[]]}]}]`)
 	bridges, problems := assembleOVS(tables)
 	seven := inventory.VLAN(7)
 	want := []inventory.OVSBridge{
 		{Name: "br0", Datapath: "system", Ports: []inventory.OVSPort{
 			{Name: "vnet0", Interfaces: []inventory.OVSInterface{{Name: "vnet0"}}},
-			{Name: "vnet1", Tag: &seven},
+			{Name: "vnet1", Tag: &seven, Interfaces: []inventory.OVSInterface{{Name: "eno1"}, {Name: "eno2", LinkState: "down"}}},
 		}},
 		{Name: "br1"},
 	}
@@ -114,8 +118,14 @@ func TestOneBrokenRow(t *testing.T) {
 		`ovsPort:vnet0 ovsPort.tag: 4095 is not a VLAN ID`,
 		`ovsInterface:vnet0 ovsInterface.type: decode string: "null" is none`,
 		`ovsInterface:vnet0 ovsInterface.externalIDs: decode map: a pair has 1 elements`,
+		`ovsInterface:vnet0 ovsInterface.mac: "52:54" is not a MAC address: want six pairs of hex digits, such as 52:54:00:aa:00:01`,
+		`ovsInterface:vnet0 ovsInterface.linkState: decode string: "7" is none`,
+		`ovsInterface:vnet0 ovsInterface.peer: decode map: "7" is none`,
+		`ovsInterface:vnet0 ovsInterface.remote: decode map: "7" is none`,
 		`ovsPort:vnet1 ovsPort.trunks: 9999 is not a VLAN ID`,
 		`ovsPort:vnet1 ovsPort.mode: decode string: "5" is none`,
+		`ovsPort:vnet1 ovsPort.bondMode: decode string: "5" is none`,
+		`ovsPort:vnet1 ovsPort.activeMember: "eno1" is not a MAC address: want six pairs of hex digits, such as 52:54:00:aa:00:01`,
 		`ovsBridge:br0 ovsPort.name: decode string: "7" is none`,
 		` ovsBridge.name: two bridges are called "br0"`,
 		` ovsBridge.name: row without a name`,
@@ -142,9 +152,10 @@ func FuzzOVSDBReply(f *testing.F) {
 	f.Add([]byte(`{"id":"avstem","error":null,"result":` + emptyResult + `}`))
 	f.Add([]byte(`{"id":"e","method":"echo","params":[]}{"id":"avstem","error":null,"result":[` +
 		`{"rows":[{"_uuid":["uuid","b"],"name":"br0","datapath_type":"netdev","ports":["set",[["uuid","p"],["uuid","q"]]]}]},` +
-		`{"rows":[{"_uuid":["uuid","p"],"name":"bond0","tag":0,"trunks":["set",[1,4095]],"vlan_mode":"trunk","interfaces":["set",[["uuid","i"],["uuid","j"]]]},` +
+		`{"rows":[{"_uuid":["uuid","p"],"name":"bond0","tag":0,"trunks":["set",[1,4095]],"vlan_mode":"trunk","bond_mode":"balance-slb","bond_active_slave":"52:54:00:00:00:01","interfaces":["set",[["uuid","i"],["uuid","j"]]]},` +
 		`{"_uuid":["uuid","q"],"name":"tap0","tag":120,"trunks":["set",[]],"vlan_mode":["set",[]],"interfaces":["uuid","k"]}]},` +
-		`{"rows":[{"_uuid":["uuid","i"],"name":"eno1","type":"","external_ids":["map",[]]},{"_uuid":["uuid","k"],"name":"tap0","type":"internal","external_ids":["map",[["iface-id","x"]]]}]}]}`))
+		`{"rows":[{"_uuid":["uuid","i"],"name":"eno1","type":"","mac_in_use":"52:54:00:00:00:01","link_state":"up","options":["map",[]],"external_ids":["map",[]]},` +
+		`{"_uuid":["uuid","k"],"name":"tap0","type":"patch","options":["map",[["peer","y"]]],"external_ids":["map",[["iface-id","x"]]]}]}]}`))
 	f.Add([]byte(`{"id":"avstem","error":{"error":"unknown database"},"result":null}`))
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		result, err := transact(struct {

@@ -100,7 +100,41 @@ func (a *assembly) port(r row, bridge string) (inventory.OVSPort, bool) {
 			port.Interfaces = append(port.Interfaces, i)
 		}
 	}
+	a.bond(r, &port, entity)
 	return port, true
+}
+
+// bond reads what a port of several interfaces is: ovs-vswitchd.conf.db(5),
+// Port.bond_mode, whose default is active-backup, and Port.bond_active_slave,
+// the MAC of one of them.
+func (a *assembly) bond(r row, port *inventory.OVSPort, entity string) {
+	if len(port.Interfaces) < 2 {
+		return
+	}
+	port.BondMode = "active-backup"
+	switch mode, err := ovsdbOptional(r["bond_mode"], ovsdbString); {
+	case err != nil:
+		port.BondMode = ""
+		a.fault(entity, "ovsPort.bondMode", err)
+	case mode != nil:
+		port.BondMode = *mode
+	}
+	active, err := ovsdbOptional(r["bond_active_slave"], ovsdbMAC)
+	if err != nil {
+		a.fault(entity, "ovsPort.activeMember", err)
+	}
+	if active == nil || *active == (inventory.MAC{}) {
+		return
+	}
+	var members []string
+	for _, i := range port.Interfaces {
+		if i.MAC == *active {
+			members = append(members, i.Name)
+		}
+	}
+	if len(members) == 1 { // two with one MAC can't be told apart
+		port.ActiveMember = members[0]
+	}
 }
 
 func (a *assembly) iface(r row, port string) (inventory.OVSInterface, bool) {
@@ -117,7 +151,35 @@ func (a *assembly) iface(r row, port string) (inventory.OVSInterface, bool) {
 	if i.ExternalIDs, err = ovsdbMap(r["external_ids"]); err != nil {
 		a.fault(entity, "ovsInterface.externalIDs", err)
 	}
+	switch mac, err := ovsdbOptional(r["mac_in_use"], ovsdbMAC); {
+	case err != nil:
+		a.fault(entity, "ovsInterface.mac", err)
+	case mac != nil:
+		i.MAC = *mac
+	}
+	switch state, err := ovsdbOptional(r["link_state"], ovsdbString); {
+	case err != nil:
+		a.fault(entity, "ovsInterface.linkState", err)
+	case state != nil:
+		i.LinkState = *state
+	}
+	a.ends(r, &i, entity)
 	return i, true
+}
+
+// ends reads where a patch interface or a tunnel leads. Options mean something
+// to the types that have them only.
+func (a *assembly) ends(r row, i *inventory.OVSInterface, entity string) {
+	options, err := ovsdbMap(r["options"])
+	switch {
+	case err != nil:
+		a.fault(entity, "ovsInterface.peer", err)
+		a.fault(entity, "ovsInterface.remote", err)
+	case i.Type == "patch":
+		i.Peer = options["peer"]
+	default:
+		i.Remote = options["remote_ip"]
+	}
 }
 
 // refer gives the rows that a column refers to, and takes them from at: a port
@@ -148,6 +210,15 @@ func ovsdbName(r row) (string, error) {
 		err = errors.New("row without a name")
 	}
 	return name, err
+}
+
+// ovsdbMAC reads an address; OVS leaves a string empty that it doesn't know yet.
+func ovsdbMAC(raw json.RawMessage) (mac inventory.MAC, err error) {
+	text, err := ovsdbString(raw)
+	if err != nil || text == "" {
+		return mac, err
+	}
+	return inventory.ParseMAC(text)
 }
 
 // ovsdbVLAN reads a VLAN ID. OVS takes 0, which as a tag means frames without a

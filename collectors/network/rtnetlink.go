@@ -38,13 +38,44 @@ func attributes(b []byte, f func(kind uint16, value []byte) error) error {
 
 // word reads an 8-bit code; one without a word stays a number.
 func word(v []byte, words []string) (string, error) {
-	switch {
-	case len(v) < 1:
+	if len(v) < 1 {
 		return "", errShort
-	case int(v[0]) < len(words):
-		return words[v[0]], nil
 	}
-	return strconv.Itoa(int(v[0])), nil
+	return wordOf(int(v[0]), words), nil
+}
+
+// word32 is word for a 32-bit code.
+func word32(v []byte, words []string) (string, error) {
+	code, err := number(v)
+	if err != nil {
+		return "", err
+	}
+	return wordOf(code, words), nil
+}
+
+func wordOf(code int, words []string) string {
+	if code >= 0 && code < len(words) {
+		return words[code]
+	}
+	return strconv.Itoa(code)
+}
+
+// flag8 reads an 8-bit truth value, flag32 a 32-bit one.
+func flag8(v []byte) (*bool, error) {
+	if len(v) < 1 {
+		return nil, errShort
+	}
+	set := v[0] != 0
+	return &set, nil
+}
+
+func flag32(v []byte) (*bool, error) {
+	n, err := number(v)
+	if err != nil {
+		return nil, err
+	}
+	set := n != 0
+	return &set, nil
 }
 
 func text(v []byte) string {

@@ -58,10 +58,16 @@ func info(kind string, data ...[]byte) []byte {
 	return attribute(unix.IFLA_LINKINFO, append(b, attribute(unix.IFLA_INFO_DATA|unix.NLA_F_NESTED, bytes.Join(data, nil)...)...)...)
 }
 
+// port is what a port of a master says.
+func port(master string, data ...[]byte) []byte {
+	b := attribute(unix.IFLA_INFO_SLAVE_KIND, append([]byte(master), 0)...)
+	return attribute(unix.IFLA_LINKINFO, append(b, attribute(unix.IFLA_INFO_SLAVE_DATA|unix.NLA_F_NESTED, bytes.Join(data, nil)...)...)...)
+}
+
 func TestDecodeLinkValues(t *testing.T) {
 	ptr := func(id inventory.VLAN) *inventory.VLAN { return &id }
 	u16 := func(n uint16) []byte { return binary.NativeEndian.AppendUint16(nil, n) }
-	down := false
+	down, yes, vni := false, true, 1<<24-1
 	tests := []struct {
 		name       string
 		attributes [][]byte
@@ -75,7 +81,17 @@ func TestDecodeLinkValues(t *testing.T) {
 		{"VLAN 4094", [][]byte{info("vlan", attribute(unix.IFLA_VLAN_ID, u16(4094)...))}, inventory.Link{Kind: "vlan", VLAN: ptr(4094)}, false},
 		{"VLAN 4095", [][]byte{info("vlan", attribute(unix.IFLA_VLAN_ID, u16(4095)...))}, inventory.Link{Kind: "vlan"}, true},
 		{"tag of another Ethertype", [][]byte{info("vlan", attribute(unix.IFLA_VLAN_PROTOCOL, 0x91, 0x00))}, inventory.Link{Kind: "vlan", Protocol: "0x9100"}, false},
-		{"VLAN's attribute in a macvlan", [][]byte{info("macvlan", attribute(unix.IFLA_VLAN_ID, u16(4095)...))}, inventory.Link{Kind: "macvlan"}, false},
+		{"VLAN's attribute in another kind", [][]byte{info("dummy", attribute(unix.IFLA_VLAN_ID, u16(4095)...))}, inventory.Link{Kind: "dummy"}, false},
+		{"macvlan without a word", [][]byte{info("macvlan", attribute(unix.IFLA_MACVLAN_MODE, 32, 0, 0, 0))}, inventory.Link{Kind: "macvlan", Mode: "32"}, false},
+		{"vxlan in external mode", [][]byte{info("vxlan", attribute(unix.IFLA_VXLAN_ID, 0, 0, 0, 0))}, inventory.Link{Kind: "vxlan"}, false},
+		{"vxlan over IPv6", [][]byte{info("vxlan", attribute(unix.IFLA_VXLAN_ID, 0xff, 0xff, 0xff, 0),
+			attribute(unix.IFLA_VXLAN_GROUP6, netip.MustParseAddr("2001:db8::2").AsSlice()...), attribute(unix.IFLA_VXLAN_LOCAL6, make([]byte, 16)...))},
+			inventory.Link{Kind: "vxlan", VNI: &vni, Remote: "2001:db8::2"}, false},
+		{"vxlan to five bytes", [][]byte{info("vxlan", attribute(unix.IFLA_VXLAN_GROUP, 1, 2, 3, 4, 5))}, inventory.Link{Kind: "vxlan"}, true},
+		{"port of a team", [][]byte{port("team", attribute(unix.IFLA_BOND_SLAVE_STATE, 1))}, inventory.Link{Kind: "tun"}, false},
+		{"port state without a word", [][]byte{port("bridge", attribute(unix.IFLA_BRPORT_STATE, 9))}, inventory.Link{Kind: "tun", PortState: "9"}, false},
+		{"STP by a daemon", [][]byte{info("bridge", attribute(unix.IFLA_BR_STP_STATE, 2, 0, 0, 0))}, inventory.Link{Kind: "bridge", STP: &yes}, false},
+		{"carrier of a link that is down", [][]byte{attribute(unix.IFLA_CARRIER, 1)}, inventory.Link{Kind: "tun"}, false},
 		{"device without a bus", [][]byte{attribute(unix.IFLA_PARENT_DEV_NAME, []byte("x\x00")...)}, inventory.Link{Kind: "tun"}, false},
 		{"attribute that ends too late", [][]byte{{40, 0, 4, 0, 1}}, inventory.Link{Kind: "tun"}, true},
 		{"attribute of no size", [][]byte{{0, 0, 4, 0}}, inventory.Link{Kind: "tun"}, true},

@@ -21,7 +21,7 @@ func (c *Collector) sysfs(l *rawLink, b *collectors.Builder) {
 	}
 	dir := "/sys/class/net/" + l.Name
 	if err := c.sameLink(dir, l.index); err != nil {
-		for _, field := range []inventory.Field{"link.driver", "link.speed"} {
+		for _, field := range []inventory.Field{"link.driver", "link.physicalFunction", "link.speed"} {
 			b.Problem(problem(linkEntity(l.Name), field, dir, err,
 				"mount the sysfs of the network namespace that is read, and let the agent read it"))
 		}
@@ -41,6 +41,13 @@ func (c *Collector) sysfs(l *rawLink, b *collectors.Builder) {
 	note("link.driver", dir+"/device/driver", err)
 	l.Speed, err = c.speed(dir + "/speed")
 	note("link.speed", dir+"/speed", err)
+	l.physical, err = c.device(dir + "/device/physfn")
+	note("link.physicalFunction", dir+"/device/physfn", err)
+	for i := range l.VFs {
+		function := fmt.Sprintf("%s/device/virtfn%d", dir, l.VFs[i].Index)
+		l.VFs[i].Device, err = c.device(function)
+		note("link.vfs", function, err)
+	}
 }
 
 // sameLink says whether sysfs means the link with this index. A mounted sysfs

@@ -56,9 +56,9 @@ func TestSysfsOfAPhysicalLink(t *testing.T) {
 		{"driver unbound", remove("sys/devices/pci0000:3a/0000:3b:00.0/driver"),
 			inventory.Link{Device: "pci:0000:3b:00.0", Speed: &mbits}, nil},
 		{"sysfs of another namespace", write(dir+"/ifindex", "99\n"), inventory.Link{},
-			map[inventory.Field]inventory.Why{"link.driver": inventory.WhyAbsent, "link.speed": inventory.WhyAbsent}},
+			map[inventory.Field]inventory.Why{"link.driver": inventory.WhyAbsent, "link.physicalFunction": inventory.WhyAbsent, "link.speed": inventory.WhyAbsent}},
 		{"no sysfs", remove("sys"), inventory.Link{},
-			map[inventory.Field]inventory.Why{"link.driver": inventory.WhyAbsent, "link.speed": inventory.WhyAbsent}},
+			map[inventory.Field]inventory.Why{"link.driver": inventory.WhyAbsent, "link.physicalFunction": inventory.WhyAbsent, "link.speed": inventory.WhyAbsent}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
