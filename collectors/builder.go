@@ -82,6 +82,16 @@ func (b *Builder) VM(vm inventory.VM) {
 	b.add("vm", vm.Key(), func() { b.body.VMs = append(b.body.VMs, vm) })
 }
 
+// StoragePool adds a storage pool with its volumes.
+func (b *Builder) StoragePool(p inventory.StoragePool) {
+	b.add("storagePool", p.Name, func() { b.body.StoragePools = append(b.body.StoragePools, p) })
+}
+
+// ImageFile adds a file that disks rest on.
+func (b *Builder) ImageFile(f inventory.ImageFile) {
+	b.add("imageFile", f.Path, func() { b.body.ImageFiles = append(b.body.ImageFiles, f) })
+}
+
 // Problem records what could not be read.
 func (b *Builder) Problem(p inventory.Problem) {
 	b.mu.Lock()

@@ -65,6 +65,8 @@ type Body struct {
 	FileSystems  []FileSystem  `json:"fileSystems,omitempty"`
 	Runtime      *Runtime      `json:"runtime,omitempty"`
 	VMs          []VM          `json:"vms,omitempty"`
+	StoragePools []StoragePool `json:"storagePools,omitempty"`
+	ImageFiles   []ImageFile   `json:"imageFiles,omitempty"`
 }
 
 // Why is why something could not be read.
@@ -192,6 +194,11 @@ func (b *Body) Canonicalize() {
 			return cmp.Or(x.Created.Compare(y.Created), byName(x.Name, y.Name))
 		})
 	}
+	slices.SortFunc(b.StoragePools, func(x, y StoragePool) int { return byName(x.Name, y.Name) })
+	for i := range b.StoragePools {
+		slices.SortFunc(b.StoragePools[i].Volumes, func(x, y StorageVolume) int { return byName(x.Name, y.Name) })
+	}
+	slices.SortFunc(b.ImageFiles, func(x, y ImageFile) int { return byName(x.Path, y.Path) })
 }
 
 func compareNeighbours(x, y Neighbour) int {
@@ -202,8 +209,8 @@ func compareNeighbours(x, y Neighbour) int {
 // Seal puts the document into canonical order and sets its digest: SHA-256 over
 // everything that says what was seen, which leaves out when it was seen, the
 // order it was enumerated in, the wording of errors, and measures that change
-// all the time ([Disk.Allocation], [FileSystem.Available]). The same state
-// always gives the same digest.
+// all the time ([Disk.Allocation], [FileSystem.Available], and those of pools and
+// volumes). The same state always gives the same digest.
 func (o *Observation) Seal() error {
 	o.Body.Canonicalize()
 	slices.SortFunc(o.Problems, func(x, y Problem) int {
@@ -241,6 +248,15 @@ func (o *Observation) digest() (string, error) {
 		vm.Disks = slices.Clone(vm.Disks)
 		for j := range vm.Disks {
 			vm.Disks[j].Allocation = nil
+		}
+	}
+	stable.Body.StoragePools = slices.Clone(o.StoragePools)
+	for i := range stable.Body.StoragePools {
+		pool := &stable.Body.StoragePools[i]
+		pool.Available = nil
+		pool.Volumes = slices.Clone(pool.Volumes)
+		for j := range pool.Volumes {
+			pool.Volumes[j].Allocation = nil
 		}
 	}
 	text, err := json.Marshal(stable)

@@ -29,7 +29,7 @@ func TestGoldenJSON(t *testing.T) {
 	for name, value := range map[string]any{
 		"host": filled[Host](), "link": filled[Link](), "ovsbridge": filled[OVSBridge](), "blockdevice": filled[BlockDevice](),
 		"filesystem": filled[FileSystem](), "runtime": filled[Runtime](), "vm": filled[VM](), "problem": filled[Problem](),
-		"capability": filled[Capability](), "observation": sealed, "observation-empty": &Observation{},
+		"storagepool": filled[StoragePool](), "imagefile": filled[ImageFile](), "capability": filled[Capability](), "observation": sealed, "observation-empty": &Observation{},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := json.MarshalIndent(value, "", "  ")
@@ -73,6 +73,7 @@ var volatile = map[string]bool{
 	"Schema": true, "Site": true, "Epoch": true, "Gen": true, "ObservedAt": true, "Took": true, "Digest": true,
 	"Problems.Error": true, "Problems.Remedy": true,
 	"Body.FileSystems.Available": true, "Body.VMs.AsOf": true, "Body.VMs.Disks.Allocation": true,
+	"Body.StoragePools.Available": true, "Body.StoragePools.Volumes.Allocation": true,
 }
 
 // Every field but the volatile ones makes another digest when it changes, and

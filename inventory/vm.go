@@ -124,7 +124,24 @@ type Image struct {
 	// Source is the file or volume at the ground of the root disk's backing
 	// chain. It outweighs a label: metadata is copied, a backing file is read.
 	Source string `json:"source,omitempty"`
+	// Digest is the image's own, as "sha256:…", where the runtime knows its
+	// images by it. That of a file is in [Body.ImageFiles].
+	Digest string `json:"digest,omitempty"`
+	// Known says what all of this rests on, the strongest that there is.
+	Known ImageKnown `json:"known,omitempty"`
 }
+
+// ImageKnown is how an image's identity is known.
+type ImageKnown string
+
+// How an image is known, strongest first. The first two were read from what the
+// VM runs on; the others are words that were written beside it.
+const (
+	ImageByFingerprint ImageKnown = "fingerprint"   // the runtime's images are named by their digest
+	ImageByChain       ImageKnown = "backing-chain" // the root disk's chain ends in it
+	ImageByManager     ImageKnown = "manager"       // the manager's metadata says so
+	ImageByLabel       ImageKnown = "label"         // the placement metadata says so
+)
 
 // NIC is a VM's network interface.
 type NIC struct {
@@ -168,14 +185,25 @@ type Disk struct {
 	Allocation *Bytes `json:"allocation,omitempty"`
 	ReadOnly   bool   `json:"readOnly,omitempty"`
 	Shareable  bool   `json:"shareable,omitempty"`
+	// DataFile holds the data of a qcow2 image that keeps none itself.
+	DataFile string `json:"dataFile,omitempty"`
+	// Fault is why Source can't be read as what it is said to be: it is missing,
+	// or no such image. It is empty where nobody was allowed to look.
+	Fault string `json:"fault,omitempty"`
 	// Backing is the chain below Source, nearest first.
 	Backing []BackingFile `json:"backing,omitempty"`
 }
 
-// BackingFile is one layer of a disk's backing chain.
+// BackingFile is one layer of a disk's backing chain. Its fields are as a disk's.
 type BackingFile struct {
 	Source string `json:"source"`
 	Format string `json:"format,omitempty"`
+	// VirtualSize is what whoever reads the layer sees. Allocation is what it
+	// takes on the host; other than a disk's own, nothing writes to it.
+	VirtualSize *Bytes `json:"virtualSize,omitempty"`
+	Allocation  *Bytes `json:"allocation,omitempty"`
+	DataFile    string `json:"dataFile,omitempty"`
+	Fault       string `json:"fault,omitempty"`
 }
 
 // IsStorage says whether the device holds the VM's data: CD-ROM and floppy

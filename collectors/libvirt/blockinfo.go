@@ -15,10 +15,11 @@ const blockInfoCall = "virDomainGetBlockInfo"
 // own, "" where that isn't known.
 func (c *client) sizes(ctx context.Context, dom golibvirt.Domain, disk asked) (s sizes, image string, err error) {
 	var capacity, allocation uint64
-	if disk.offline == "volume" {
+	image = disk.source
+	if disk.volume {
 		capacity, allocation, image, err = c.volume(ctx, disk.source)
-	} else {
-		image = disk.source
+	}
+	if disk.running || !disk.volume {
 		err = c.call(ctx, blockInfoCall+" "+disk.target, func(lv *golibvirt.Libvirt) (err error) {
 			allocation, capacity, _, err = lv.DomainGetBlockInfo(dom, disk.target, 0)
 			return err

@@ -50,6 +50,8 @@ var capabilities = sorted([]inventory.Capability{
 
 	fromXML("image.id", "metadata/placement/@image, nova:instance/nova:image/@uuid, nova:root/@uuid", "the placement's counts where both are there"),
 	fromXML("image.version", "metadata/placement/@imageVersion", ""),
+	absent("image.digest", "libvirt knows no images: see imageFile.digest of source images"),
+	derivedXML("image.known", "metadata, devices/disk/backingStore", ""),
 	derivedXML("image.source", "devices/disk/backingStore", "the ground of the root disk's chain; of a stopped VM from its images"),
 
 	fromXML("nic.mac", "devices/interface/mac/@address", ""),
@@ -77,9 +79,16 @@ var capabilities = sorted([]inventory.Capability{
 	direct("disk.allocation", "virDomainGetBlockInfo allocation", sizeNote),
 	fromXML("disk.readOnly", "devices/disk/readonly", ""),
 	fromXML("disk.shareable", "devices/disk/shareable", ""),
-	fromXML("disk.backing", "devices/disk/backingStore", "of a stopped VM from its images' qcow2 headers, where they may be read"),
-	fromXML("backingFile.source", "devices/disk/backingStore/source", "or a qcow2 header's backing file"),
-	fromXML("backingFile.format", "devices/disk/backingStore/format/@type", "or a qcow2 header's backing format"),
+	fromXML("disk.backing", "devices/disk/backingStore", "of a stopped VM from its images' headers, or of its pools' volumes where those may not be read"),
+	direct("disk.dataFile", "the image's qcow2 header, external data file", layerNote),
+	derived("disk.fault", "stat(2), the image's header", layerNote),
+	fromXML("backingFile.source", "devices/disk/backingStore/source", "or an image header's backing file"),
+	fromXML("backingFile.format", "devices/disk/backingStore/format/@type", "or an image header's backing format"),
+	direct("backingFile.virtualSize", "the image's header; of a raw one stat(2) st_size",
+		layerNote+"; else virConnectGetAllDomainStats block.N.capacity, of a stopped VM virStorageVolGetXMLDesc capacity"),
+	direct("backingFile.allocation", "stat(2) st_blocks", layerNote+"; else virStorageVolGetXMLDesc allocation"),
+	direct("backingFile.dataFile", "the image's qcow2 header, external data file", layerNote),
+	derived("backingFile.fault", "stat(2), the image's header", layerNote),
 
 	derived("runtime.name", "virConnectGetType", ""),
 	derived("runtime.platform", "virDomainGetXMLDesc metadata", "the manager whose metadata every VM carries, else libvirt"),
@@ -90,6 +99,8 @@ var capabilities = sorted([]inventory.Capability{
 })
 
 const sizeNote = "beside the pass; disks that hold data only; a stopped VM's volume by virStorageVolGetInfo"
+
+const layerNote = "beside the pass; files and devices of this host, where the agent may open them"
 
 func sorted(table []inventory.Capability) []inventory.Capability {
 	slices.SortFunc(table, func(x, y inventory.Capability) int { return cmp.Compare(x.Field, y.Field) })

@@ -1,81 +1,257 @@
 package libvirt
 
 import (
+	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"regexp"
+	"io/fs"
+	"slices"
 	"strings"
-	"syscall"
 
+	golibvirt "github.com/digitalocean/go-libvirt"
+	"libvirt.org/go/libvirtxml"
+
+	"github.com/dataverket/avstem/collectors/internal/diskimage"
 	"github.com/dataverket/avstem/inventory"
 )
 
-// readChain follows the backing chain of a qcow2 image on this host, nearest
-// first. An image is only read as qcow2 where the runtime, or the header of the
-// image above it, says so: probing a raw image would let a guest write a header
-// into its disk and name any file of the host.
-func readChain(root, path string) ([]inventory.BackingFile, error) {
-	var chain []inventory.BackingFile
-	seen := map[string]bool{}
-	for format := "qcow2"; format == "qcow2"; {
-		if seen[path] {
-			return chain, fmt.Errorf("read %s: the backing chain loops", path)
+// chain is what was found at and below a disk's own image.
+type chain struct {
+	dataFile, fault string
+	layers          []inventory.BackingFile
+}
+
+// below puts a chain on a disk. Where the XML tells the disk's chain, that is the
+// one that QEMU uses, and ours only adds what its layers say of themselves.
+func (c *chain) below(disk *inventory.Disk) {
+	if c == nil {
+		return
+	}
+	disk.DataFile, disk.Fault = c.dataFile, c.fault
+	if len(disk.Backing) == 0 {
+		disk.Backing = c.layers
+		return
+	}
+	disk.Backing = slices.Clone(disk.Backing) // the last pass's document has the others
+	for i := range disk.Backing {
+		own := &disk.Backing[i]
+		at := slices.IndexFunc(c.layers, func(l inventory.BackingFile) bool { return l.Source == own.Source })
+		if at >= 0 {
+			format := own.Format
+			*own = c.layers[at]
+			own.Format = format
 		}
-		if len(chain) == maxChain {
-			return chain, fmt.Errorf("read %s: the backing chain is longer than %d", path, maxChain)
+	}
+}
+
+// follow follows a disk's chain: by the images' own headers where they may be
+// read, which costs the VM nothing, and else by what the daemon knows, of a
+// running VM from its QEMU, of a stopped one from the pools that have the images.
+// there says that the daemon found the image: if we don't, it isn't missing, we
+// see another file system than the daemon does.
+func (l *lane) follow(ctx context.Context, cl *client, q question, disk asked, image string, there bool) (*chain, error) {
+	images, err := l.readChain(ctx, image, disk.format)
+	if len(images) == 0 {
+		return nil, err
+	}
+	unseen := there && len(images) == 1 && errors.Is(err, fs.ErrNotExist)
+	if unseen {
+		images[0].Fault = ""
+	}
+	found := &chain{dataFile: images[0].DataFile, fault: images[0].Fault, layers: diskimage.Layers(images)}
+	switch {
+	case err == nil || !unseen && whyOf(err) != inventory.WhyRefused:
+		return found, err
+	case disk.format == "raw":
+		return found, nil // below it is nothing that we could have seen
+	case disk.running && !disk.deep:
+		return found, nil // the XML says that there is nothing below it
+	case disk.running:
+		if layers, told := cl.layers(ctx, q.dom, disk.target); told == nil {
+			found.layers, err = layers, nil
 		}
-		seen[path] = true
-		header, err := readQcow2(filepath.Join("/", root, path))
+		return found, err
+	}
+	last := len(images) - 1
+	layers, told := cl.volumes(ctx, images[last].Path)
+	if told != nil {
+		return found, err
+	}
+	// What was refused is the first of what the pools tell.
+	all := append(diskimage.Layers(images[:last]), layers...)
+	if last == 0 {
+		all = all[1:] // the disk's own image
+	}
+	found.layers = all
+	return found, nil
+}
+
+var errReadersStuck = fmt.Errorf("other images are being read and don't come back: %w", context.DeadlineExceeded)
+
+// readChain reads an image's backing chain. A read of a file system that hangs
+// can't be taken back: its goroutine is left to it, and only so many may be.
+func (l *lane) readChain(ctx context.Context, path, format string) ([]diskimage.Image, error) {
+	select {
+	case l.readers <- struct{}{}:
+	default:
+		return nil, errReadersStuck
+	}
+	type result struct {
+		images []diskimage.Image
+		err    error
+	}
+	done := make(chan result, 1)
+	go func() {
+		defer func() { <-l.readers }()
+		images, err := diskimage.ReadChain(l.root, path, format)
+		done <- result{images, err}
+	}()
+	select {
+	case r := <-done:
+		return r.images, r.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("read %s: %w", path, context.Cause(ctx))
+	}
+}
+
+const statsCall = "virConnectGetAllDomainStats"
+
+// layers asks a running VM's QEMU, by the daemon, for the layers below a disk.
+func (c *client) layers(ctx context.Context, dom golibvirt.Domain, target string) ([]inventory.BackingFile, error) {
+	var records []golibvirt.DomainStatsRecord
+	err := c.call(ctx, statsCall+" block", func(lv *golibvirt.Libvirt) (err error) {
+		records, err = lv.ConnectGetAllDomainStats([]golibvirt.Domain{dom}, uint32(golibvirt.DomainStatsBlock),
+			uint32(golibvirt.ConnectGetAllDomainsStatsBacking))
+		return err
+	})
+	if err != nil || len(records) == 0 {
+		return nil, err
+	}
+	return layersIn(records[0].Params, target), nil
+}
+
+// layersIn reads the statistics of block devices: "block.N.name" is the disk, and
+// each of its layers has an N of its own, nearest first, of which the disk's own
+// image comes first.
+func layersIn(params []golibvirt.TypedParam, target string) []inventory.BackingFile {
+	names, layers := map[string]string{}, []inventory.BackingFile(nil)
+	at := map[string]int{}
+	for _, p := range params {
+		entry, what, _ := strings.Cut(strings.TrimPrefix(p.Field, "block."), ".")
+		switch v := p.Value.I.(type) {
+		case string:
+			if what == "name" {
+				names[entry] = v
+			}
+			if what == "path" && names[entry] == target {
+				at[entry] = len(layers)
+				layers = append(layers, inventory.BackingFile{Source: v})
+			}
+		case uint64:
+			i, ours := at[entry]
+			switch {
+			case !ours:
+			case what == "capacity":
+				layers[i].VirtualSize = new(inventory.Bytes(v))
+			case what == "physical":
+				layers[i].Allocation = new(inventory.Bytes(v))
+			}
+		}
+	}
+	if len(layers) == 0 {
+		return nil
+	}
+	return layers[1:]
+}
+
+// volumes follows a chain by the volumes that pools know: the image at path comes
+// first.
+func (c *client) volumes(ctx context.Context, path string) ([]inventory.BackingFile, error) {
+	var layers []inventory.BackingFile
+	for next := path; next != "" && len(layers) < diskimage.MaxChain; {
+		var raw string
+		err := c.call(ctx, "virStorageVolLookupByPath "+next, func(lv *golibvirt.Libvirt) error {
+			volume, err := lv.StorageVolLookupByPath(next)
+			if err != nil {
+				return err
+			}
+			raw, err = lv.StorageVolGetXMLDesc(volume, 0)
+			return err
+		})
 		if err != nil {
-			return chain, fmt.Errorf("read %s: %w", path, err)
+			if len(layers) > 0 && golibvirt.IsNotFound(err) {
+				return layers, nil // its name is known, and no pool has it
+			}
+			return nil, err
 		}
-		if header.backing == "" {
-			break
+		volume, err := parseVolume([]byte(raw))
+		if err != nil {
+			return nil, err
 		}
-		next, local := backingPath(path, header.backing)
-		chain = append(chain, inventory.BackingFile{Source: next, Format: header.backingFormat})
-		if !local {
-			break
+		own := inventory.BackingFile{Source: next, Format: volume.Format, VirtualSize: volume.Capacity, Allocation: volume.Allocation}
+		if n := len(layers); n > 0 { // named by the volume above it
+			layers = layers[:n-1]
 		}
-		path, format = next, header.backingFormat
+		layers = append(layers, own)
+		if next = ""; volume.Backing != nil {
+			next = volume.Backing.Source
+			layers = append(layers, *volume.Backing)
+		}
 	}
-	return chain, nil
+	return layers, nil
 }
 
-// protocol matches what QEMU takes for a protocol (path_has_protocol in block.c):
-// a colon before any slash, as in "nbd:…", "json:…" or "rbd:pool/image".
-var protocol = regexp.MustCompile(`^[^/:]*:`)
-
-// backingPath resolves a backing file's name as QEMU does: relative to the
-// directory of the image that names it. It is not local where it is on the
-// network or described in JSON.
-func backingPath(image, name string) (path string, local bool) {
-	name = strings.TrimPrefix(name, "file:")
-	if protocol.MatchString(name) {
-		return name, false
+// parseVolume reads a volume's XML as virStorageVolGetXMLDesc gives it.
+func parseVolume(raw []byte) (inventory.StorageVolume, error) {
+	var doc libvirtxml.StorageVolume
+	if err := xml.Unmarshal(raw, &doc); err != nil {
+		return inventory.StorageVolume{}, fmt.Errorf("parse volume XML: %w", err)
 	}
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(filepath.Dir(image), name)
+	if doc.Name == "" {
+		return inventory.StorageVolume{}, errors.New("parse volume XML: it has no name")
 	}
-	return filepath.Clean(name), true
+	v := inventory.StorageVolume{Name: doc.Name, Type: doc.Type, Capacity: volumeSize(doc.Capacity), Allocation: volumeSize(doc.Allocation)}
+	if doc.Target != nil {
+		v.Path = doc.Target.Path
+		v.Format = formatOf(doc.Target.Format)
+	}
+	if below := doc.BackingStore; below != nil && below.Path != "" {
+		v.Backing = &inventory.BackingFile{Source: below.Path, Format: formatOf(below.Format)}
+	}
+	return v, nil
 }
 
-// readQcow2 reads the header of a file or block device. Anything else that a
-// chain may lead to is refused, and opened without waiting: a FIFO would block.
-func readQcow2(path string) (qcow2, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+func formatOf(f *libvirtxml.StorageVolumeTargetFormat) string {
+	if f == nil || f.Type == "unknown" {
+		return ""
+	}
+	return f.Type
+}
+
+func volumeSize(s *libvirtxml.StorageVolumeSize) *inventory.Bytes {
+	if s == nil {
+		return nil
+	}
+	unit := s.Unit
+	if unit == "" {
+		unit = "bytes" // other than a domain's sizes
+	}
+	size, err := memory(s.Value, unit)
 	if err != nil {
-		return qcow2{}, errors.Unwrap(err) // without the path, which isn't the host's
+		return nil
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return qcow2{}, err
+	return &size
+}
+
+func chainProblem(entity, image string, err error) inventory.Problem {
+	p := inventory.Problem{Entity: entity, Field: "disk.backing", Call: "open " + image, Why: whyOf(err), Error: err.Error(),
+		Remedy: "see whether the image is there and whole (qemu-img info --backing-chain)"}
+	switch p.Why {
+	case inventory.WhyRefused:
+		p.Remedy = "let the agent read its images (CAP_DAC_READ_SEARCH), or make their directory a storage pool: libvirt tells what its volumes rest on"
+	case inventory.WhyTimedOut:
+		p.Remedy = "see whether the file system that the image is on answers; it is asked again later and later"
 	}
-	if mode := info.Mode(); !mode.IsRegular() && mode&(os.ModeDevice|os.ModeCharDevice) != os.ModeDevice {
-		return qcow2{}, fmt.Errorf("%s is neither a file nor a block device", mode.Type())
-	}
-	return parseQcow2(f)
+	return p
 }

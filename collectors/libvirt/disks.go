@@ -6,12 +6,9 @@ import (
 
 	"libvirt.org/go/libvirtxml"
 
+	"github.com/dataverket/avstem/collectors/internal/diskimage"
 	"github.com/dataverket/avstem/inventory"
 )
-
-// maxChain bounds backing chains: QEMU gives up long before, and nothing that
-// is longer was made on purpose.
-const maxChain = 64
 
 // readDisks reads the disks in XML order: libvirt sorts them by bus and target
 // when it parses a domain, and places them in the guest in that order. Only one
@@ -43,7 +40,7 @@ func readDisk(d *libvirtxml.DomainDisk) inventory.Disk {
 	if d.Driver != nil && disk.Source != "" { // an empty drive has no format
 		disk.Format = d.Driver.Type
 	}
-	for store := d.BackingStore; store != nil && len(disk.Backing) < maxChain; store = store.BackingStore {
+	for store := d.BackingStore; store != nil && len(disk.Backing) < diskimage.MaxChain; store = store.BackingStore {
 		_, name := source(store.Source)
 		if name == "" { // <backingStore/> ends the chain
 			break
@@ -138,6 +135,6 @@ func setImageSource(vm *inventory.VM, root int) {
 	if vm.Image != nil {
 		image = *vm.Image
 	}
-	image.Source = chain[len(chain)-1].Source
+	image.Source, image.Known = chain[len(chain)-1].Source, inventory.ImageByChain
 	vm.Image = &image
 }

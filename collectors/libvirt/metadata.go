@@ -97,7 +97,7 @@ func readPlacement(vm *inventory.VM, e *element) {
 		vm.Placement = &p
 	}
 	if id, version := e.attr("image"), e.attr("imageVersion"); id != "" || version != "" {
-		vm.Image = &inventory.Image{ID: id, Version: version}
+		vm.Image = &inventory.Image{ID: id, Version: version, Known: inventory.ImageByLabel}
 	}
 }
 
@@ -117,6 +117,6 @@ func readNova(vm *inventory.VM, e *element) {
 		image = root.attr("uuid")
 	}
 	if image != "" && vm.Image == nil {
-		vm.Image = &inventory.Image{ID: image}
+		vm.Image = &inventory.Image{ID: image, Known: inventory.ImageByManager}
 	}
 }

@@ -26,7 +26,7 @@ func rich() inventory.VM {
 		Architecture: "x86_64", Firmware: "bios",
 		Placement: &inventory.Placement{VM: "vm-1", Tenant: "t1", Project: "p1", Environment: "prod"},
 		Manager:   &inventory.Manager{Name: "openstack-nova", Version: "27.0.0", Project: "4a1c", Flavor: "m1.small"},
-		Image:     &inventory.Image{ID: "debian-12", Version: "3", Source: rig.ImagePath("base.qcow2")},
+		Image:     &inventory.Image{ID: "debian-12", Version: "3", Source: rig.ImagePath("base.qcow2"), Known: inventory.ImageByChain},
 		NICs: []inventory.NIC{
 			// Behind the bridge on the first root port, so the guest finds it first.
 			{MAC: mac("52:54:00:aa:00:02"), Model: "e1000", Attachment: "bridge", Bridge: "br0", LinkUp: down, MTU: new(1400)},
@@ -42,7 +42,8 @@ func rich() inventory.VM {
 		Disks: []inventory.Disk{
 			{Target: "vda", Bus: "virtio", Device: "disk", Serial: "ROOT-1", SourceType: "file", Source: rig.ImagePath("top.qcow2"),
 				Format: "qcow2", Capacity: new(2 * inventory.GiB), Backing: []inventory.BackingFile{
-					{Source: rig.ImagePath("mid.qcow2"), Format: "qcow2"}, {Source: rig.ImagePath("base.qcow2"), Format: "qcow2"}}},
+					{Source: rig.ImagePath("mid.qcow2"), Format: "qcow2", VirtualSize: new(inventory.MiB)},
+					{Source: rig.ImagePath("base.qcow2"), Format: "qcow2", VirtualSize: new(inventory.MiB)}}},
 			{Target: "sda", Bus: "scsi", Device: "disk", Serial: "DATA-1", WWN: "5000c500a0000001", SourceType: "file",
 				Source: rig.ImagePath("data.raw"), Format: "raw", Capacity: new(64 * inventory.MiB), Shareable: true},
 			{Target: "sdb", Bus: "sata", Device: "cdrom", SourceType: "file", Source: rig.ImagePath("cd.iso"), Format: "raw", ReadOnly: true},
@@ -56,6 +57,7 @@ var made = cmp.Options{
 	cmpopts.IgnoreFields(inventory.VM{}, "GenerationID", "ConfigDigest"),
 	cmpopts.IgnoreFields(inventory.NIC{}, "Link", "Address"),
 	cmpopts.IgnoreFields(inventory.Disk{}, "Allocation"),
+	cmpopts.IgnoreFields(inventory.BackingFile{}, "Allocation"),
 	cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".PortID" }, cmp.Comparer(func(x, y string) bool {
 		return x == y || x == "" || y == "" // of the network's NIC
 	})),
@@ -154,6 +156,7 @@ func TestRealGuest(t *testing.T) {
 			t.Error("a transient VM is called persistent")
 		}
 	})
+	t.Run("faults", func(t *testing.T) { seen = append(seen, brokenChains(t, r)) })
 	t.Run("capabilities", func(t *testing.T) {
 		if unshown := collectorstest.Unshown(seen...); len(unshown) > 0 {
 			t.Errorf("declared and never shown: %v", unshown)

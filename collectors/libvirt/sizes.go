@@ -3,7 +3,6 @@ package libvirt
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
@@ -28,7 +27,12 @@ type asked struct {
 	// offline is the disk's source type where libvirt sees into it, by the domain,
 	// only while that runs: a volume has another way, others have none.
 	offline string
-	chain   bool // it is a qcow2 image whose chain the XML doesn't tell
+	volume  bool
+	// format is the image's own, where the images below are to be looked for; the
+	// daemon knows what below a running VM's disk may not be opened.
+	format  string
+	running bool
+	deep    bool // the XML shows layers below it
 }
 
 func (q question) same(other question) bool { return slices.Equal(q.disks, other.disks) }
@@ -43,7 +47,7 @@ type answer struct {
 
 type sizes struct {
 	capacity, allocation *inventory.Bytes
-	backing              []inventory.BackingFile
+	chain                *chain // nil where it was not followed
 }
 
 // over keeps what an earlier answer knew where this one knows nothing.
@@ -56,8 +60,8 @@ func (a answer) over(old answer) answer {
 		if now.capacity == nil {
 			now.capacity, now.allocation = before.capacity, before.allocation
 		}
-		if now.backing == nil {
-			now.backing = before.backing
+		if now.chain == nil {
+			now.chain = before.chain
 		}
 		if a.disks == nil {
 			a.disks = map[string]sizes{}
@@ -117,8 +121,8 @@ func (l *lane) answer(ctx context.Context, cl *client, q question) answer {
 		if err != nil && !golibvirt.IsNotFound(err) {
 			a.problems = append(a.problems, sizeProblem(q.entity(), disk, err))
 		}
-		if disk.chain && image != "" {
-			s.backing, err = l.chain(ctx, image)
+		if disk.format != "" && image != "" {
+			s.chain, err = l.follow(ctx, cl, q, disk, image, disk.running || err == nil)
 			if err != nil {
 				p := chainProblem(q.entity(), image, err)
 				a.problems = append(a.problems, p)
@@ -128,46 +132,6 @@ func (l *lane) answer(ctx context.Context, cl *client, q question) answer {
 		a.disks[disk.target] = s
 	}
 	return a
-}
-
-var errReadersStuck = fmt.Errorf("other images are being read and don't come back: %w", context.DeadlineExceeded)
-
-// chain reads an image's backing chain. A read of a file system that hangs can't
-// be taken back: its goroutine is left to it, and only so many may be.
-func (l *lane) chain(ctx context.Context, path string) ([]inventory.BackingFile, error) {
-	select {
-	case l.readers <- struct{}{}:
-	default:
-		return nil, errReadersStuck
-	}
-	type result struct {
-		chain []inventory.BackingFile
-		err   error
-	}
-	done := make(chan result, 1)
-	go func() {
-		defer func() { <-l.readers }()
-		chain, err := readChain(l.root, path)
-		done <- result{chain, err}
-	}()
-	select {
-	case r := <-done:
-		return r.chain, r.err
-	case <-ctx.Done():
-		return nil, fmt.Errorf("read %s: %w", path, context.Cause(ctx))
-	}
-}
-
-func chainProblem(entity, image string, err error) inventory.Problem {
-	p := inventory.Problem{Entity: entity, Field: "disk.backing", Call: "open " + image, Why: whyOf(err), Error: err.Error(),
-		Remedy: "see whether the image is there and whole (qemu-img info --backing-chain)"}
-	switch p.Why {
-	case inventory.WhyRefused:
-		p.Remedy = "libvirt shows the chain of a VM while it runs; for a stopped one let the agent read its images (CAP_DAC_READ_SEARCH)"
-	case inventory.WhyTimedOut:
-		p.Remedy = "see whether the file system that the image is on answers; it is asked again later and later"
-	}
-	return p
 }
 
 const remedySoon = "none is needed: it is asked beside the passes, and a later one has it"
@@ -213,15 +177,12 @@ func (r *reading) take(a answer) {
 			continue
 		}
 		disk.Capacity, disk.Allocation = s.capacity, s.allocation
-		if len(s.backing) > 0 {
-			disk.Backing = s.backing
-		}
+		s.chain.below(disk)
 	}
 	setImageSource(&r.vm, r.root)
 }
 
-// questionOf asks about every disk that holds data and has a source. The chain
-// of a running VM is in its XML; that of a stopped one is in its images.
+// questionOf asks about every disk that holds data and has a source.
 func questionOf(r *reading) question {
 	q := question{id: r.vm.UUID, dom: golibvirt.Domain{UUID: golibvirt.UUID(r.vm.UUID), Name: r.vm.Name, ID: -1}}
 	for i := range r.vm.Disks {
@@ -229,13 +190,14 @@ func questionOf(r *reading) question {
 		if !d.IsStorage() || d.Source == "" || d.Target == "" {
 			continue
 		}
-		ask := asked{target: d.Target, source: d.Source}
+		ask := asked{target: d.Target, source: d.Source, volume: d.SourceType == "volume", running: r.active, deep: len(d.Backing) > 0}
 		local := d.SourceType == "file" || d.SourceType == "block"
-		if !r.active {
-			ask.chain = d.Format == "qcow2" && len(d.Backing) == 0 && (local || d.SourceType == "volume")
-			if !local {
-				ask.offline = d.SourceType
-			}
+		if !r.active && !local {
+			ask.offline = d.SourceType
+		}
+		// A raw device has nothing below it, and the agent may see no devices.
+		if (local || ask.volume) && !(d.SourceType == "block" && d.Format == "raw") {
+			ask.format = d.Format
 		}
 		q.disks = append(q.disks, ask)
 	}
