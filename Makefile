@@ -6,9 +6,9 @@ GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X github.com/datave
 # Debian packages that the demo runs: real libvirt, QEMU and Open vSwitch.
 DEMO_PACKAGES := libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu \
                  qemu-system-x86 qemu-utils openvswitch-switch iproute2
-# What the tests want besides: user-mode Linux for what this kernel lacks, and a
-# C compiler for the race detector. What ships is built without.
-TEST_PACKAGES := $(DEMO_PACKAGES) user-mode-linux kmod gcc libc6-dev
+# What the tests want besides: user-mode Linux for what this kernel lacks, a TPM in
+# software, and a C compiler for the race detector. What ships is built without.
+TEST_PACKAGES := $(DEMO_PACKAGES) user-mode-linux kmod swtpm swtpm-tools gcc libc6-dev
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 

@@ -210,51 +210,6 @@ func SwapUUID(id uuid.UUID) uuid.UUID {
 		id[8], id[9], id[10], id[11], id[12], id[13], id[14], id[15]}
 }
 
-// junkUUIDs are handed out by firmware to every board of a kind.
-var junkUUIDs = map[uuid.UUID]bool{
-	uuid.MustParse("03000200-0400-0500-0006-000700080009"): true,
-	uuid.MustParse("03020100-0504-0706-0809-0a0b0c0d0e0f"): true,
-	uuid.MustParse("10000000-0000-8000-0040-000000000000"): true,
-	uuid.MustParse("11223344-5566-7788-99aa-bbccddeeff00"): true,
-	uuid.MustParse("12345678-1234-5678-90ab-cddeefaabbcc"): true,
-	uuid.MustParse("fefefefe-fefe-fefe-fefe-fefefefefefe"): true,
-}
-
-// IsJunkUUID says whether the value can't tell one machine from another: all
-// digits the same, or one of the values that firmware vendors ship unset.
-func IsJunkUUID(id uuid.UUID) bool {
-	if junkUUIDs[id] || junkUUIDs[SwapUUID(id)] {
-		return true
-	}
-	digit := id[0] & 0xf
-	for _, b := range id {
-		if b != digit<<4|digit {
-			return false
-		}
-	}
-	return true
-}
-
-var junkSerials = map[string]bool{
-	"none": true, "n/a": true, "na": true, "null": true, "unknown": true,
-	"not specified": true, "not applicable": true, "not available": true, "not provided": true,
-	"default": true, "default string": true, "to be filled by o.e.m.": true, "to be filled by o.e.m": true,
-	"system serial number": true, "system product name": true, "system manufacturer": true, "system version": true,
-	"chassis serial number": true, "base board serial number": true, "serial number": true,
-	"no asset tag": true, "asset tag": true, "oem": true, "o.e.m.": true, "invalid": true, "empty": true,
-	"123456789": true, "1234567890": true, "0123456789": true,
-}
-
-// IsJunkSerial says whether a serial or asset tag is a placeholder: empty, one
-// character repeated, or one of the texts that vendors leave in place.
-func IsJunkSerial(s string) bool {
-	text := strings.ToLower(strings.TrimSpace(s))
-	if text == "" || junkSerials[text] {
-		return true
-	}
-	return strings.Trim(text, text[:1]) == "" || strings.Trim(text, "-. ") == ""
-}
-
 // CanonicalWWN strips the prefixes that tools put before a World Wide Name
 // (naa., eui., 0x, wwn-0x, nvme. stays: it is no WWN) and lowers its case.
 func CanonicalWWN(s string) string {

@@ -150,27 +150,6 @@ func TestUUID(t *testing.T) {
 	})
 }
 
-func TestJunk(t *testing.T) {
-	for text, want := range map[string]bool{
-		"00000000-0000-0000-0000-000000000000": true, "ffffffff-ffff-ffff-ffff-ffffffffffff": true, "22222222-2222-2222-2222-222222222222": true,
-		"03000200-0400-0500-0006-000700080009": true, "00020003-0004-0005-0006-000700080009": true, "fefefefe-fefe-fefe-fefe-fefefefefefe": true,
-		"4c4c4544-0038-4b10-8052-b7c04f4d3034": false, "00000000-0000-0000-0000-ac1f6b000001": false, "12121212-1212-1212-1212-121212121212": false,
-	} {
-		if got := IsJunkUUID(uuid.MustParse(text)); got != want {
-			t.Errorf("UUID %s is junk: %t, want %t", text, got, want)
-		}
-	}
-	for text, want := range map[string]bool{
-		"": true, "  ": true, "0": true, "00000000": true, "xxxx": true, "........": true, "- - -": true, "N/A": true, "None": true,
-		"To be filled by O.E.M.": true, "Default string": true, "DEFAULT STRING ": true, "System Serial Number": true, "0123456789": true,
-		"78KRM04": false, ".78KRM04.CNFCP0034F00A1.": false, "S6PTNZ0R620739": false, "1": true, "10": false, "none-42": false,
-	} {
-		if got := IsJunkSerial(text); got != want {
-			t.Errorf("serial %q is junk: %t, want %t", text, got, want)
-		}
-	}
-}
-
 func TestCanonicalNames(t *testing.T) {
 	tests := []struct {
 		name  string

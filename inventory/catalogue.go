@@ -51,6 +51,7 @@ var catalogue = []FieldInfo{
 	{Field: "host.chassisSerial"},
 	{Field: "host.cpuModel"},
 	{Field: "host.cpus"},
+	{Field: "host.endorsementKey"},
 	{Field: "host.hostname"},
 	{Field: "host.junk"},
 	{Field: "host.kernel"},

@@ -17,8 +17,11 @@ type Host struct {
 	BoardSerial   string `json:"boardSerial,omitempty"`
 	ChassisSerial string `json:"chassisSerial,omitempty"`
 	AssetTag      string `json:"assetTag,omitempty"`
-	Vendor        string `json:"vendor,omitempty"`
-	Product       string `json:"product,omitempty"`
+	// EndorsementKey is SHA-256 over the public bits of the TPM's endorsement key,
+	// in hex; the key itself is never published.
+	EndorsementKey string `json:"endorsementKey,omitempty"`
+	Vendor         string `json:"vendor,omitempty"`
+	Product        string `json:"product,omitempty"`
 	// MACs are the permanent addresses of the physical NICs, sorted.
 	MACs []MAC `json:"macs,omitempty"`
 	// Junk lists evidence that was there but tells nothing, such as

@@ -26,7 +26,7 @@ var observedUse = map[string]string{
 	"disk.wwn": identity, "disk.target": identity, "disk.device": path, "disk.sourceType": path, "disk.readOnly": compared, "disk.shareable": compared,
 	"disk.dataFile": path, "disk.fault": compared,
 	"fileSystem.*": informational,
-	"host.*":       informational, "host.systemUUID": identity, "host.serial": identity, "host.boardSerial": identity, "host.macs": identity, "host.hostname": identity,
+	"host.*":       informational, "host.systemUUID": identity, "host.serial": identity, "host.boardSerial": identity, "host.macs": identity, "host.endorsementKey": identity, "host.hostname": identity,
 	"image.*":     compared,
 	"imageFile.*": informational, "imageFile.path": path, "imageFile.digest": compared, "imageFile.undigested": compared,
 	"link.*": informational, "link.name": compared, "link.mac": compared, "link.permanentMAC": compared, "link.operState": compared,

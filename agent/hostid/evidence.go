@@ -18,13 +18,18 @@ type Evidence struct {
 	Serial      string          `json:"serial,omitempty"`
 	BoardSerial string          `json:"boardSerial,omitempty"`
 	MACs        []inventory.MAC `json:"macs,omitempty"`
+	// EndorsementKey is the hash of the TPM's, as in inventory.Host.
+	EndorsementKey string `json:"endorsementKey,omitempty"`
 }
 
 // EvidenceOf takes the evidence from a host's description of itself.
 func EvidenceOf(h inventory.Host) Evidence {
 	macs := slices.Clone(h.MACs)
 	slices.SortFunc(macs, func(x, y inventory.MAC) int { return slices.Compare(x[:], y[:]) })
-	return Evidence{MachineID: h.MachineID, SystemUUID: h.SystemUUID, Serial: h.Serial, BoardSerial: h.BoardSerial, MACs: slices.Compact(macs)}
+	return Evidence{
+		MachineID: h.MachineID, SystemUUID: h.SystemUUID, Serial: h.Serial, BoardSerial: h.BoardSerial,
+		MACs: slices.Compact(macs), EndorsementKey: h.EndorsementKey,
+	}
 }
 
 // verdict is what holding stored evidence against what is seen gives.
@@ -41,6 +46,7 @@ const (
 	serial       = "serial"
 	boardSerial  = "board serial"
 	macAddresses = "MAC addresses"
+	tpmKey       = "TPM key"
 )
 
 // clone says that these are two machines. A system that was reinstalled leaves
@@ -75,6 +81,7 @@ func (e Evidence) Values() []Value {
 	return []Value{
 		{machineID, text(e.MachineID)}, {systemUUID, text(e.SystemUUID)},
 		{serial, e.Serial}, {boardSerial, e.BoardSerial}, {macAddresses, strings.Join(macs, " ")},
+		{tpmKey, e.EndorsementKey},
 	}
 }
 
@@ -98,6 +105,8 @@ func compare(stored, seen Evidence) verdict {
 	value(serial, stored.Serial, seen.Serial, stored.Serial != "" && seen.Serial != "", stored.Serial == seen.Serial)
 	value(boardSerial, stored.BoardSerial, seen.BoardSerial, stored.BoardSerial != "" && seen.BoardSerial != "", stored.BoardSerial == seen.BoardSerial)
 	v.compareMACs(stored.MACs, seen.MACs)
+	// A hash, too.
+	value(tpmKey, "another", "new", stored.EndorsementKey != "" && seen.EndorsementKey != "", stored.EndorsementKey == seen.EndorsementKey)
 	return v
 }
 
@@ -143,12 +152,15 @@ func merge(stored, seen Evidence) Evidence {
 	if len(seen.MACs) > 0 {
 		stored.MACs = seen.MACs
 	}
+	if seen.EndorsementKey != "" {
+		stored.EndorsementKey = seen.EndorsementKey
+	}
 	return stored
 }
 
 func (e Evidence) equal(other Evidence) bool {
 	return e.MachineID == other.MachineID && e.SystemUUID == other.SystemUUID && e.Serial == other.Serial &&
-		e.BoardSerial == other.BoardSerial && slices.Equal(e.MACs, other.MACs)
+		e.BoardSerial == other.BoardSerial && slices.Equal(e.MACs, other.MACs) && e.EndorsementKey == other.EndorsementKey
 }
 
 // namespace is that of provisional IDs (UUIDv5).

@@ -21,6 +21,7 @@ func capabilities() []inventory.Capability {
 		direct("host.chassisSerial", dmi+"chassis_serial", rootOnly),
 		direct("host.cpuModel", "/proc/cpuinfo model name", "Arm's kernel doesn't tell it"),
 		derived("host.cpus", "/sys/devices/system/cpu/online", "counted"),
+		derived("host.endorsementKey", tpmPath+" TPM2_NV_Read or TPM2_ReadPublic", "SHA-256 of the public key; a TPM 1.2 isn't asked"),
 		direct("host.hostname", "/proc/sys/kernel/hostname", ""),
 		derived("host.junk", dmi+"*", "values that firmware ships unset, left out of their fields"),
 		direct("host.kernel", "/proc/sys/kernel/osrelease", ""),

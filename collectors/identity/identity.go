@@ -1,12 +1,13 @@
 // Package identity reads what a host is: the evidence that its identity rests
-// on (machine ID, DMI, permanent MACs) and what it has (kernel, CPUs, memory).
+// on (machine ID, DMI, permanent MACs, the TPM) and what it has (kernel, CPUs, memory).
 //
 // It exists apart from the agent's own host ID, which is made and kept, not
 // read: this package only says what the host's files tell, and decides nothing
 // about whether that is the same host as yesterday. It knows nothing of links
 // as such and never publishes the machine ID itself.
 //
-// A Collector keeps nothing between passes; several passes may run at once.
+// A Collector keeps the hash of the TPM's key between passes, as chips are slow,
+// shared and soldered on, and nothing else; several passes may run at once.
 package identity
 
 import (
@@ -14,13 +15,18 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"sync/atomic"
 
 	"github.com/dataverket/avstem/collectors"
 	"github.com/dataverket/avstem/inventory"
 )
 
 // Collector reads the host's identity from the files under Root ("" means "/").
-type Collector struct{ Root string }
+type Collector struct {
+	Root string
+
+	endorsementKey atomic.Pointer[string] // once it was read
+}
 
 // Source implements [collectors.Collector].
 func (c *Collector) Source() string { return "identity" }
@@ -30,7 +36,8 @@ func (c *Collector) Capabilities() []inventory.Capability { return capabilities(
 
 // Collect implements [collectors.Collector].
 func (c *Collector) Collect(ctx context.Context, b *collectors.Builder) error {
-	host, problems := Read(ctx, c.Root)
+	r := c.read(ctx)
+	host, problems := r.host, r.problems
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -53,14 +60,25 @@ var errNothing = errors.Join(errors.New("nothing there describes a host"), colle
 // means "/"), and says of what it could not read why. Once ctx is done it
 // returns what it has.
 func Read(ctx context.Context, root string) (inventory.Host, []inventory.Problem) {
-	r := &reader{root: root}
-	for _, step := range []func(){r.machineID, r.dmi, r.system, r.cpus, r.memory, r.nics} {
+	r := (&Collector{Root: root}).read(ctx)
+	return r.host, r.problems
+}
+
+func (c *Collector) read(ctx context.Context) *reader {
+	r := &reader{root: c.Root}
+	if known := c.endorsementKey.Load(); known != nil {
+		r.host.EndorsementKey = *known
+	}
+	for _, step := range []func(){r.machineID, r.dmi, r.system, r.cpus, r.memory, r.nics, r.tpm} {
 		if ctx.Err() != nil {
 			break
 		}
 		step()
 	}
-	return r.host, r.problems
+	if key := r.host.EndorsementKey; key != "" {
+		c.endorsementKey.Store(&key)
+	}
+	return r
 }
 
 // BootID returns the kernel's random ID of this boot, from
