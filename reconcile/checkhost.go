@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/sentral"
 )
@@ -22,6 +20,7 @@ func (p *pass) seeHosts() {
 			continue
 		case hp.Intended == nil:
 			p.unknownHost(hp)
+			p.checkReinstalled(hp)
 		case hp.Intended.State == sentral.HostRetired || hp.Intended.State == sentral.HostPlanned:
 		default:
 			p.checkHostIdentity(hp)
@@ -31,6 +30,8 @@ func (p *pass) seeHosts() {
 			continue
 		}
 		p.seeSources(hp)
+		p.compareHardware(hp)
+		p.compareSite(hp)
 		p.compareLinks(hp)
 		p.compareHostDisks(hp)
 	}
@@ -96,35 +97,6 @@ func policyStep(d, limit time.Duration) time.Duration {
 		step *= 2
 	}
 	return step
-}
-
-// checkHostIdentity finds a host that kept its hardware and changed its ID, and
-// one that is tied to its record by what can be copied or reused.
-func (p *pass) checkHostIdentity(hp *hostPair) {
-	want, have := hp.Intended, hp.Observed
-	switch {
-	case len(hp.Former) > 0 || (len(uuidKeys(want.HostID)) > 0 && want.HostID != have.ID):
-		before := want.HostID.String()
-		if len(hp.Former) > 0 && want.HostID == uuid.Nil {
-			before = hp.Former[len(hp.Former)-1].String()
-		}
-		if want.HostID == have.ID { // Sentral has the new one already
-			return
-		}
-		p.find(Finding{
-			Kind: IdentityChanged, Subject: hp.subject(), Field: "host.id", Intended: before, Observed: have.ID.String(), Match: hp.Match,
-			Message:     fmt.Sprintf("%s reports as host ID %s, and was %s: it was recognised by %s, so it was installed again or lost its state directory", hp.key(), have.ID, before, rungWords(hp.Match.By)),
-			Evidence:    says(hp.Evidence),
-			Resolutions: bothWays("give it its old ID back", "person", "set hostID to "+have.ID.String()),
-		})
-	case hp.Match.Weak:
-		p.find(Finding{
-			Kind: IdentityWeak, Subject: hp.subject(), Field: "host.identity", Intended: want.ID, Observed: have.ID.String(), Match: hp.Match,
-			Message:     fmt.Sprintf("host %s was recognised by %s alone, which can be copied or reused", hp.key(), rungWords(hp.Match.By)),
-			Evidence:    says(hp.Evidence),
-			Resolutions: bothWays("", "", "set hostID to "+have.ID.String()),
-		})
-	}
 }
 
 // holdHost records a comparison of a host, and the finding that it makes.

@@ -62,8 +62,9 @@ func (p *pass) checkRefusals() {
 		if refused.Source == "" && refused.Host != uuid.Nil {
 			message = fmt.Sprintf("the agent of %s publishes nothing: %s", name, refused.Reason)
 		}
+		cause := p.spokenFor[refused.Host]
 		p.find(Finding{
-			Kind: ObserveRefused, Subject: subject, Field: orElse(refused.Source, "document"),
+			Kind: ObserveRefused, CausedBy: cause, Subject: subject, Field: orElse(refused.Source, "document"),
 			Observed: refused.Reason, Message: message,
 			Resolutions: []Resolution{{Side: "runtime", How: "person",
 				Do: "see which program publishes in that host's name, and whether it is of the reconciler's version"}},

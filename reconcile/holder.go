@@ -160,7 +160,7 @@ func (h *holder) holdsHost(f *Finding) (held bool, cause string) {
 		return h.unread("host", id), ""
 	}
 	switch f.Kind {
-	case HostLink, HostDisk:
+	case HostLink, HostDisk, HostChanged, HostSite:
 		judged, known := judgedIn(m.Comparisons, f.Field)
 		held = judged && !known
 	case ObserveBlind, ObservePartial:

@@ -27,6 +27,10 @@ func (p *pass) checkIdentity(vp *pair) {
 // it was matched by.
 func (p *pass) otherLabel(vp *pair) {
 	want, label := vp.Intended, vp.seen.lead.vm.Placement.VM
+	if owner := p.ownerOf(p.intended.vmByID[strings.ToLower(label)], vp); owner != nil {
+		p.clonedLabel(vp, owner)
+		return
+	}
 	p.find(vp.finding(Finding{
 		Kind: IdentityConflict, Field: "vm.identity", Intended: want.ID, Observed: label,
 		Message:    fmt.Sprintf("%s was recognised by %s, but its metadata says that it is %s", vp.name(), rungWords(vp.Match.By), p.nameOf(label)),

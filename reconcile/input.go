@@ -18,8 +18,11 @@ type Input struct {
 	// host that is not in it was last heard when its newest document came.
 	Heard   map[uuid.UUID]time.Time
 	Refused []Refusal
-	Policy  Policy
-	Now     time.Time
+	// Speakers are the agents that speak under one host ID at one time, for those
+	// IDs that several use.
+	Speakers map[uuid.UUID][]Speaker
+	Policy   Policy
+	Now      time.Time
 }
 
 // Document is an observation with the time it reached the reconciler, by the
@@ -37,6 +40,15 @@ type Refusal struct {
 	Source string    `json:"source,omitempty"`
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
+}
+
+// Speaker is one agent among several that use one host ID.
+type Speaker struct {
+	Site     string `json:"site,omitempty"`
+	Hostname string `json:"hostname,omitempty"`
+	// BootID tells machines apart that have one name: it is the kernel's
+	// (/proc/sys/kernel/random/boot_id). Agents on one machine share it.
+	BootID string `json:"bootID,omitempty"`
 }
 
 // Policy is what an operator may set about the judging itself.

@@ -20,6 +20,7 @@ const (
 	IdentityWeak       Kind = "identity.weak"
 	IdentityAmbiguous  Kind = "identity.ambiguous"
 	IdentityChanged    Kind = "identity.changed"
+	IdentityCloned     Kind = "identity.cloned"
 	IdentityConflict   Kind = "identity.conflict"
 	NICMissing         Kind = "nic.missing"
 	NICUnknown         Kind = "nic.unknown"
@@ -38,9 +39,11 @@ const (
 	DiskImage          Kind = "disk.image"
 	DiskOrder          Kind = "disk.order"
 	DiskShared         Kind = "disk.shared"
+	HostChanged        Kind = "host.changed"
 	HostMissing        Kind = "host.missing"
 	HostUnknown        Kind = "host.unknown"
 	HostStale          Kind = "host.stale"
+	HostSite           Kind = "host.site"
 	HostLink           Kind = "host.link"
 	HostDisk           Kind = "host.disk"
 	NetworkIsolation   Kind = "network.isolation"
@@ -74,13 +77,16 @@ var kinds = []KindInfo{
 	{DiskSize, Medium, 15 * time.Second, "a disk's size is not the intended one"},
 	{DiskSource, Medium, 0, "a disk's file or volume is not the intended one"},
 	{DiskUnknown, Medium, 15 * time.Second, "the VM has a disk that Sentral has not"},
+	{HostChanged, Medium, 0, "a host's hardware is not what Sentral says, under the same identity"},
 	{HostDisk, Medium, 0, "a host's physical disk is not as Sentral says"},
 	{HostLink, High, 15 * time.Second, "a host's link is not as Sentral says"},
 	{HostMissing, High, time.Minute, "Sentral has an active host that never reported"},
+	{HostSite, Medium, 0, "a host reports from another site than Sentral says"},
 	{HostStale, High, 0, "a host has stopped speaking"},
 	{HostUnknown, Medium, 15 * time.Second, "a host reports that Sentral has not"},
 	{IdentityAmbiguous, High, 15 * time.Second, "several things could be the same one, and nothing settles which"},
 	{IdentityChanged, High, 0, "something kept its NICs, disks or hardware and changed its durable identity"},
+	{IdentityCloned, High, 15 * time.Second, "one identity was copied: two things claim to be the same one"},
 	{IdentityConflict, High, 0, "two marks of identity name different VMs"},
 	{IdentityWeak, Low, 0, "the only thing that ties both sides is a mark that can be copied or reused"},
 	{InventoryDuplicate, High, 0, "two inventory records claim one ID"},

@@ -69,6 +69,9 @@ func (p *pass) matchHosts() {
 // speaks under a new ID, and the old one has gone silent. When the new one goes
 // silent too, it remains the later one.
 func (p *pass) findFormer() {
+	if !slices.ContainsFunc(p.hosts, func(h *hostView) bool { return h.Stale }) {
+		return
+	}
 	byMark := map[string][]*hostView{}
 	for _, h := range p.hosts {
 		for _, mark := range hardwareMarks(h.Identity) {
@@ -121,6 +124,12 @@ func hardwareMarks(h *inventory.Host) []string {
 	if !inventory.IsJunkSerial(h.Serial) {
 		marks = append(marks, "serial "+strings.ToLower(h.Serial))
 	}
+	if !inventory.IsJunkSerial(h.BoardSerial) {
+		marks = append(marks, "board "+strings.ToLower(h.BoardSerial))
+	}
+	if h.EndorsementKey != "" {
+		marks = append(marks, "tpm "+h.EndorsementKey)
+	}
 	return marks
 }
 
@@ -158,6 +167,7 @@ func sameHardware(a, b *inventory.Host) bool {
 	count(mark(a.SystemUUID), mark(b.SystemUUID))
 	count(serial(a.Serial), serial(b.Serial))
 	count(serial(a.BoardSerial), serial(b.BoardSerial))
+	count(a.EndorsementKey, b.EndorsementKey)
 	if slices.ContainsFunc(a.MACs, func(m inventory.MAC) bool { return m.Identifies() && slices.Contains(b.MACs, m) }) {
 		agree++
 	}

@@ -27,6 +27,8 @@ func Reconcile(in Input) *Result {
 	p.absences()
 	p.checkMACs()
 	p.checkSharedDisks()
+	p.checkStrays()
+	p.checkSpeakers()
 	p.checkRefusals()
 	return p.result()
 }
@@ -43,8 +45,10 @@ type pass struct {
 	// hostPairs are the same for hosts.
 	hostPairs  []*hostPair
 	hostRecord map[string]*hostPair // by Sentral's key
-	findings   []Finding
-	byID       map[string]int
+	// spokenFor are the findings about host IDs that several agents use.
+	spokenFor map[uuid.UUID]string
+	findings  []Finding
+	byID      map[string]int
 }
 
 // find adds a finding. What it leaves out is filled in: the ID, the kind's

@@ -30,7 +30,8 @@ var epoch = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
 // TestScenarios plays each file of testdata/scenarios: what Sentral says
 // (intended.yaml), what hosts showed (observed.yaml), and the findings that must
-// come of it (findings), one a line. Sections whose names begin with a time, as
+// come of it (findings), one a line; speakers.yaml holds the agents that use one
+// host ID. Sections whose names begin with a time, as
 // "+20s/observed.yaml", change what they name at that time; "+20s/findings" is
 // what stands then. The comment above the first section says what the scenario
 // is for.
@@ -79,6 +80,13 @@ func playScenario(t *testing.T, file string, kindsSeen map[reconcile.Kind]bool) 
 		case "observed.yaml":
 			observed = section.Data
 			in.Observed = readObserved(t, observed, at)
+		case "speakers.yaml":
+			in.Speakers = map[uuid.UUID][]reconcile.Speaker{}
+			var listed map[string][]reconcile.Speaker
+			decodeYAML(t, section.Data, &listed)
+			for host, speakers := range listed {
+				in.Speakers[hostID(host)] = speakers
+			}
 		case "findings":
 			in.Now = at
 			result := reconcile.Reconcile(in)
@@ -95,7 +103,7 @@ func playScenario(t *testing.T, file string, kindsSeen map[reconcile.Kind]bool) 
 			}
 			checked = true
 		default:
-			t.Fatalf("section %s is neither intended.yaml, observed.yaml nor findings", section.Name)
+			t.Fatalf("section %s is neither intended.yaml, observed.yaml, speakers.yaml nor findings", section.Name)
 		}
 	}
 	if !checked {

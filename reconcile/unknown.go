@@ -21,7 +21,7 @@ func (p *pass) unknownVM(vp *pair) {
 		return
 	}
 	f := Finding{
-		Kind: VMUnknown, Field: "vm", Observed: vp.name(),
+		Kind: VMUnknown, Field: "vm", Observed: vp.name(), CausedBy: p.checkCloned(vp),
 		Message:    fmt.Sprintf("%s is %s on %s, and Sentral has no such VM", vp.name(), stateWords(vm.State), lead.host.key()),
 		Evidence:   []string{fmt.Sprintf("%s, %s, on %s", orElse(vm.Key(), "no UUID"), stateWords(vm.State), lead.host.key())},
 		Provenance: vp.provenance("vm.uuid"),
@@ -81,6 +81,7 @@ func (p *pass) lingering(vp *pair) {
 // checkDuplicate reports a VM that is active in more places than one: after a
 // failover both sites may run it, writing to two copies of its disks.
 func (p *pass) checkDuplicate(vp *pair) {
+	p.checkClonedHere(vp)
 	if len(vp.seen.copies) == 0 {
 		return
 	}
@@ -95,6 +96,7 @@ func (p *pass) checkDuplicate(vp *pair) {
 		}
 	}
 	if len(active) < 2 {
+		p.checkClonedElsewhere(vp)
 		return
 	}
 	slices.Sort(active)
@@ -104,6 +106,11 @@ func (p *pass) checkDuplicate(vp *pair) {
 		Evidence:    []string{"UUID " + vp.seen.lead.vm.UUID.String() + " is active on each of them"},
 		Provenance:  vp.provenance("vm.state"),
 		Resolutions: bothWays("decide which copy is right, and stop the other before both write", "person", ""),
+	}
+	for i := range vp.seen.copies {
+		if why := otherVM(vp.seen.lead.vm, vp.seen.copies[i].vm); why != "" {
+			f.Evidence = append(f.Evidence, why)
+		}
 	}
 	if running < 2 {
 		f.Verdict = Potential

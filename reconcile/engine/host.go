@@ -28,6 +28,8 @@ type host struct {
 	settled bool // it is in Sentral, or was at the last step
 	stale   bool // at the last step
 	problem problem
+	// speakers are the agents that were heard under its ID lately.
+	speakers map[uuid.UUID]speaker
 }
 
 // said is what a heartbeat says of one source.
@@ -61,8 +63,10 @@ type Heartbeat struct {
 	At      time.Time // when it was heard
 	Epoch   uint64    // of the agent's start
 	Speaker uuid.UUID // which start of which agent, as two may use one host ID
-	Problem string    // why the agent publishes nothing, where it doesn't
-	Sources []SourceState
+	// Hostname and BootID tell which machine that one runs on.
+	Hostname, BootID string
+	Problem          string // why the agent publishes nothing, where it doesn't
+	Sources          []SourceState
 }
 
 // SourceState is the newest document of one source.
@@ -100,6 +104,7 @@ func (e *Engine) Hear(b Heartbeat) (news bool) {
 	h := e.host(b.Host)
 	news = h.stale || h.heard.Before(e.listening) || h.heard.IsZero() || h.epoch != b.Epoch
 	news = h.note(b, e.policy.StaleAfter) || news
+	news = h.meet(b, e.policy.StaleAfter) || news
 	e.dirty = e.dirty || news
 	h.heard, h.site, h.epoch = latest(h.heard, b.At), b.Site, b.Epoch
 	was := h.said

@@ -100,6 +100,12 @@ func (e *Engine) input(now time.Time) reconcile.Input {
 	}
 	for id, h := range e.hosts {
 		in.Heard[id] = e.lastHeard(h)
+		if several := h.several(); len(several) > 0 {
+			if in.Speakers == nil {
+				in.Speakers = map[uuid.UUID][]reconcile.Speaker{}
+			}
+			in.Speakers[id] = several
+		}
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(e.refused), refusalKey.compare) {
 		in.Refused = append(in.Refused, e.refused[key])

@@ -74,7 +74,7 @@ func (s *Server) heartbeats() bus.HeartbeatHandler {
 
 // heartbeat leaves out what the host says of the time.
 func heartbeat(b bus.Heartbeat, at time.Time) engine.Heartbeat {
-	beat := engine.Heartbeat{Host: b.Host, Site: b.Site, At: at, Epoch: b.Epoch, Speaker: b.Incarnation, Problem: b.Problem}
+	beat := engine.Heartbeat{Host: b.Host, Site: b.Site, At: at, Epoch: b.Epoch, Speaker: b.Incarnation, Hostname: b.Hostname, BootID: b.BootID, Problem: b.Problem}
 	for _, source := range b.Sources {
 		beat.Sources = append(beat.Sources, engine.SourceState{
 			Source:   source.Source,
