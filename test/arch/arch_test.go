@@ -38,7 +38,8 @@ var arrows = []struct {
 	{"sentral/*", []string{"inventory", "sentral"}},
 	{"reconcile", []string{"inventory", "sentral"}},
 	{"reconcile/*", []string{"inventory", "sentral", "reconcile"}},
-	{"report", []string{"inventory", "sentral", "reconcile"}},
+	{"evaluate", []string{"inventory", "sentral", "reconcile"}},
+	{"report", []string{"inventory", "sentral", "reconcile", "evaluate"}},
 	{"cmd/*", []string{"*"}},
 	{"test/*", []string{"*"}},
 }

@@ -1,0 +1,119 @@
+package evaluate
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Attestation is a person's word for what no agent can measure. It counts only
+// with where it comes from and when it was true.
+type Attestation struct {
+	Platform    string `yaml:"platform" json:"platform"`
+	Requirement string `yaml:"requirement" json:"requirement"`
+	// Check is the requirement's check, where it has more than one that is attested.
+	Check  string `yaml:"check" json:"check,omitempty"`
+	Level  Level  `yaml:"level" json:"level"`
+	Says   string `yaml:"says" json:"says"`
+	Source string `yaml:"source" json:"source"` // a document, a ticket, an address
+	Date   string `yaml:"date" json:"date"`     // YYYY-MM-DD, when the source was true
+	By     string `yaml:"by" json:"by"`
+	// Where is the file and line that it stands at.
+	Where string `yaml:"-" json:"where"`
+}
+
+// AttestedFor is how long an attestation counts: prices, licences and releases
+// change.
+const AttestedFor = 365 * 24 * time.Hour
+
+// maxAttested bounds a file of attestations.
+const maxAttested = 4 << 20
+
+// ReadAttestations reads a file of the form
+//
+//	attestations:
+//	  - {platform: libvirt, requirement: cost, level: 2, says: …, source: …, date: 2026-10-01, by: …}
+//
+// Every mistake is told with its line; none is passed over.
+func ReadAttestations(r io.Reader, name string, c *Criteria) ([]Attestation, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxAttested+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(data) > maxAttested:
+		return nil, fmt.Errorf("it is larger than %d MiB", maxAttested>>20)
+	}
+	var file struct {
+		Attestations []yaml.Node `yaml:"attestations"`
+	}
+	decoder := yaml.NewDecoder(strings.NewReader(string(data)))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	var all []Attestation
+	var wrong []error
+	for i := range file.Attestations {
+		node := &file.Attestations[i]
+		a, err := decodeAttestation(node, c)
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("line %d: %w", node.Line, err))
+			continue
+		}
+		a.Where = fmt.Sprintf("%s:%d", name, node.Line)
+		all = append(all, a)
+	}
+	return all, errors.Join(wrong...)
+}
+
+func decodeAttestation(node *yaml.Node, c *Criteria) (Attestation, error) {
+	var a Attestation
+	if node.Kind != yaml.MappingNode {
+		return a, errors.New("want an attestation with platform, requirement, level, says, source, date and by")
+	}
+	for i := 0; i < len(node.Content); i += 2 {
+		if key := node.Content[i].Value; !slices.Contains([]string{"platform", "requirement", "check", "level", "says", "source", "date", "by"}, key) {
+			return a, fmt.Errorf("unknown key %q", key)
+		}
+	}
+	if err := node.Decode(&a); err != nil {
+		return a, err
+	}
+	return a, a.check(c)
+}
+
+func (a *Attestation) check(c *Criteria) error {
+	for _, f := range []struct{ key, value string }{
+		{"platform", a.Platform}, {"requirement", a.Requirement}, {"says", a.Says}, {"source", a.Source}, {"date", a.Date}, {"by", a.By},
+	} {
+		if strings.TrimSpace(f.value) == "" {
+			return fmt.Errorf("%s is missing: nothing counts without where it comes from", f.key)
+		}
+	}
+	if a.Level < None || a.Level > Whole {
+		return fmt.Errorf("level %d is not 0 to 3", a.Level)
+	}
+	if _, err := time.Parse(time.DateOnly, a.Date); err != nil {
+		return fmt.Errorf("date %q is not of the form 2026-11-24", a.Date)
+	}
+	i := slices.IndexFunc(c.Requirements, func(r Requirement) bool { return r.ID == a.Requirement })
+	if i < 0 {
+		return fmt.Errorf("there is no requirement %q", a.Requirement)
+	}
+	takes := func(k Check) bool { return k.Attested != "" && (a.Check == "" || a.Check == k.ID) }
+	if !slices.ContainsFunc(c.Requirements[i].Checks, takes) {
+		return fmt.Errorf("requirement %s has nothing to attest: it is measured", a.Requirement)
+	}
+	return nil
+}
+
+// old says whether the attestation is too old to count.
+func (a *Attestation) old(now time.Time) bool {
+	date, err := time.Parse(time.DateOnly, a.Date)
+	return err != nil || now.Sub(date) > AttestedFor
+}
