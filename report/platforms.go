@@ -1,0 +1,347 @@
+package report
+
+import (
+	"cmp"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dataverket/avstem/evaluate"
+)
+
+// PlatformsOptions are what the caller knows about the page.
+type PlatformsOptions struct {
+	Width int // columns of a terminal: 0 means 100
+	Color bool
+	// All shows every field that is counted, and not only those that reconciling
+	// needs or that have a gap to explain.
+	All bool
+}
+
+// Platforms writes the numbers of runtimes side by side, for people: first the
+// headlines, then each field, then the reason for every gap.
+func Platforms(w io.Writer, numbers []evaluate.Numbers, o PlatformsOptions) error {
+	width := (&Options{Width: o.Width}).width()
+	var b strings.Builder
+	if len(numbers) == 0 {
+		b.WriteString("No runtime has been reported by any host.\n")
+	}
+	// As many as fit stand side by side, the others below.
+	each := max(1, (width-platformLabel)/platformColumn)
+	for part := range slices.Chunk(numbers, each) {
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		t := &sideBySide{b: &b, painter: painter(o.Color), width: min(platformMost, (width-platformLabel)/len(part))}
+		t.headlines(part)
+		t.fields(part, o.All)
+		t.compared(part)
+	}
+	gaps(&b, numbers, &o, width)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+const (
+	platformLabel  = 24 // columns for what a row is about
+	platformColumn = 18 // the least for one platform
+	platformMost   = 26 // and the most
+)
+
+// sideBySide writes rows of cells, one a platform.
+type sideBySide struct {
+	b       *strings.Builder
+	painter painter
+	width   int
+}
+
+func (t *sideBySide) row(label, sgr string, cells []string) {
+	line := pad(label, platformLabel)
+	for _, cell := range cells {
+		line += pad(shorten(cell, t.width-gap), t.width)
+	}
+	t.b.WriteString(t.painter.paint(sgr, strings.TrimRight(line, " ")))
+	t.b.WriteByte('\n')
+}
+
+func (t *sideBySide) title(text string) {
+	t.b.WriteString("\n" + t.painter.paint(sgrBold, text) + "\n")
+}
+
+func (t *sideBySide) headlines(part []evaluate.Numbers) {
+	row := func(label, sgr string, cell func(*evaluate.Numbers) string) {
+		cells := make([]string, len(part))
+		some := false
+		for i := range part {
+			cells[i] = printable(cell(&part[i]))
+			some = some || cells[i] != ""
+		}
+		if some {
+			t.row(label, sgr, cells)
+		}
+	}
+	row("", sgrBold, platformTitle)
+	row("runtime", "", func(n *evaluate.Numbers) string { return strings.TrimSpace(n.Runtime + " " + n.Version) })
+	row("host", "", func(n *evaluate.Numbers) string { return n.Host })
+	row("hosts seen whole", "", func(n *evaluate.Numbers) string { return ofAll(n.Hosts) })
+	row("guests seen", "", func(n *evaluate.Numbers) string { return count(n.VMs) })
+	row("observability", sgrBold, func(n *evaluate.Numbers) string { return ratio(n.Observability) })
+	row("  if all were set", "", func(n *evaluate.Numbers) string { return ratio(n.Observable) })
+	row("reconcilability", sgrBold, func(n *evaluate.Numbers) string { return ratio(n.Reconcilability) })
+	row("durable identity", "", func(n *evaluate.Numbers) string { return ofAll(n.Identity.Durable) })
+	row("NIC paths followed", "", func(n *evaluate.Numbers) string { return ofAll(n.Paths) })
+	row("not in Sentral", "", func(n *evaluate.Numbers) string { return orWords(some(n.Identity.Unknown), "0") })
+	row("missing", "", func(n *evaluate.Numbers) string { return some(n.Identity.Missing) })
+	row("could not be looked for", "", func(n *evaluate.Numbers) string { return some(n.Identity.Unseen) })
+}
+
+func platformTitle(n *evaluate.Numbers) string {
+	if n.Type != "" {
+		return n.Platform + " " + n.Type + "s"
+	}
+	return n.Platform
+}
+
+func (t *sideBySide) fields(part []evaluate.Numbers, all bool) {
+	t.rows("Seen on", part, func(n *evaluate.Numbers) []evaluate.FieldShare {
+		return slices.DeleteFunc(slices.Clone(n.Fields), func(f evaluate.FieldShare) bool { return !f.Needed && !all })
+	})
+}
+
+func (t *sideBySide) compared(part []evaluate.Numbers) {
+	t.rows("Compared on", part, func(n *evaluate.Numbers) []evaluate.FieldShare { return n.Compared })
+}
+
+func (t *sideBySide) rows(title string, part []evaluate.Numbers, of func(*evaluate.Numbers) []evaluate.FieldShare) {
+	var names []string
+	shares := make([][]evaluate.FieldShare, len(part))
+	for i := range part {
+		shares[i] = of(&part[i])
+		for _, f := range shares[i] {
+			if !slices.Contains(names, string(f.Field)) {
+				names = append(names, string(f.Field))
+			}
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	t.title(title)
+	for _, name := range names {
+		cells := make([]string, len(part))
+		for i := range part {
+			cells[i] = "–"
+			if at := slices.IndexFunc(shares[i], func(f evaluate.FieldShare) bool { return string(f.Field) == name }); at >= 0 {
+				cells[i] = shareCell(&shares[i][at])
+			}
+		}
+		t.row(name, "", cells)
+	}
+}
+
+// shareCell is "85 % poll", or "0 % not-there": how it is seen, or why it isn't.
+func shareCell(f *evaluate.FieldShare) string {
+	r, some := f.Ratio()
+	if !some {
+		return "–"
+	}
+	word := f.Change
+	if f.Have < f.Of && len(f.Gaps) > 0 {
+		most := slices.MaxFunc(f.Gaps, func(a, b evaluate.Gap) int { return cmp.Compare(a.Count, b.Count) })
+		word = string(most.Why)
+	}
+	return strings.TrimSpace(fmt.Sprintf("%6s %s", evaluate.Percent(r), word))
+}
+
+func ratio(f *float64) string {
+	if f == nil {
+		return "–"
+	}
+	return evaluate.Percent(*f)
+}
+
+// ofAll is "12 of 13", or a dash where there is nothing to count.
+func ofAll(s evaluate.Share) string {
+	if s.Of == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%d of %d", s.Have, s.Of)
+}
+
+func some(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return count(n)
+}
+
+// gaps gives the reason for every gap in words. Fields that lack the same for
+// the same reason are told together.
+func gaps(b *strings.Builder, numbers []evaluate.Numbers, o *PlatformsOptions, width int) {
+	var lines []gapLine
+	for i := range numbers {
+		n := &numbers[i]
+		for _, f := range n.Fields {
+			if f.Needed || o.All {
+				lines = addGaps(lines, n, &f)
+			}
+		}
+		for _, f := range n.Compared {
+			lines = addGaps(lines, n, &f)
+		}
+	}
+	if len(lines) == 0 {
+		return
+	}
+	b.WriteString("\n" + painter(o.Color).paint(sgrBold, "Why something is lacking") + "\n")
+	for i := range lines {
+		lines[i].write(b, width)
+	}
+}
+
+type gapLine struct {
+	numbers *evaluate.Numbers
+	fields  []string
+	of      int
+	gap     evaluate.Gap
+}
+
+func addGaps(lines []gapLine, n *evaluate.Numbers, f *evaluate.FieldShare) []gapLine {
+	for _, g := range f.Gaps {
+		same := func(l gapLine) bool { return l.numbers == n && l.of == f.Of && l.gap == g }
+		if i := slices.IndexFunc(lines, same); i >= 0 {
+			lines[i].fields = append(lines[i].fields, string(f.Field))
+			continue
+		}
+		lines = append(lines, gapLine{n, []string{string(f.Field)}, f.Of, g})
+	}
+	return lines
+}
+
+func (l *gapLine) write(b *strings.Builder, width int) {
+	lead := pad(printable(shorten(cmp.Or(l.numbers.Host, platformTitle(l.numbers)), platformColumn-gap)), platformColumn) +
+		pad(l.fields[0], platformLabel)
+	words := fmt.Sprintf("%d of %d: %s", l.gap.Count, l.of, gapWords[l.gap.Why])
+	if l.gap.Note != "" {
+		words += " (" + l.gap.Note + ")"
+	}
+	if l.gap.Remedy != "" {
+		words += "; " + l.gap.Remedy
+	}
+	if more := l.fields[1:]; len(more) > 0 {
+		words += "; the same of " + strings.Join(more, ", ")
+	}
+	for _, line := range wrap(printable(words), max(width-displayWidth(lead), flexLeast)) {
+		b.WriteString(strings.TrimRight(lead+line, " ") + "\n")
+		lead = strings.Repeat(" ", displayWidth(lead))
+	}
+}
+
+var gapWords = map[evaluate.Why]string{
+	evaluate.Refused:     "we may not read it",
+	evaluate.TimedOut:    "the source didn't answer in time",
+	evaluate.Broken:      "it couldn't be read",
+	evaluate.Silent:      "what was said of it is too old",
+	evaluate.Unset:       "nobody has set it",
+	evaluate.NotRead:     "avstem doesn't read it there",
+	evaluate.NotThere:    "the runtime doesn't have it",
+	evaluate.NotCompared: "not compared",
+}
+
+// platformColumns are added to at the end and never renamed: scripts name them.
+var platformColumns = []string{
+	"platform", "type", "runtime", "version", "site", "host", "measure", "field", "needed", "have", "of", "share",
+	"known", "change", "from", "oldestSeconds", "why", "count", "note", "remedy",
+}
+
+// PlatformsCSV writes the numbers as RFC 4180 says: a row for each field and
+// measure, and one for each gap of it, which repeats the field's own columns.
+func PlatformsCSV(w io.Writer, numbers []evaluate.Numbers) error {
+	out := csv.NewWriter(w)
+	out.UseCRLF = true
+	rows := [][]string{platformColumns}
+	for i := range numbers {
+		n := &numbers[i]
+		for _, f := range n.Fields {
+			rows = append(rows, platformRows(n, "observed", &f)...)
+		}
+		for _, f := range n.Compared {
+			rows = append(rows, platformRows(n, "compared", &f)...)
+		}
+	}
+	for _, row := range rows {
+		for i := range row {
+			row[i] = disarm(printable(row[i]))
+		}
+	}
+	if err := out.WriteAll(rows); err != nil {
+		return fmt.Errorf("write CSV: %w", err)
+	}
+	return nil
+}
+
+func platformRows(n *evaluate.Numbers, measure string, f *evaluate.FieldShare) [][]string {
+	share := ""
+	if r, some := f.Ratio(); some {
+		share = strconv.FormatFloat(r, 'f', 4, 64)
+	}
+	row := []string{
+		n.Platform, n.Type, n.Runtime, n.Version, n.Site, n.Host, measure, string(f.Field), strconv.FormatBool(f.Needed),
+		count(f.Have), count(f.Of), share, f.Known, f.Change, f.From, count(int(f.Oldest / time.Second)),
+	}
+	if len(f.Gaps) == 0 {
+		return [][]string{append(row, "", "", "", "")}
+	}
+	var rows [][]string
+	for _, g := range f.Gaps {
+		rows = append(rows, append(slices.Clone(row), string(g.Why), count(g.Count), g.Note, g.Remedy))
+	}
+	return rows
+}
+
+// PlatformsJSON writes the numbers as an indented array.
+func PlatformsJSON(w io.Writer, numbers []evaluate.Numbers) error {
+	return writeJSON(w, append([]evaluate.Numbers{}, numbers...))
+}
+
+// PlatformsMarkdown writes the numbers as two tables of GitHub Flavored Markdown.
+func PlatformsMarkdown(w io.Writer, numbers []evaluate.Numbers) error {
+	var b strings.Builder
+	b.WriteString("| Platform | Runtime | Host | Hosts seen whole | Guests | Observability | If all were set | Reconcilability | Durable identity | NIC paths followed |\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|---|---|\n")
+	for i := range numbers {
+		n := &numbers[i]
+		markdownCells(&b, platformTitle(n), strings.TrimSpace(n.Runtime+" "+n.Version), n.Host, ofAll(n.Hosts), count(n.VMs),
+			ratio(n.Observability), ratio(n.Observable), ratio(n.Reconcilability), ofAll(n.Identity.Durable), ofAll(n.Paths))
+	}
+	b.WriteString("\n| Platform | Host | Measure | Field | Share | How | Why it is lacking |\n|---|---|---|---|---|---|---|\n")
+	for i := range numbers {
+		n := &numbers[i]
+		for _, part := range []struct {
+			measure string
+			fields  []evaluate.FieldShare
+		}{{"seen", n.Fields}, {"compared", n.Compared}} {
+			for _, f := range part.fields {
+				var why []string
+				for _, g := range f.Gaps {
+					why = append(why, strings.TrimSuffix(fmt.Sprintf("%d: %s (%s)", g.Count, gapWords[g.Why], g.Note), " ()"))
+				}
+				r, _ := f.Ratio()
+				markdownCells(&b, platformTitle(n), n.Host, part.measure, string(f.Field), evaluate.Percent(r), f.Change, strings.Join(why, "; "))
+			}
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func markdownCells(b *strings.Builder, cells ...string) {
+	for i := range cells {
+		cells[i] = inMarkdown(cells[i])
+	}
+	b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+}
