@@ -67,6 +67,8 @@ func newRootCommand(a *app) *cobra.Command {
 		newDriftCommand(a),
 		newExplainCommand(a),
 		newDiffCommand(a),
+		newPlatformsCommand(a),
+		newEvaluateCommand(a),
 		newVersionCommand(a),
 	)
 	return root

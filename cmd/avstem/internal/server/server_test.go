@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/evaluate"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/sentral"
 )
@@ -224,7 +225,7 @@ func TestSecondReconcilerIsNoticedByBoth(t *testing.T) {
 	})
 }
 
-func TestExplainAndStatusAnswer(t *testing.T) {
+func TestQuestionsAreAnswered(t *testing.T) {
 	r := newRig(t)
 	r.reconciler(nil)
 	r.shows(4)
@@ -250,6 +251,14 @@ func TestExplainAndStatusAnswer(t *testing.T) {
 	reply = ask("status", "")
 	if err := json.Unmarshal(reply.Data, &s); err != nil || !s.Ready || s.Hosts != 1 || s.VMs != 1 || s.Findings.Open != 1 || s.Inventory.Version != "1" {
 		t.Errorf("status: %v: %s", err, reply.Data)
+	}
+	var a evaluate.Answer
+	reply = ask("numbers", "host")
+	if err := json.Unmarshal(reply.Data, &a); err != nil || a.At.IsZero() || len(a.Numbers) != 1 || a.Numbers[0].VMs != 1 || a.Numbers[0].Identity.Durable != (evaluate.Share{Have: 1, Of: 1}) {
+		t.Errorf("numbers: %v: %s", err, reply.Data)
+	}
+	if reply = ask("numbers", "luck"); reply.Header.Get(micro.ErrorCodeHeader) != "404" {
+		t.Errorf("numbers by luck are answered with %q", reply.Header)
 	}
 }
 

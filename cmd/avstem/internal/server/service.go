@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/evaluate"
 	"github.com/dataverket/avstem/reconcile/engine"
 )
 
@@ -34,7 +35,8 @@ type Status struct {
 
 // serve answers questions: avstem.v1.reconcile.SITE.explain takes what
 // [engine.Engine.Explain] takes and answers a reconcile.Explanation as JSON;
-// avstem.v1.reconcile.SITE.status answers a [Status].
+// avstem.v1.reconcile.SITE.status answers a [Status]; avstem.v1.reconcile.SITE.numbers
+// takes an evaluate.By and answers an evaluate.Answer.
 func (s *Server) serve() (micro.Service, error) {
 	explain, err := bus.ExplainSubject(s.o.Site)
 	if err != nil {
@@ -51,7 +53,8 @@ func (s *Server) serve() (micro.Service, error) {
 	}
 	err = errors.Join(
 		service.AddEndpoint("explain", micro.HandlerFunc(s.answerExplain), micro.WithEndpointSubject(explain)),
-		service.AddEndpoint("status", micro.HandlerFunc(s.answerStatus), micro.WithEndpointSubject(statusSubject(explain))),
+		service.AddEndpoint("status", micro.HandlerFunc(s.answerStatus), micro.WithEndpointSubject(besideExplain(explain, "status"))),
+		service.AddEndpoint("numbers", micro.HandlerFunc(s.answerNumbers), micro.WithEndpointSubject(besideExplain(explain, "numbers"))),
 	)
 	if err != nil {
 		return nil, errors.Join(err, service.Stop())
@@ -59,7 +62,9 @@ func (s *Server) serve() (micro.Service, error) {
 	return service, nil
 }
 
-func statusSubject(explain string) string { return strings.TrimSuffix(explain, "explain") + "status" }
+func besideExplain(explain, endpoint string) string {
+	return strings.TrimSuffix(explain, "explain") + endpoint
+}
 
 func (s *Server) answerExplain(r micro.Request) {
 	explanation, err := s.engine.Explain(string(r.Data()), time.Now().UTC())
@@ -97,11 +102,32 @@ func (s *Server) answerStatus(r micro.Request) {
 	}))
 }
 
+// answerNumbers counts anew at each question: nobody asks often, and nothing has
+// to be kept current.
+func (s *Server) answerNumbers(r micro.Request) {
+	result, documents, at, err := s.engine.Books(time.Now().UTC())
+	if err != nil {
+		s.respond(r.Error(codeNotReady, err.Error(), nil))
+		return
+	}
+	by := evaluate.By(r.Data())
+	if !by.Known() {
+		s.respond(r.Error(codeNotKnown, fmt.Sprintf("numbers are not made by %q", by), nil))
+		return
+	}
+	data, err := json.Marshal(evaluate.Answer{At: at, Numbers: evaluate.Measure(documents, result, at, by)})
+	if err != nil {
+		s.respond(r.Error(codeBroken, err.Error(), nil))
+		return
+	}
+	s.respondWith(r, data)
+}
+
 // respondWith says so where the answer is too large to be sent: the one who asked
 // would wait in vain.
 func (s *Server) respondWith(r micro.Request, data []byte) {
 	if limit := s.o.Conn.NATS().MaxPayload(); int64(len(data)) > limit {
-		s.respond(r.Error(codeBroken, fmt.Sprintf("the answer has %d bytes, and NATS takes %d: ask for a VM or a finding instead", len(data), limit), nil))
+		s.respond(r.Error(codeBroken, fmt.Sprintf("the answer has %d bytes, and NATS takes %d: ask for less", len(data), limit), nil))
 		return
 	}
 	s.respond(r.Respond(data))
@@ -121,7 +147,7 @@ func (s *Server) askForOther(ctx context.Context) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	reply, err := s.o.Conn.NATS().RequestWithContext(ctx, statusSubject(explain), nil)
+	reply, err := s.o.Conn.NATS().RequestWithContext(ctx, besideExplain(explain, "status"), nil)
 	if err != nil { // nobody
 		return ""
 	}
