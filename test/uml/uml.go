@@ -24,7 +24,7 @@ import (
 // code from AVX.
 var noAVX = []string{
 	"GODEBUG=cpu.all=off",
-	"GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-ERMS,-XSAVE,-XSAVEC",
+	"GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-ERMS,-XSAVE,-XSAVEC",
 }
 
 // Adapt prepares the calling thread so that a linux.uml that it starts works on
