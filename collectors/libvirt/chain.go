@@ -2,7 +2,6 @@ package libvirt
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +9,6 @@ import (
 	"strings"
 
 	golibvirt "github.com/digitalocean/go-libvirt"
-	"libvirt.org/go/libvirtxml"
 
 	"github.com/dataverket/avstem/collectors/internal/diskimage"
 	"github.com/dataverket/avstem/inventory"
@@ -74,7 +72,7 @@ func (l *lane) follow(ctx context.Context, cl *client, q question, disk asked, i
 		return found, err
 	}
 	last := len(images) - 1
-	layers, told := cl.volumes(ctx, images[last].Path)
+	layers, told := cl.volumes(ctx, images[last].Path, images[last].Format)
 	if told != nil {
 		return found, err
 	}
@@ -166,82 +164,44 @@ func layersIn(params []golibvirt.TypedParam, target string) []inventory.BackingF
 }
 
 // volumes follows a chain by the volumes that pools know: the image at path comes
-// first.
-func (c *client) volumes(ctx context.Context, path string) ([]inventory.BackingFile, error) {
+// first. What libvirt took a volume for when it probed it counts for nothing, as
+// its guest may have written that: a layer is what the one above it says.
+func (c *client) volumes(ctx context.Context, path, format string) ([]inventory.BackingFile, error) {
 	var layers []inventory.BackingFile
-	for next := path; next != "" && len(layers) < diskimage.MaxChain; {
-		var raw string
-		err := c.call(ctx, "virStorageVolLookupByPath "+next, func(lv *golibvirt.Libvirt) error {
-			volume, err := lv.StorageVolLookupByPath(next)
-			if err != nil {
-				return err
-			}
-			raw, err = lv.StorageVolGetXMLDesc(volume, 0)
-			return err
-		})
-		if err != nil {
-			if len(layers) > 0 && golibvirt.IsNotFound(err) {
-				return layers, nil // its name is known, and no pool has it
-			}
+	for len(layers) < diskimage.MaxChain {
+		v, err := c.volumeAt(ctx, path)
+		switch {
+		case golibvirt.IsNotFound(err) && len(layers) > 0:
+			return append(layers, inventory.BackingFile{Source: path, Format: format}), nil // in no pool
+		case err != nil:
 			return nil, err
 		}
-		volume, err := parseVolume([]byte(raw))
-		if err != nil {
-			return nil, err
-		}
-		own := inventory.BackingFile{Source: next, Format: volume.Format, VirtualSize: volume.Capacity, Allocation: volume.Allocation}
-		if n := len(layers); n > 0 { // named by the volume above it
-			layers = layers[:n-1]
+		own := inventory.BackingFile{Source: path, Format: format, Allocation: v.Allocation}
+		if v.Format == format { // else that is the size of something else
+			own.VirtualSize = v.Capacity
 		}
 		layers = append(layers, own)
-		if next = ""; volume.Backing != nil {
-			next = volume.Backing.Source
-			layers = append(layers, *volume.Backing)
+		if v.Backing == nil || v.Format != format || format == "raw" {
+			break
 		}
+		path, format = v.Backing.Source, v.Backing.Format
 	}
 	return layers, nil
 }
 
-// parseVolume reads a volume's XML as virStorageVolGetXMLDesc gives it.
-func parseVolume(raw []byte) (inventory.StorageVolume, error) {
-	var doc libvirtxml.StorageVolume
-	if err := xml.Unmarshal(raw, &doc); err != nil {
-		return inventory.StorageVolume{}, fmt.Errorf("parse volume XML: %w", err)
-	}
-	if doc.Name == "" {
-		return inventory.StorageVolume{}, errors.New("parse volume XML: it has no name")
-	}
-	v := inventory.StorageVolume{Name: doc.Name, Type: doc.Type, Capacity: volumeSize(doc.Capacity), Allocation: volumeSize(doc.Allocation)}
-	if doc.Target != nil {
-		v.Path = doc.Target.Path
-		v.Format = formatOf(doc.Target.Format)
-	}
-	if below := doc.BackingStore; below != nil && below.Path != "" {
-		v.Backing = &inventory.BackingFile{Source: below.Path, Format: formatOf(below.Format)}
-	}
-	return v, nil
-}
-
-func formatOf(f *libvirtxml.StorageVolumeTargetFormat) string {
-	if f == nil || f.Type == "unknown" {
-		return ""
-	}
-	return f.Type
-}
-
-func volumeSize(s *libvirtxml.StorageVolumeSize) *inventory.Bytes {
-	if s == nil {
-		return nil
-	}
-	unit := s.Unit
-	if unit == "" {
-		unit = "bytes" // other than a domain's sizes
-	}
-	size, err := memory(s.Value, unit)
+func (c *client) volumeAt(ctx context.Context, path string) (inventory.StorageVolume, error) {
+	var raw string
+	err := c.call(ctx, "virStorageVolLookupByPath "+path, func(lv *golibvirt.Libvirt) error {
+		volume, err := lv.StorageVolLookupByPath(path)
+		if err == nil {
+			raw, err = lv.StorageVolGetXMLDesc(volume, 0)
+		}
+		return err
+	})
 	if err != nil {
-		return nil
+		return inventory.StorageVolume{}, err
 	}
-	return &size
+	return parseVolume([]byte(raw))
 }
 
 func chainProblem(entity, image string, err error) inventory.Problem {

@@ -44,6 +44,7 @@ type Collector struct {
 	hot    *client               // of the passes; nil before the first and after a loss
 	known  map[uuid.UUID]*parsed // written between readings only
 	lane   *lane
+	pools  *pools
 	closed bool
 }
 
@@ -69,17 +70,19 @@ func (c *Collector) setUp() {
 			c.Logger = slog.New(slog.DiscardHandler)
 		}
 		c.lane = newLane(c)
+		c.pools = newPools(c)
 	})
 }
 
 // Collect makes one pass: list, then XML and state of each domain, then what the
-// slow lane knows of their disks.
+// slow lane knows of their disks, and what was last read of the pools.
 func (c *Collector) Collect(ctx context.Context, b *collectors.Builder) error {
 	c.setUp()
 	cl, doms, err := c.listSettled(ctx)
 	if err != nil {
 		return err
 	}
+	c.pools.start()
 	version := c.version(ctx, cl, b)
 	hints, err := cl.states(ctx)
 	if err != nil {
@@ -106,6 +109,7 @@ func (c *Collector) Collect(ctx context.Context, b *collectors.Builder) error {
 			b.Problem(p)
 		}
 	}
+	c.pools.add(ctx, b, c.SlowWait)
 	c.addRuntime(b, cl, version, here)
 	if lost != nil {
 		return fmt.Errorf("read the domains: %w", lost)
@@ -201,5 +205,6 @@ func (c *Collector) Close() error {
 	}
 	c.mu.Unlock()
 	c.lane.close()
+	c.pools.close()
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 const (
 	procGetXML       = 14
 	procListAll      = 273
+	procListPools    = 281
 	procAllStats     = 344
 	procGetState     = 212
 	procGetBlockInfo = 194

@@ -157,6 +157,10 @@ func TestRealGuest(t *testing.T) {
 		}
 	})
 	t.Run("faults", func(t *testing.T) { seen = append(seen, brokenChains(t, r)) })
+	t.Run("pools", func(t *testing.T) {
+		definePools(t, r)
+		seen = append(seen, complete(t, open(t, r)))
+	})
 	t.Run("capabilities", func(t *testing.T) {
 		if unshown := collectorstest.Unshown(seen...); len(unshown) > 0 {
 			t.Errorf("declared and never shown: %v", unshown)
