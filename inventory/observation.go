@@ -103,6 +103,9 @@ func (vm *VM) Key() string {
 	return vm.NativeID
 }
 
+// Entity is how a problem names the VM, whatever identifies it.
+func (vm *VM) Entity() string { return "vm:" + vm.Key() }
+
 // How a field's value is known.
 const (
 	KnownDirect  = "direct"

@@ -171,7 +171,7 @@ type NIC struct {
 type Disk struct {
 	Target string `json:"target,omitempty"` // vda, sda …
 	Bus    string `json:"bus,omitempty"`    // canonical, see CanonicalBus
-	Device string `json:"device,omitempty"` // disk, cdrom, floppy, lun
+	Device string `json:"device,omitempty"` // disk, cdrom, floppy, lun, filesystem (a directory of the host's)
 	Serial string `json:"serial,omitempty"`
 	WWN    string `json:"wwn,omitempty"`
 	// SourceType is file, block, volume, network …; Source the path, volume

@@ -94,7 +94,7 @@ func (vp *pair) entity() string {
 	if len(vp.seen.lead.doc.Problems) == 0 {
 		return ""
 	}
-	return inventory.VMEntity(vp.seen.lead.vm.UUID)
+	return vp.seen.lead.vm.Entity()
 }
 
 // container is the field that holds a NIC's or disk's ones, which is hidden with
