@@ -53,6 +53,9 @@ func clean(dir string) error {
 	if err := rec.Init.kill(killTimeout); err != nil {
 		return fmt.Errorf("clean rig in %s: %w", dir, err)
 	}
+	if err := removeCGroups(rec.CGroups); err != nil {
+		return fmt.Errorf("clean rig: %w", err)
+	}
 	if err := checkNoMounts(dir); err != nil {
 		return fmt.Errorf("clean rig: %w", err)
 	}

@@ -277,7 +277,7 @@ func TestStartRefusesImpossibleDirectories(t *testing.T) {
 }
 
 func TestMissingPackagesNameTheCommand(t *testing.T) {
-	if missing := missingPackages(); len(missing) > 0 {
+	if missing := missingPackages(Options{LXD: true, Incus: true}); len(missing) > 0 {
 		t.Fatalf("the tests need more packages: run: %s", strings.Join(installCommand(missing), " "))
 	}
 	if installed("no-such-program-anywhere") {
@@ -288,7 +288,7 @@ func TestMissingPackagesNameTheCommand(t *testing.T) {
 		t.Error("ovs-vswitchd isn't found outside PATH")
 	}
 	want := "packages are missing: run: apt-get install -y --no-install-recommends "
-	if err := checkPackages(); err == nil || !strings.HasPrefix(err.Error(), want) {
+	if err := checkPackages(Options{}); err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("error is %v, want it to begin with %q", err, want)
 	}
 }

@@ -21,6 +21,12 @@ func ForTest(t testing.TB) *Rig {
 // ForTestAs is ForTest for a host that calls itself hostname.
 func ForTestAs(t testing.TB, hostname string) *Rig {
 	t.Helper()
+	return ForTestWith(t, Options{Hostname: hostname})
+}
+
+// ForTestWith is ForTest for a rig with options of its own.
+func ForTestWith(t testing.TB, o Options) *Rig {
+	t.Helper()
 	sweep()
 	dir, err := os.MkdirTemp("", testPattern)
 	if err != nil {
@@ -30,7 +36,7 @@ func ForTestAs(t testing.TB, hostname string) *Rig {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r, err := Start(t.Context(), dir, Options{Hostname: hostname})
+	r, err := Start(t.Context(), dir, o)
 	if err != nil {
 		os.Remove(dir) // there yet if Start had not begun
 		t.Fatal(err)

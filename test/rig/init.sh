@@ -1,11 +1,12 @@
 #!/bin/sh
-# PID 1 of a rig: init.sh DIR HOSTNAME starter|persist
+# PID 1 of a rig: init.sh DIR HOSTNAME starter|persist [lxd] [incus]
 #
 # Descriptor 3 is a pipe from the starter. It says "go" once it has written down
 # who we are, so a starter that dies before that leaves nothing running.
 # Descriptor 4 is a pipe to the starter, which waits for "ready" on it.
 set -eu
 dir=$1 hostname=$2 life=$3
+shift 3
 
 read -r go <&3
 [ "$go" = go ]
@@ -72,6 +73,10 @@ virtlogd -d
 libvirtd -d
 # Answers once every driver is up.
 virsh -q -c qemu:///system list --all
+
+if [ $# -gt 0 ]; then
+	unshare --cgroup "$dir/instances.sh" "$dir" "$@"
+fi
 
 echo ready >&4
 exec 4>&-

@@ -8,11 +8,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 //go:embed init.sh
 var initScript []byte
+
+//go:embed instances.sh
+var instancesScript []byte
 
 // covered are the paths of the machine that the rig has its own of. init.sh
 // binds them.
@@ -20,6 +24,10 @@ var covered = []string{
 	"/run", "/etc/libvirt", "/etc/openvswitch", "/etc/machine-id", "/etc/hosts", "/var/lib/libvirt",
 	"/var/log/libvirt", "/var/log/openvswitch", "/var/cache/libvirt",
 }
+
+// coveredToo are those of the daemons that a rig has if asked. instances.sh binds
+// them.
+var coveredToo = []string{"/var/lib/lxd", "/var/log/lxd", "/var/lib/incus", "/var/log/incus"}
 
 const (
 	logFile    = "/rig.log"
@@ -79,7 +87,7 @@ func checkDir(dir string) error {
 		return fmt.Errorf("start rig in %s: sockets would have paths of %d bytes, the kernel allows %d: choose a directory %d bytes shorter",
 			dir, n, sunPathMax, n-sunPathMax)
 	}
-	for _, hidden := range append([]string{"/proc", "/sys"}, covered...) {
+	for _, hidden := range slices.Concat([]string{"/proc", "/sys"}, covered, coveredToo) {
 		if dir == hidden || strings.HasPrefix(dir, hidden+"/") {
 			return fmt.Errorf("start rig in %s: %s is hidden inside a rig: choose a directory elsewhere", dir, hidden)
 		}
@@ -88,22 +96,27 @@ func checkDir(dir string) error {
 }
 
 // writeLayout fills the directory with what init.sh binds.
-func writeLayout(dir, hostname string) error {
+func writeLayout(dir, hostname string, runtimes []string) error {
 	id := make([]byte, 16)
 	rand.Read(id) // never fails
-	for _, sub := range []string{
+	subs := []string{
 		"/run/openvswitch", "/run/libvirt", "/run/lock", "/etc/libvirt", "/etc/openvswitch",
 		imagesPath, "/var/log/libvirt", "/var/log/openvswitch", "/var/cache/libvirt",
-	} {
+	}
+	for _, runtime := range runtimes {
+		subs = append(subs, "/var/lib/"+runtime, "/var/log/"+runtime)
+	}
+	for _, sub := range subs {
 		if err := os.MkdirAll(dir+sub, 0o755); err != nil {
 			return err
 		}
 	}
-	files := []struct {
+	type file struct {
 		path string
 		data []byte
 		mode os.FileMode
-	}{
+	}
+	files := []file{
 		{initFile, initScript, 0o755},
 		{"/etc/libvirt/qemu.conf", []byte(qemuConf), 0o644},
 		{"/etc/libvirt/libvirtd.conf", []byte(libvirtdConf), 0o644},
@@ -111,6 +124,13 @@ func writeLayout(dir, hostname string) error {
 		// QEMU's driver asks for the host's full name at each start of a guest.
 		{"/etc/hosts", []byte("127.0.0.1 localhost\n127.0.1.1 " + hostname + "\n"), 0o644},
 		{"/kvm", nil, 0},
+	}
+	if len(runtimes) > 0 {
+		image, err := tinyImage()
+		if err != nil {
+			return err
+		}
+		files = append(files, file{"/tiny.tar", image, 0o644}, file{"/instances.sh", instancesScript, 0o755})
 	}
 	for _, f := range files {
 		if err := os.WriteFile(dir+f.path, f.data, f.mode); err != nil {

@@ -26,14 +26,24 @@ var needed = []struct{ program, pkg string }{
 	{"hostname", "hostname"},
 }
 
+// neededFor are the packages of what only some rigs run.
+var neededFor = map[string][]struct{ program, pkg string }{
+	lxd:   {{"lxd", "lxd"}, {"lxc", "lxd-client"}, {"busybox", "busybox-static"}},
+	incus: {{"/usr/libexec/incus/incusd", "incus-base"}, {"incus", "incus-client"}, {"busybox", "busybox-static"}},
+}
+
 // qemuDriver is libvirtd's QEMU driver, a plug-in that is a package of its own.
 const qemuDriver = "/usr/lib/*/libvirt/connection-driver/libvirt_driver_qemu.so"
 
 // missingPackages names the Debian packages that a rig needs and the machine
 // lacks, sorted.
-func missingPackages() []string {
+func missingPackages(o Options) []string {
 	var missing []string
-	for _, n := range needed {
+	all := slices.Clone(needed)
+	for _, runtime := range o.instanceRuntimes() {
+		all = append(all, neededFor[runtime]...)
+	}
+	for _, n := range all {
 		if !installed(n.program) {
 			missing = append(missing, n.pkg)
 		}
@@ -71,8 +81,8 @@ func installCommand(packages []string) []string {
 	return append([]string{"apt-get", "install", "-y", "--no-install-recommends"}, packages...)
 }
 
-func checkPackages() error {
-	missing := missingPackages()
+func checkPackages(o Options) error {
+	missing := missingPackages(o)
 	if len(missing) == 0 {
 		return nil
 	}

@@ -21,7 +21,9 @@ type record struct {
 	Hostname string  `json:"hostname"`
 	Persist  bool    `json:"persist"`
 	Init     process `json:"init,omitzero"` // written before init.sh may do anything
-	Ready    bool    `json:"ready"`         // start-up went to its end
+	// CGroups are its control groups, written before they are made.
+	CGroups []string `json:"cgroups,omitempty"`
+	Ready   bool     `json:"ready"` // start-up went to its end
 }
 
 func readRecord(dir string) (record, error) {

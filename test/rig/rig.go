@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +13,9 @@ import (
 type Options struct {
 	// Hostname is what the host calls itself; empty means "rig".
 	Hostname string
+	// LXD and Incus start that daemon too, with a directory as its pool, no network
+	// and the image "tiny". They run containers; VMs need what the machine may lack.
+	LXD, Incus bool
 	// Persist lets the rig outlive the process that started it, until Stop or
 	// Clean.
 	Persist bool
@@ -63,7 +67,7 @@ func (r *Rig) LibvirtReadOnlySocket() string { return r.dir + longestSocket }
 // from outside.
 func (r *Rig) Outside(path string) string {
 	path = filepath.Clean(path)
-	for _, covered := range covered {
+	for _, covered := range slices.Concat(covered, coveredToo) {
 		if path == covered || strings.HasPrefix(path, covered+"/") {
 			return r.dir + path
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +24,7 @@ func Start(ctx context.Context, dir string, o Options) (*Rig, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("start rig: it makes namespaces and mounts: run it as root")
 	}
-	if err := checkPackages(); err != nil {
+	if err := checkPackages(o); err != nil {
 		return nil, fmt.Errorf("start rig: %w", err)
 	}
 	dir, err := resolve(dir)
@@ -54,18 +55,28 @@ func Start(ctx context.Context, dir string, o Options) (*Rig, error) {
 
 func start(ctx context.Context, dir string, o Options) (*Rig, error) {
 	rec := record{Hostname: cmp.Or(o.Hostname, "rig"), Persist: o.Persist}
+	runtimes := o.instanceRuntimes()
+	if len(runtimes) > 0 {
+		var err error
+		if rec.CGroups, err = ownCGroups("avstem-rig-" + rand.Text()); err != nil {
+			return nil, err
+		}
+	}
 	if err := rec.write(dir); err != nil {
 		return nil, err
 	}
-	if err := writeLayout(dir, rec.Hostname); err != nil {
+	if err := writeLayout(dir, rec.Hostname, runtimes); err != nil {
 		return nil, err
 	}
-	init, err := launch(dir, rec)
+	init, err := launch(dir, rec, runtimes)
 	if err != nil {
 		return nil, err
 	}
 	if rec.Init, err = identify(init.cmd.Process.Pid); err == nil {
 		err = rec.write(dir)
+	}
+	if err == nil {
+		err = enterCGroups(rec.CGroups, rec.Init.PID)
 	}
 	if err != nil {
 		init.release()
@@ -92,7 +103,7 @@ type initProcess struct {
 }
 
 // launch starts init.sh, which waits for our word before it does anything.
-func launch(dir string, rec record) (*initProcess, error) {
+func launch(dir string, rec record, runtimes []string) (*initProcess, error) {
 	log, err := os.Create(dir + logFile)
 	if err != nil {
 		return nil, err
@@ -114,7 +125,7 @@ func launch(dir string, rec record) (*initProcess, error) {
 	if rec.Persist {
 		mode = "persist"
 	}
-	cmd := exec.Command(dir+initFile, dir, rec.Hostname, mode)
+	cmd := exec.Command(dir+initFile, append([]string{dir, rec.Hostname, mode}, runtimes...)...)
 	cmd.Dir, cmd.Env = "/", environment()
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{lifeIn, readyOut}
