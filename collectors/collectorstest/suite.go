@@ -78,6 +78,7 @@ func (s *suite) rules() []rule {
 		{"pass after a broken one is whole", s.checkRecovery},
 		{"passes side by side don't meet", s.checkSideBySide},
 		{"passes leave nothing behind", s.checkLeaks},
+		{"watch begins, ends and leaves nothing behind", s.checkWatch},
 	}
 	if s.absent != nil {
 		rules = append(rules, rule{"absent source is absent", s.checkAbsent})

@@ -185,6 +185,77 @@ func TestRulesCatch(t *testing.T) {
 	}
 }
 
+// telling is a sound collector that watches.
+type telling struct {
+	collectors.Collector
+	watch func(context.Context, func(collectors.Change)) error
+}
+
+func (c *telling) Watch(ctx context.Context, changed func(collectors.Change)) error {
+	return c.watch(ctx, changed)
+}
+
+func TestWatchIsHeldToItsWord(t *testing.T) {
+	var leaked []*os.File
+	t.Cleanup(func() {
+		for _, f := range leaked {
+			f.Close()
+		}
+	})
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	watching := func(ctx context.Context, changed func(collectors.Change)) error {
+		changed(collectors.Change{Event: "watching"})
+		<-ctx.Done()
+		return fmt.Errorf("watch: %w", ctx.Err())
+	}
+	tests := map[string]struct {
+		watch func(context.Context, func(collectors.Change)) error
+		bad   bool
+	}{
+		"sound": {watching, false},
+		"says nothing at first": {func(ctx context.Context, _ func(collectors.Change)) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}, true},
+		"begins with another word": {func(ctx context.Context, changed func(collectors.Change)) error {
+			changed(collectors.Change{Entity: "link:eth0", Event: "RTM_NEWLINK"})
+			return watching(ctx, changed)
+		}, true},
+		"ends at once": {func(context.Context, func(collectors.Change)) error { return errors.New("gone") }, true},
+		"ends without a reason": {func(ctx context.Context, changed func(collectors.Change)) error {
+			_ = watching(ctx, changed)
+			return nil
+		}, true},
+		"never ends": {func(_ context.Context, changed func(collectors.Change)) error {
+			changed(collectors.Change{Event: "watching"})
+			<-release
+			return nil
+		}, true},
+		"leaves a descriptor": {func(ctx context.Context, changed func(collectors.Change)) error {
+			f, err := os.Open(os.DevNull)
+			if err != nil {
+				t.Error(err)
+			}
+			leaked = append(leaked, f)
+			return watching(ctx, changed)
+		}, true},
+		"leaves a goroutine": {func(ctx context.Context, changed func(collectors.Change)) error {
+			go func() { <-release }()
+			return watching(ctx, changed)
+		}, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newSuite(func(t *testing.T) collectors.Collector { return &telling{sound(nil)(t), tt.watch} })
+			s.patience = 200 * time.Millisecond
+			if violations := s.checkWatch(t); (len(violations) > 0) != tt.bad {
+				t.Errorf("violations %q", violations)
+			}
+		})
+	}
+}
+
 func TestOptionsCatch(t *testing.T) {
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
