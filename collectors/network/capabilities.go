@@ -2,17 +2,17 @@ package network
 
 import "github.com/dataverket/avstem/inventory"
 
-// capabilities says where each field comes from. All change by poll: the
-// collector only makes passes.
+// capabilities says where each field comes from. What netlink and OVSDB have is
+// told of by event, what files have is found by the next pass.
 var capabilities = []inventory.Capability{
 	derived("link.activeMember", "netlink IFLA_BOND_ACTIVE_SLAVE", "the link's index, resolved to its name"),
 	direct("link.addresses", "netlink RTM_GETADDR IFA_LOCAL, IFA_ADDRESS", "without link-local and temporary (RFC 8981) addresses"),
-	direct("link.altNames", "netlink IFLA_ALT_IFNAME", ""),
+	direct("link.altNames", "netlink IFLA_ALT_IFNAME", "of a link that is down the kernel doesn't tell"),
 	direct("link.bondMode", "netlink IFLA_BOND_MODE", ""),
 	direct("link.bondState", "netlink IFLA_BOND_SLAVE_STATE", ""),
 	direct("link.carrier", "netlink IFLA_CARRIER", "links that are up"),
-	direct("link.device", "netlink IFLA_PARENT_DEV_NAME, IFLA_PARENT_DEV_BUS_NAME", "before Linux 5.14 from /sys/class/net/NAME/device"),
-	direct("link.driver", "/sys/class/net/NAME/device/driver", "physical links"),
+	polled(direct("link.device", "netlink IFLA_PARENT_DEV_NAME, IFLA_PARENT_DEV_BUS_NAME", "before Linux 5.14 from /sys/class/net/NAME/device")),
+	polled(direct("link.driver", "/sys/class/net/NAME/device/driver", "physical links")),
 	direct("link.kind", "netlink IFLA_INFO_KIND", "physical and loopback are derived from its absence and the hardware type"),
 	direct("link.local", "netlink IFLA_VXLAN_LOCAL, IFLA_VXLAN_LOCAL6", "vxlan"),
 	direct("link.mac", "netlink IFLA_ADDRESS", "48-bit addresses"),
@@ -24,16 +24,16 @@ var capabilities = []inventory.Capability{
 	direct("link.operState", "netlink IFLA_OPERSTATE", ""),
 	derived("link.parent", "netlink IFLA_LINK, IFLA_VXLAN_LINK", "the link's index, resolved to its name; absent where it is in another network namespace"),
 	derived("link.peer", "netlink IFLA_LINK", "a veth's other end: its index, resolved to its name; absent where it is in another network namespace"),
-	direct("link.permanentMAC", "netlink IFLA_PERM_ADDRESS", "Linux 5.6 and newer"),
-	derived("link.physicalFunction", "/sys/class/net/NAME/device/physfn", "the device, resolved to the link that sits on it"),
+	polled(direct("link.permanentMAC", "netlink IFLA_PERM_ADDRESS", "Linux 5.6 and newer")),
+	polled(derived("link.physicalFunction", "/sys/class/net/NAME/device/physfn", "the device, resolved to the link that sits on it")),
 	direct("link.portState", "netlink IFLA_BRPORT_STATE", "ports of a bridge of the kernel"),
 	direct("link.portVLANs", "netlink IFLA_BRIDGE_VLAN_INFO", "bridges that filter VLANs, and their ports"),
 	direct("link.protocol", "netlink IFLA_VLAN_PROTOCOL", ""),
 	direct("link.remote", "netlink IFLA_VXLAN_GROUP, IFLA_VXLAN_GROUP6", "vxlan"),
-	direct("link.speed", "/sys/class/net/NAME/speed", "physical links that are up"),
+	polled(direct("link.speed", "/sys/class/net/NAME/speed", "physical links that are up")),
 	direct("link.stp", "netlink IFLA_BR_STP_STATE", "the kernel's own or a daemon's"),
 	direct("link.up", "netlink ifi_flags IFF_UP", ""),
-	direct("link.vfs", "netlink IFLA_VFINFO_LIST", ""),
+	polled(direct("link.vfs", "netlink IFLA_VFINFO_LIST", "")),
 	direct("link.vlan", "netlink IFLA_VLAN_ID", ""),
 	direct("link.vlanFiltering", "netlink IFLA_BR_VLAN_FILTERING", ""),
 	direct("link.vni", "netlink IFLA_VXLAN_ID", "vxlan, except in external mode"),
@@ -63,23 +63,28 @@ var capabilities = []inventory.Capability{
 	direct("portVLAN.last", "netlink BRIDGE_VLAN_INFO_RANGE_END vid", "a range that is treated alike"),
 	direct("portVLAN.pvid", "netlink BRIDGE_VLAN_INFO_PVID", ""),
 	direct("portVLAN.untagged", "netlink BRIDGE_VLAN_INFO_UNTAGGED", ""),
-	direct("virtualFunction.device", "/sys/class/net/NAME/device/virtfnN", ""),
-	direct("virtualFunction.index", "netlink IFLA_VF_INFO", ""),
-	direct("virtualFunction.linkState", "netlink IFLA_VF_LINK_STATE", ""),
-	direct("virtualFunction.mac", "netlink IFLA_VF_MAC", ""),
-	direct("virtualFunction.protocol", "netlink IFLA_VF_VLAN_LIST", "Linux 4.10 and newer"),
-	direct("virtualFunction.spoofCheck", "netlink IFLA_VF_SPOOFCHK", "where the driver has it"),
-	direct("virtualFunction.trust", "netlink IFLA_VF_TRUST", "where the driver has it"),
-	direct("virtualFunction.vlan", "netlink IFLA_VF_VLAN_LIST, IFLA_VF_VLAN", ""),
+	polled(direct("virtualFunction.device", "/sys/class/net/NAME/device/virtfnN", "")),
+	polled(direct("virtualFunction.index", "netlink IFLA_VF_INFO", "")),
+	polled(direct("virtualFunction.linkState", "netlink IFLA_VF_LINK_STATE", "")),
+	polled(direct("virtualFunction.mac", "netlink IFLA_VF_MAC", "")),
+	polled(direct("virtualFunction.protocol", "netlink IFLA_VF_VLAN_LIST", "Linux 4.10 and newer")),
+	polled(direct("virtualFunction.spoofCheck", "netlink IFLA_VF_SPOOFCHK", "where the driver has it")),
+	polled(direct("virtualFunction.trust", "netlink IFLA_VF_TRUST", "where the driver has it")),
+	polled(direct("virtualFunction.vlan", "netlink IFLA_VF_VLAN_LIST, IFLA_VF_VLAN", "")),
 }
 
 func direct(field inventory.Field, from, note string) inventory.Capability {
-	return inventory.Capability{Field: field, From: from, Known: inventory.KnownDirect, Change: inventory.ChangeByPoll, Note: note}
+	return inventory.Capability{Field: field, From: from, Known: inventory.KnownDirect, Change: inventory.ChangeByEvent, Note: note}
 }
 
 func derived(field inventory.Field, from, note string) inventory.Capability {
 	c := direct(field, from, note)
 	c.Known = inventory.KnownDerived
+	return c
+}
+
+func polled(c inventory.Capability) inventory.Capability {
+	c.Change = inventory.ChangeByPoll
 	return c
 }
 

@@ -72,18 +72,18 @@ func dumpAgain(ctx context.Context, dump dumper, what request) ([][]byte, error)
 	}
 }
 
-// openRoute opens an rtnetlink socket in the network namespace at path, or in
-// the process's own where path is empty.
-func openRoute(path string) (*nl.NetlinkSocket, error) {
+// openRoute opens an rtnetlink socket that hears of groups in the network
+// namespace at path, or in the process's own where path is empty.
+func openRoute(path string, groups ...uint) (*nl.NetlinkSocket, error) {
 	if path == "" {
-		return nl.Subscribe(unix.NETLINK_ROUTE)
+		return nl.Subscribe(unix.NETLINK_ROUTE, groups...)
 	}
 	ns, err := netns.GetFromPath(path)
 	if err != nil {
 		return nil, err
 	}
 	defer ns.Close()
-	return nl.SubscribeAt(ns, netns.None(), unix.NETLINK_ROUTE)
+	return nl.SubscribeAt(ns, netns.None(), unix.NETLINK_ROUTE, groups...)
 }
 
 // socketDumper dumps from an rtnetlink socket. The socket must be one that is

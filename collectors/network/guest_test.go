@@ -65,6 +65,12 @@ func TestLinksOfALabHost(t *testing.T) {
 		}
 		golden(t, want, 0, func() *inventory.Observation { return &o })
 	}
+	switch untold, err := os.ReadFile(filepath.Join(dir, "events")); {
+	case err != nil:
+		t.Errorf("%v; the guest's console:\n%s", err, tail(console))
+	case len(untold) > 0:
+		t.Errorf("events: %s", untold)
+	}
 	if *update {
 		for file := range recordings {
 			recorded, err := os.ReadFile(filepath.Join(dir, file))
@@ -133,7 +139,7 @@ func guestRun() error {
 	if err := unix.Mount("none", guestOut, "hostfs", 0, os.Getenv("AVSTEM_TEST_OUT")); err != nil {
 		return fmt.Errorf("mount %s: %w", guestOut, err)
 	}
-	for _, module := range []string{"8021q", "bonding", "bridge", "dummy", "openvswitch"} {
+	for _, module := range []string{"8021q", "bonding", "bridge", "dummy", "macvlan", "openvswitch", "veth", "vxlan"} {
 		if out, err := exec.Command("/sbin/modprobe", "-d", guestOut, module).CombinedOutput(); err != nil {
 			return fmt.Errorf("load module %s: %w: %s", module, err, out)
 		}
@@ -165,7 +171,19 @@ func guestRun() error {
 	if err := netlink.LinkSetHardwareAddr(dp, attrs("", 14).HardwareAddr); err != nil {
 		return err
 	}
-	return observe("datapath")
+	if err := observe("datapath"); err != nil {
+		return err
+	}
+	return guestEvents()
+}
+
+// guestEvents writes what isn't told of links' changes.
+func guestEvents() error {
+	var untold string
+	if err := proveEvents(context.Background(), &Collector{}, linkEvents()); err != nil {
+		untold = err.Error()
+	}
+	return os.WriteFile(filepath.Join(guestOut, "events"), []byte(untold), 0o644)
 }
 
 // observe writes what the collector sees once the links named are up, which is

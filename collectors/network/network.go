@@ -11,8 +11,9 @@
 // reported all the same.
 //
 // Fetching (dump.go, sysfs.go, ovsdb.go) is apart from decoding (rtnetlink.go,
-// decode*.go, ovsdbvalue.go, ovsrows.go), which is pure. A Collector holds no
-// state: passes may run at once.
+// decode*.go, ovsdbvalue.go, ovsrows.go), which is pure. Watch (watch*.go) tells
+// when to look again. A Collector holds no state: passes and watches may run at
+// once.
 package network
 
 import (

@@ -3,6 +3,8 @@ package network
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +34,16 @@ func (o *ovs) socket() string { return filepath.Join(o.dir, "db.sock") }
 
 func startOVS(t *testing.T, n *namespace) *ovs {
 	t.Helper()
+	o := prepareOVS(t, n)
+	o.startServer()
+	o.vsctl("--no-wait", "init")
+	o.daemon("ovs-vswitchd", "unix:"+o.socket())
+	return o
+}
+
+// prepareOVS makes the database.
+func prepareOVS(t *testing.T, n *namespace) *ovs {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "ovs") // a unix socket's path is at most 107 bytes long
 	if err != nil {
 		t.Fatal(err)
@@ -39,10 +51,29 @@ func startOVS(t *testing.T, n *namespace) *ovs {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	o := &ovs{t, n, dir, map[string]int{}}
 	o.run("ovsdb-tool", "create", filepath.Join(dir, "conf.db"), "/usr/share/openvswitch/vswitch.ovsschema")
-	o.daemon("ovsdb-server", filepath.Join(dir, "conf.db"), "--remote=punix:"+o.socket())
-	o.vsctl("--no-wait", "init")
-	o.daemon("ovs-vswitchd", "unix:"+o.socket())
 	return o
+}
+
+func (o *ovs) startServer() {
+	o.t.Helper()
+	o.daemon("ovsdb-server", filepath.Join(o.dir, "conf.db"), "--remote=punix:"+o.socket())
+}
+
+// stop ends a daemon as its unit would, and waits until it has tidied up.
+func (o *ovs) stop(name string) {
+	o.t.Helper()
+	if err := syscall.Kill(o.pids[name], syscall.SIGTERM); err != nil {
+		o.t.Fatal(err)
+	}
+	control := filepath.Join(o.dir, name+".ctl")
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(control); errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		if time.Now().After(deadline) {
+			o.t.Fatalf("%s doesn't end", name)
+		}
+	}
 }
 
 // daemon starts one that is ready when its control socket is there.

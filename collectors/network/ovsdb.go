@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// A client of OVSDB's JSON-RPC protocol (RFC 7047) that can do one thing: read
-// the three tables in one transaction, so that they agree with one another.
+// A client of OVSDB's JSON-RPC protocol (RFC 7047) that reads the three tables in
+// one transaction, so that they agree with one another; watchovsdb.go has one
+// that waits for changes of them.
 
 // maxOVSDBReply bounds what is read of a server's answer, in bytes. A port with
 // its interface takes under 1 KiB, so that this is some 60,000 of them.
@@ -97,13 +98,7 @@ func transact(conn io.ReadWriter, limit int64) (json.RawMessage, error) {
 	for {
 		var m rpcMessage
 		if err := decoder.Decode(&m); err != nil {
-			if bounded.N <= 0 {
-				return nil, fmt.Errorf("read from ovsdb-server: more than %d MiB", limit>>20)
-			}
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return nil, fmt.Errorf("read from ovsdb-server: %w", err)
+			return nil, readError(err, bounded, limit)
 		}
 		switch {
 		case m.Method == "echo":
@@ -119,6 +114,17 @@ func transact(conn io.ReadWriter, limit int64) (json.RawMessage, error) {
 			return m.Result, nil
 		}
 	}
+}
+
+// readError says why a message could not be read.
+func readError(err error, bounded *io.LimitedReader, limit int64) error {
+	if bounded.N <= 0 {
+		return fmt.Errorf("read from ovsdb-server: more than %d MiB", limit>>20)
+	}
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("read from ovsdb-server: %w", err)
 }
 
 func answerEcho(w io.Writer, echo rpcMessage) error {
