@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"syscall"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Adopt is an operator's word that the host of the state directory is this
@@ -19,6 +22,35 @@ func Adopt(dir string, seen Evidence) (Record, error) {
 		r.Evidence = seen
 		return r, err
 	})
+}
+
+// Assign is an operator's word that this machine is the host of that ID, whatever
+// the state directory says, if there is one: a host that was installed again, or
+// one whose ID was chosen beforehand. The epoch goes on.
+func Assign(dir string, id uuid.UUID, seen Evidence, now time.Time) (_ Record, err error) {
+	defer func() { err = advise(dir, err) }()
+	if err := checkID(id); err != nil {
+		return Record{}, fmt.Errorf("adopt host ID: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return Record{}, fmt.Errorf("make state directory: %w", err)
+	}
+	held, err := lock(dir)
+	if err != nil {
+		return Record{}, err
+	}
+	defer held.Close()
+	r := newRecord(seen, now)
+	r.ID = id
+	if err := checkProvisioned(dir, id); err != nil {
+		return Record{}, err
+	}
+	if _, err := ReadEpoch(dir); missing(err) { // else its loss would be noted
+		if err := writeEpoch(dir, 0); err != nil {
+			return Record{}, err
+		}
+	}
+	return r, writeRecord(dir, r)
 }
 
 // Renew is an operator's word that this machine is not the host of the state
@@ -40,6 +72,9 @@ func decide(dir string, next func() (Record, error)) (_ Record, err error) {
 	}
 	defer held.Close()
 	r, err := next()
+	if err == nil {
+		err = checkProvisioned(dir, r.ID)
+	}
 	if err == nil {
 		err = writeRecord(dir, r)
 	}

@@ -64,7 +64,11 @@ func (v verdict) clone() bool {
 }
 
 // Value is one piece of evidence for a reader; Text is "" where there is none.
-type Value struct{ Name, Text string }
+type Value struct {
+	Name  string
+	Field inventory.Field
+	Text  string
+}
 
 // Values lists the evidence, always the same pieces in the same order.
 func (e Evidence) Values() []Value {
@@ -79,10 +83,17 @@ func (e Evidence) Values() []Value {
 		macs[i] = m.String()
 	}
 	return []Value{
-		{machineID, text(e.MachineID)}, {systemUUID, text(e.SystemUUID)},
-		{serial, e.Serial}, {boardSerial, e.BoardSerial}, {macAddresses, strings.Join(macs, " ")},
-		{tpmKey, e.EndorsementKey},
+		{machineID, "host.machineID", text(e.MachineID)}, {systemUUID, "host.systemUUID", text(e.SystemUUID)},
+		{serial, "host.serial", e.Serial}, {boardSerial, "host.boardSerial", e.BoardSerial},
+		{macAddresses, "host.macs", strings.Join(macs, " ")}, {tpmKey, "host.endorsementKey", e.EndorsementKey},
 	}
+}
+
+// Hold holds evidence that was stored against what is seen, and names the pieces
+// that agree and those that don't. A piece that only one side has is neither.
+func (e Evidence) Hold(seen Evidence) (same, differs []string) {
+	v := compare(e, seen)
+	return v.same, v.differs
 }
 
 func compare(stored, seen Evidence) verdict {

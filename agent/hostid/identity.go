@@ -19,8 +19,9 @@ import (
 type Identity struct {
 	// Record is what is kept, as it stands now.
 	Record Record
-	// Minted says that the ID was made by this start.
-	Minted bool
+	// Minted says that the ID was made by this start, Provisioned that this start
+	// took the one that an operator had put there.
+	Minted, Provisioned bool
 	// Notes say what changed about the host since the last start.
 	Notes []string
 
@@ -44,8 +45,8 @@ func (e *CloneError) Error() string {
 		e.Dir, e.ID, strings.Join(e.Differs, ", "), e.Dir, e.Dir)
 }
 
-// Open takes the state directory's identity for this start: it makes an ID if
-// there never was one, holds the evidence against what was stored, and counts
+// Open takes the state directory's identity for this start: it takes the ID that
+// an operator put there, or makes one if there never was any, holds the evidence against what was stored, and counts
 // the epoch up on disk before it returns. A directory that came from another
 // host is refused with [*CloneError], one that another agent uses, and one whose
 // files can't be read or understood, with an error: no ID is ever made in place
@@ -76,12 +77,10 @@ func Open(dir string, seen Evidence, now time.Time) (_ *Identity, err error) {
 func (i *Identity) load(seen Evidence, now time.Time) error {
 	stored, err := Read(i.dir)
 	if missing(err) {
-		if err := checkLost(i.dir); err != nil {
-			return err
-		}
-		i.Minted = true
-		i.Record = newRecord(seen, now)
-		return writeRecord(i.dir, i.Record)
+		return i.begun(seen, now)
+	}
+	if err == nil {
+		err = checkProvisioned(i.dir, stored.ID)
 	}
 	if err != nil {
 		return err
@@ -94,6 +93,24 @@ func (i *Identity) load(seen Evidence, now time.Time) error {
 	i.Record.Evidence = merge(stored.Evidence, seen)
 	if i.Record.Evidence.equal(stored.Evidence) {
 		return nil
+	}
+	return writeRecord(i.dir, i.Record)
+}
+
+// begun makes the record of a state directory that has none.
+func (i *Identity) begun(seen Evidence, now time.Time) error {
+	i.Record = newRecord(seen, now)
+	given, err := Provisioned(i.dir)
+	switch {
+	case err != nil:
+		return err
+	case given != uuid.Nil:
+		i.Record.ID, i.Provisioned = given, true
+	default:
+		if err := checkLost(i.dir); err != nil {
+			return err
+		}
+		i.Minted = true
 	}
 	return writeRecord(i.dir, i.Record)
 }
@@ -111,7 +128,7 @@ func (r Record) CheckHost(dir string, seen Evidence) *CloneError {
 func (i *Identity) begin() error {
 	last, err := ReadEpoch(i.dir)
 	if missing(err) {
-		if !i.Minted {
+		if !i.Minted && !i.Provisioned {
 			i.Notes = append(i.Notes, "the epoch counter was lost: it begins again, and goes on from what is on the stream")
 		}
 	} else if err != nil {

@@ -14,8 +14,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Files in the state directory.
+// Files in the state directory. An operator may put the first one there.
 const (
+	givenName = "host-id"
 	idName    = "host-id.json"
 	epochName = "epoch"
 	lockName  = "agent.lock"
@@ -69,13 +70,11 @@ func parseRecord(data []byte) (Record, error) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		return Record{}, err
 	}
-	switch {
-	case r.Schema != recordSchema:
+	if r.Schema != recordSchema {
 		return Record{}, fmt.Errorf("its schema is %q and not %s", r.Schema, recordSchema)
-	case r.ID == uuid.Nil:
-		return Record{}, errors.New("it has no id")
-	case IsProvisional(r.ID):
-		return Record{}, fmt.Errorf("its id %s is a provisional one, which is never kept", r.ID)
+	}
+	if err := checkID(r.ID); err != nil {
+		return Record{}, err
 	}
 	return r, nil
 }

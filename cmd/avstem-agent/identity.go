@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,7 +13,28 @@ import (
 	"github.com/dataverket/avstem/agent/hostid"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
 	"github.com/dataverket/avstem/collectors/identity"
+	"github.com/dataverket/avstem/inventory"
 )
+
+const showLong = `Shows the host's ID, and the evidence that was stored with it beside what this
+machine shows now: where each piece is read, what is a placeholder and counts for
+nothing, and what could not be read and how to make it readable. Nothing is
+changed: a host on which no agent has run has a provisional ID, which is never
+published, or the one that was put into the state directory's file host-id.`
+
+const adoptLong = `Without an ID: keeps the host's ID and lets it rest on the evidence that this
+machine shows now. It is for a host whose disks or system were moved to other
+hardware, which the agent can't tell from a copy.
+
+With an ID: makes this machine that host, whatever the state directory says. It
+is for a host that was installed again and has a new ID; avstem's finding
+identity.changed gives the old one.
+
+The agent must not run.`
+
+const renewLong = `Gives this machine a host ID of its own. It is for a machine that was copied from
+another host, state directory and all, or whose identity is lost: to Sentral and
+to the findings it is a new host. The agent must not run.`
 
 func (a *app) identityCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -24,14 +46,12 @@ func (a *app) identityCommand() *cobra.Command {
 	show := &cobra.Command{
 		Use:   "show",
 		Short: "Show the host's ID and the evidence that it rests on",
-		Long: `Shows the host's ID, and the evidence that was stored with it beside what this
-host shows now. Nothing is changed: a host on which no agent has run has a
-provisional ID, which is never published.`,
-		Args: noArguments,
+		Long:  showLong,
+		Args:  noArguments,
 	}
 	output := addOutput(show, "text", "json")
 	show.RunE = func(c *cobra.Command, _ []string) error {
-		id, err := a.readIdentity(c)
+		id, err := a.readIdentity(c.Context())
 		if err != nil {
 			return err
 		}
@@ -40,122 +60,92 @@ provisional ID, which is never published.`,
 		}
 		return a.writeIdentity(id)
 	}
-	c.AddCommand(show, a.decideCommand(&cobra.Command{
-		Use:   "adopt",
-		Short: "Keep the host's ID on this machine, after it was moved to other hardware",
-		Long: `Keeps the host's ID and lets it rest on the evidence that this machine shows now.
-It is for a host whose disks or system were moved to other hardware, which the
-agent can't tell from a copy. The agent must not run.`,
-	}, hostid.Adopt, "keeps its ID on this machine"), a.decideCommand(&cobra.Command{
+	adopt := a.decideCommand(&cobra.Command{
+		Use:   "adopt [ID]",
+		Short: "Keep the host's ID on this machine, or take back one that it had",
+		Long:  adoptLong,
+		Args:  atMostOneID,
+	}, a.adopt, "is this machine now")
+	renew := a.decideCommand(&cobra.Command{
 		Use:   "renew",
 		Short: "Give this machine a new host ID, after it was copied from another host",
-		Long: `Gives this machine a host ID of its own. It is for a machine that was copied from
-another host, state directory and all, or whose identity is lost: to Sentral and
-to the findings it is a new host. The agent must not run.`,
-	}, func(dir string, seen hostid.Evidence) (hostid.Record, error) {
-		return hostid.Renew(dir, seen, time.Now())
-	}, "is this machine's new ID"))
+		Long:  renewLong,
+		Args:  noArguments,
+	}, func(_ []string, seen hostid.Evidence) (hostid.Record, error) {
+		return hostid.Renew(a.host.StateDir, seen, time.Now())
+	}, "is this machine's new ID")
+	c.AddCommand(show, adopt, renew)
 	return c
 }
 
+// atMostOneID refuses arguments that are no host ID.
+func atMostOneID(c *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return usageError{fmt.Errorf("%s takes one host ID, and got %d", c.CommandPath(), len(args))}
+	}
+	for _, text := range args {
+		if _, err := inventory.ParseUUID(text); err != nil {
+			return usageError{fmt.Errorf("%s: %w", c.CommandPath(), err)}
+		}
+	}
+	return nil
+}
+
+func (a *app) adopt(args []string, seen hostid.Evidence) (hostid.Record, error) {
+	if len(args) == 0 {
+		return hostid.Adopt(a.host.StateDir, seen)
+	}
+	id, err := inventory.ParseUUID(args[0])
+	if err != nil {
+		return hostid.Record{}, err
+	}
+	return hostid.Assign(a.host.StateDir, id, seen, time.Now())
+}
+
+// decision is what adopt and renew print as JSON.
+type decision struct {
+	ID       uuid.UUID       `json:"id"`
+	Before   uuid.UUID       `json:"before,omitzero"` // what the state directory said
+	StateDir string          `json:"stateDir"`
+	Evidence hostid.Evidence `json:"evidence"`
+}
+
 // decideCommand makes a command of an operator's decision about the identity.
-func (a *app) decideCommand(c *cobra.Command, decide func(string, hostid.Evidence) (hostid.Record, error), came string) *cobra.Command {
-	c.Args = noArguments
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		seen, _, err := a.see(c)
+func (a *app) decideCommand(c *cobra.Command, decide func([]string, hostid.Evidence) (hostid.Record, error), came string) *cobra.Command {
+	output := addOutput(c, "text", "json")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		self, _, err := a.see(c.Context())
 		if err != nil {
 			return err
 		}
-		kept, err := decide(a.host.StateDir, seen)
+		before, _ := hostid.Read(a.host.StateDir) // one that can't be read is what renew is for
+		kept, err := decide(args, hostid.EvidenceOf(self))
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s: state directory %s holds no identity: `avstem-agent run` makes one", c.CommandPath(), a.host.StateDir)
+			return fmt.Errorf("%s: state directory %s holds no identity: `avstem-agent run` makes one, `avstem-agent identity adopt ID` takes one that is known",
+				c.CommandPath(), a.host.StateDir)
 		}
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.stdout, "host %s %s: start its agent again\n", kept.ID, came)
+		if *output == "json" {
+			return a.writeJSON(decision{ID: kept.ID, Before: before.ID, StateDir: a.host.StateDir, Evidence: kept.Evidence})
+		}
+		was := ""
+		if before.ID != uuid.Nil && before.ID != kept.ID {
+			was = fmt.Sprintf(" (it was %s)", before.ID)
+		}
+		_, err = fmt.Fprintf(a.stdout, "host %s %s%s: start its agent again\n", kept.ID, came, was)
 		return err
 	}
 	return c
 }
 
 // see reads what this machine shows of itself.
-func (a *app) see(c *cobra.Command) (hostid.Evidence, string, error) {
+func (a *app) see(ctx context.Context) (inventory.Host, []inventory.Problem, error) {
 	root, err := hostagent.Root(a.host.Root)
 	if err != nil {
-		return hostid.Evidence{}, "", err
+		return inventory.Host{}, nil, err
 	}
-	self, _ := identity.Read(c.Context(), root) // what can't be read counts for nothing
-	return hostid.EvidenceOf(self), self.Hostname, nil
-}
-
-// hostIdentity is what identity show prints.
-type hostIdentity struct {
-	ID          uuid.UUID        `json:"id"`
-	Provisional bool             `json:"provisional"`
-	StateDir    string           `json:"stateDir"`
-	Created     time.Time        `json:"created,omitzero"`
-	Epoch       uint64           `json:"epoch,omitzero"` // starts of the agent so far
-	Stored      *hostid.Evidence `json:"stored,omitempty"`
-	Seen        hostid.Evidence  `json:"seen"`
-	// Clone says why the identity is another host's.
-	Clone string `json:"clone,omitempty"`
-}
-
-func (a *app) readIdentity(c *cobra.Command) (hostIdentity, error) {
-	seen, hostname, err := a.see(c)
-	if err != nil {
-		return hostIdentity{}, err
-	}
-	id := hostIdentity{StateDir: a.host.StateDir, Seen: seen}
-	kept, err := hostid.Read(a.host.StateDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		id.ID, id.Provisional = hostid.Provisional(id.Seen, hostname), true
-		return id, nil
-	}
-	if err != nil {
-		return hostIdentity{}, err
-	}
-	id.ID, id.Created, id.Stored = kept.ID, kept.Created, &kept.Evidence
-	if clone := kept.CheckHost(a.host.StateDir, id.Seen); clone != nil {
-		id.Clone = clone.Error()
-	}
-	if id.Epoch, err = hostid.ReadEpoch(a.host.StateDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return hostIdentity{}, err
-	}
-	return id, nil
-}
-
-func (a *app) writeIdentity(id hostIdentity) error {
-	if id.Provisional {
-		fmt.Fprintf(a.stdout, "host %s (provisional: no agent has run with state directory %s)\n", id.ID, printable(id.StateDir))
-	} else {
-		fmt.Fprintf(a.stdout, "host %s\nmade %s, kept in %s, epoch %d\n", id.ID, id.Created.Format(time.RFC3339), printable(id.StateDir), id.Epoch)
-	}
-	if id.Clone != "" {
-		fmt.Fprintf(a.stdout, "! %s\n", printable(id.Clone))
-	}
-	stored := hostid.Evidence{}
-	if id.Stored != nil {
-		stored = *id.Stored
-	}
-	rows := [][3]string{{"evidence", "stored", "seen now"}}
-	was, is := stored.Values(), id.Seen.Values()
-	for i := range is {
-		rows = append(rows, [3]string{is[i].Name, was[i].Text, is[i].Text})
-	}
-	fmt.Fprintln(a.stdout)
-	for _, row := range rows {
-		for i, cell := range row {
-			if cell == "" {
-				row[i] = "-"
-			}
-		}
-		if id.Provisional {
-			fmt.Fprintf(a.stdout, "%-14s %s\n", row[0], printable(row[2]))
-			continue
-		}
-		fmt.Fprintf(a.stdout, "%-14s %-38s %s\n", row[0], printable(row[1]), printable(row[2]))
-	}
-	return nil
+	self, problems := identity.Read(ctx, root)
+	return self, problems, nil
 }

@@ -77,6 +77,9 @@ func hostOf(stateDir string, self inventory.Host) (uuid.UUID, string) {
 	case err == nil:
 		return kept.ID, ""
 	case errors.Is(err, fs.ErrNotExist):
+		if given, err := hostid.Provisioned(stateDir); err == nil && given != uuid.Nil {
+			return given, ""
+		}
 		return hostid.Provisional(hostid.EvidenceOf(self), self.Hostname), "no agent has run with state directory " + stateDir
 	}
 	return hostid.Provisional(hostid.EvidenceOf(self), self.Hostname), err.Error()
