@@ -105,6 +105,8 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.StringVar(&a.host.Root, "root", "", "`DIR` where the host's file system begins, if not /")
 	flags.StringArrayVar(&a.host.LibvirtSockets, "libvirt-socket", nil, "libvirt's read-only `SOCKET`; may be given more than once")
 	flags.StringVar(&a.host.LibvirtURI, "libvirt-uri", "", "libvirt's driver `URI` (default qemu:///system)")
+	flags.StringArrayVar(&a.host.IncusSockets, "incus-socket", nil, "Incus's `SOCKET`, or none to leave Incus alone; may be given more than once")
+	flags.StringArrayVar(&a.host.LXDSockets, "lxd-socket", nil, "LXD's `SOCKET`, or none to leave LXD alone; may be given more than once")
 	flags.StringVar(&a.host.OVSDB, "ovsdb", "", "`SOCKET` of Open vSwitch's database")
 	flags.DurationVar(&a.host.Timeout, "timeout", 0, "`DURATION` that one pass over one source may take (default 30s)")
 	root.AddCommand(a.runCommand(), a.collectCommand(), a.identityCommand(), a.versionCommand())

@@ -105,16 +105,23 @@ func countsOf(o *inventory.Observation) []string {
 	if o.Runtime != nil && len(o.VMs) == 0 && o.Complete {
 		counts = append(counts, "no VMs")
 	}
-	running := 0
+	vms, running, containers := 0, 0, 0
 	for i := range o.VMs {
-		if o.VMs[i].State == inventory.StateRunning {
-			running++
+		switch vm := &o.VMs[i]; {
+		case vm.IsContainer():
+			containers++
+		default:
+			vms++
+			if vm.State == inventory.StateRunning {
+				running++
+			}
 		}
 	}
-	add(len(o.VMs), "VM", "VMs")
-	if len(o.VMs) > 0 {
+	add(vms, "VM", "VMs")
+	if vms > 0 {
 		counts = append(counts, strconv.Itoa(running)+" running")
 	}
+	add(containers, "container", "containers")
 	return counts
 }
 
@@ -140,6 +147,7 @@ func detailsOf(o *inventory.Observation) []string {
 		add("runtime", r.Name, r.Version)
 		add("hypervisor", r.Hypervisor)
 		add("endpoint", r.Endpoint)
+		add("cluster member", r.Member)
 	}
 	return lines
 }

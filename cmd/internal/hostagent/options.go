@@ -13,6 +13,7 @@ import (
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/collectors"
 	"github.com/dataverket/avstem/collectors/identity"
+	"github.com/dataverket/avstem/collectors/incus"
 	"github.com/dataverket/avstem/collectors/libvirt"
 	"github.com/dataverket/avstem/collectors/network"
 	"github.com/dataverket/avstem/collectors/storage"
@@ -27,6 +28,9 @@ type Options struct {
 	// is the driver's, "" for qemu:///system.
 	LibvirtSockets []string
 	LibvirtURI     string
+	// IncusSockets and LXDSockets are tried in order; none means the usual ones,
+	// and [NoSocket] that the runtime is left alone.
+	IncusSockets, LXDSockets []string
 	// OVSDB is the socket of Open vSwitch's database, "" for the usual ones;
 	// NetNS the network namespace to read, "" for our own.
 	OVSDB, NetNS string
@@ -49,14 +53,27 @@ func (o Options) site() string {
 	return o.Site
 }
 
+// NoSocket stands for the socket of a runtime that is not to be observed: one
+// that answers none but root would make its host look half seen for ever.
+const NoSocket = "none"
+
 // Collectors are what a host is observed by.
 func Collectors(o Options) []collectors.Collector {
-	return []collectors.Collector{
+	all := []collectors.Collector{
 		&identity.Collector{Root: o.Root},
 		&network.Collector{Root: o.Root, NetNS: o.NetNS, OVSDB: o.OVSDB},
 		&storage.Collector{Root: o.Root},
 		&libvirt.Collector{Root: o.Root, Sockets: o.LibvirtSockets, URI: o.LibvirtURI, Logger: o.Logger},
 	}
+	for _, runtime := range []struct {
+		flavor  incus.Flavor
+		sockets []string
+	}{{incus.Incus, o.IncusSockets}, {incus.LXD, o.LXDSockets}} {
+		if !slices.Equal(runtime.sockets, []string{NoSocket}) {
+			all = append(all, &incus.Collector{Flavor: runtime.flavor, Root: o.Root, Sockets: runtime.sockets, Logger: o.Logger})
+		}
+	}
+	return all
 }
 
 // Sources names the collectors' sources.
