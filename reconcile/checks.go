@@ -91,8 +91,8 @@ func (p *pass) checkMACs() {
 		site string
 		mac  inventory.MAC
 	}
-	uses := make(map[key][]nicUse, len(p.vms))
-	for _, seen := range p.vms {
+	uses := make(map[key][]nicUse, len(p.vms)+len(p.containers))
+	for _, seen := range slices.Concat(p.vms, p.containers) {
 		vm, host := seen.lead.vm, seen.lead.host
 		if !seen.lead.fresh {
 			continue

@@ -23,6 +23,10 @@ func (p *pass) compareVM(vp *pair) {
 	for o := range at.vm.NICs {
 		vp.Paths[o] = at.host.pathOf(at.vm, &at.vm.NICs[o], &p.in)
 	}
+	if at.vm.IsContainer() {
+		p.compareContainer(vp)
+		return
+	}
 	p.checkDuplicate(vp)
 	if vp.Intended == nil {
 		p.unknownVM(vp)

@@ -17,6 +17,7 @@ const (
 	VMPlacement        Kind = "vm.placement"
 	VMImage            Kind = "vm.image"
 	VMMachine          Kind = "vm.machine"
+	VMType             Kind = "vm.type"
 	IdentityWeak       Kind = "identity.weak"
 	IdentityAmbiguous  Kind = "identity.ambiguous"
 	IdentityChanged    Kind = "identity.changed"
@@ -112,6 +113,7 @@ var kinds = []KindInfo{
 	{VMMissing, High, 15 * time.Second, "Sentral has a VM that is nowhere it could be"},
 	{VMPlacement, Medium, 0, "a VM's placement metadata is absent or names another owner"},
 	{VMState, High, 15 * time.Second, "a VM does not run that should, or the other way round"},
+	{VMType, High, 0, "what bears a VM's identity is a container"},
 	{VMUnknown, Medium, 15 * time.Second, "a VM is there that Sentral has not"},
 	{VMVCPUs, Medium, 0, "a VM's vCPUs are not as many as intended"},
 }

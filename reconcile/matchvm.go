@@ -45,6 +45,7 @@ func (p *pass) matchVMs() {
 	for _, t := range result.ties {
 		p.tiedVMs(t, byIntended)
 	}
+	p.matchContainers()
 	p.tieClaimed()
 }
 

@@ -133,15 +133,16 @@ type place struct {
 // readVMs makes one entry for every VM: what several sources on one host show
 // under one UUID is one VM, and so is what several hosts show. Documents of a
 // host's earlier identity are set aside, since the host says it all again.
-func readVMs(hosts []*hostView, in *Input) ([]*sighted, map[uuid.UUID]*sighted) {
+// Containers are apart, each by itself: a VM's UUID on one makes them no one thing.
+func readVMs(hosts []*hostView, in *Input) (all, containers []*sighted, byUUID map[uuid.UUID]*sighted) {
 	count := 0
 	for _, h := range hosts {
 		for i := range h.docs {
 			count += len(h.docs[i].VMs)
 		}
 	}
-	all := make([]*sighted, 0, count)
-	byUUID := make(map[uuid.UUID]*sighted, count)
+	all = make([]*sighted, 0, count)
+	byUUID = make(map[uuid.UUID]*sighted, count)
 	for _, h := range hosts {
 		if h.former != nil {
 			continue
@@ -152,7 +153,9 @@ func readVMs(hosts []*hostView, in *Input) ([]*sighted, map[uuid.UUID]*sighted) 
 			for j := range doc.VMs {
 				at := place{vm: &doc.VMs[j], doc: doc, host: h, fresh: fresh}
 				id := at.vm.UUID
-				if id == uuid.Nil || inventory.IsJunkUUID(id) {
+				if at.vm.IsContainer() {
+					containers = append(containers, &sighted{lead: at})
+				} else if id == uuid.Nil || inventory.IsJunkUUID(id) {
 					all = append(all, &sighted{lead: at})
 				} else if s := byUUID[id]; s != nil {
 					s.add(at)
@@ -167,7 +170,7 @@ func readVMs(hosts []*hostView, in *Input) ([]*sighted, map[uuid.UUID]*sighted) 
 	for _, s := range all {
 		s.choose("")
 	}
-	return all, byUUID
+	return all, containers, byUUID
 }
 
 // add adds a place of the same UUID: one more copy, or another source's word

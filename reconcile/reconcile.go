@@ -19,7 +19,7 @@ func Reconcile(in Input) *Result {
 	p.checkInventory()
 	p.matchHosts()
 	p.seeHosts()
-	p.vms, p.vmByUUID = readVMs(p.hosts, &p.in)
+	p.vms, p.containers, p.vmByUUID = readVMs(p.hosts, &p.in)
 	p.matchVMs()
 	for i := range p.pairs {
 		p.compareVM(p.pairs[i])
@@ -40,8 +40,10 @@ type pass struct {
 	hosts    []*hostView
 	vms      []*sighted
 	vmByUUID map[uuid.UUID]*sighted
-	pairs    []*pair // every VM of either side, matched or not
-	byRecord map[*sentral.VM]*pair
+	// containers are what hosts show besides.
+	containers []*sighted
+	pairs      []*pair // every VM of either side, matched or not
+	byRecord   map[*sentral.VM]*pair
 	// hostPairs are the same for hosts.
 	hostPairs  []*hostPair
 	hostRecord map[string]*hostPair // by Sentral's key

@@ -15,9 +15,12 @@ func (o *Options) Count(result *reconcile.Result) {
 			found[f.Subject.ID] = true
 		}
 	}
-	hosts, vms, agreeing := len(result.Hosts), len(result.VMs), 0
+	hosts, vms, agreeing := len(result.Hosts), 0, 0
 	for i := range result.VMs {
 		vm := &result.VMs[i]
+		if !vm.IsContainer() {
+			vms++
+		}
 		if vm.Intended != nil && vm.Observed != nil && len(vm.Uncovered) == 0 && !found[vm.Intended.ID] {
 			agreeing++
 		}

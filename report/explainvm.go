@@ -49,6 +49,8 @@ func (p *page) vmHead(m *reconcile.VMMatch) {
 			where = want.Host + " in " + want.Site
 		}
 		p.fact("intended", state+", on "+orWords(where, "no site"))
+	} else if m.IsContainer() {
+		p.fact("intended", "a container: Sentral has records of VMs only")
 	} else {
 		p.fact("intended", "Sentral has no such VM")
 	}
@@ -93,6 +95,10 @@ func (p *page) seen(lead string, vm *reconcile.ObservedVM) {
 		name = strings.TrimSpace(name + " " + key)
 	}
 	p.fact("there as", name)
+	if n := len(vm.Snapshots); n > 0 {
+		last := &vm.Snapshots[n-1]
+		p.fact("snapshots", strings.TrimSpace(count(n)+", the last is "+last.Name+" "+ago(last.Created, p.now)))
+	}
 	if mgr := vm.Manager; mgr != nil {
 		p.fact("managed by", strings.TrimSpace(mgr.Name+" "+mgr.Version))
 	}

@@ -75,14 +75,18 @@ func (e *Engine) status(now time.Time) Status {
 	if e.result == nil {
 		return s
 	}
-	s.Hosts, s.VMs = len(e.result.Hosts), len(e.result.VMs)
+	s.Hosts = len(e.result.Hosts)
 	for i := range e.result.Hosts {
 		if m := &e.result.Hosts[i]; m.Observed != nil && m.Observed.Stale {
 			s.Silent++
 		}
 	}
 	for i := range e.result.VMs {
-		if m := &e.result.VMs[i]; m.Intended != nil && m.Observed != nil && !differs[m.Intended.ID] {
+		m := &e.result.VMs[i]
+		if !m.IsContainer() {
+			s.VMs++
+		}
+		if m.Intended != nil && m.Observed != nil && !differs[m.Intended.ID] {
 			s.Agreeing++
 		}
 	}
