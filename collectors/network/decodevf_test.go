@@ -37,8 +37,8 @@ func vfInfo(attributes ...[]byte) []byte {
 	return attribute(unix.IFLA_VF_INFO|unix.NLA_F_NESTED, bytes.Join(attributes, nil)...)
 }
 
-// What drivers make of the messages beside what QEMU's igb says
-// (testdata/sriov.hex), in the order of net/core/rtnetlink.c's rtnl_fill_vfinfo.
+// What drivers may say beside what a real igb does (testdata/sriov.hex), written
+// after linux/if_link.h and net/core/rtnetlink.c: not seen on real adapters.
 func TestDecodeVFs(t *testing.T) {
 	yes, no, id, outer := true, false, inventory.VLAN(110), inventory.VLAN(4094)
 	const unknown = 1<<32 - 1

@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 		observeAndPrint()
 	case roleGuest:
 		guestMain()
+	case roleSRIOV:
+		sriovMain()
 	default:
 		fmt.Fprintf(os.Stderr, "AVSTEM_TEST_ROLE %q is none\n", role)
 		os.Exit(2)
@@ -39,6 +41,7 @@ func TestMain(m *testing.M) {
 const (
 	roleObserve = "observe"
 	roleGuest   = "guest"
+	roleSRIOV   = "sriov"
 )
 
 // observeAndPrint makes one pass as whoever it runs as.
