@@ -158,6 +158,7 @@ var catalogue = []FieldInfo{
 	{Field: "runtime.member"},
 	{Field: "runtime.name"},
 	{Field: "runtime.platform"},
+	{Field: "runtime.runningOnly"},
 	{Field: "runtime.version"},
 	{Field: "snapshot.created"},
 	{Field: "snapshot.name"},

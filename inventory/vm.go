@@ -18,6 +18,9 @@ type Runtime struct {
 	// Member is the host's name in the runtime's cluster, where it is in one. The
 	// VMs of other members are theirs to report.
 	Member string `json:"member,omitempty"`
+	// RunningOnly says that nothing is left of a VM that stops: one that isn't in
+	// the document may be stopped, and may be another runtime's.
+	RunningOnly bool `json:"runningOnly,omitempty"`
 }
 
 // State is a VM's state in our words.
