@@ -10,10 +10,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/google/go-tpm/tpm2"
+	"golang.org/x/sys/unix"
 
 	"github.com/dataverket/avstem/collectors"
 	"github.com/dataverket/avstem/inventory"
@@ -79,7 +79,7 @@ func (r *reader) tpm() {
 
 // openTPM opens the device for commands. What is there and is no device file is
 // none: a capture of a host's files.
-func openTPM(root string) (*os.File, error) {
+func openTPM(root string) (*tpmFile, error) {
 	path := filepath.Join("/", root, tpmPath)
 	info, err := os.Stat(path)
 	if err == nil && info.Mode()&fs.ModeCharDevice == 0 {
@@ -88,7 +88,7 @@ func openTPM(root string) (*os.File, error) {
 	var f *os.File
 	if err == nil {
 		// Not blocking, so that the deadline holds.
-		f, err = os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
+		f, err = os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
 	}
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pe.Err
@@ -96,7 +96,30 @@ func openTPM(root string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", tpmPath, err)
 	}
-	return f, nil
+	return &tpmFile{f}, nil
+}
+
+// tpmFile is the device. Until the answer is there, reading gives nothing instead
+// of EAGAIN (tpm_common_read in drivers/char/tpm/tpm-dev-common.c).
+type tpmFile struct{ *os.File }
+
+// Read waits for the answer, or for the deadline.
+func (f *tpmFile) Read(answer []byte) (n int, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	waited := raw.Read(func(fd uintptr) (done bool) {
+		n, err = unix.Read(int(fd), answer)
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
+			n, err = 0, nil
+		}
+		return n > 0 || err != nil
+	})
+	if err == nil {
+		err = waited
+	}
+	return max(n, 0), err
 }
 
 // endorsementKey is SHA-256 over the public part of the endorsement key: the bits

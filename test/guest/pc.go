@@ -70,14 +70,14 @@ func (pc PC) Boot(t testing.TB, init string, files map[string]string, env ...str
 		t.Fatal(err)
 	}
 	args := append([]string{"-kernel", filepath.Join(kernel, "vmlinuz"), "-initrd", initramfs,
-		"-append", "console=ttyS0 panic=-1 quiet " + strings.Join(env, " "), "-serial", "file:" + console},
+		"-append", "console=ttyS0 panic=-1 quiet " + strings.Join(env, " "), "-chardev", "file,id=console,path=" + escape(console), "-serial", "chardev:console"},
 		pc.arguments(append([]PCDisk{{result, "result"}}, pc.Disks...))...)
 	ctx, cancel := context.WithTimeout(t.Context(), bootWithin)
 	defer cancel()
 	if pc.TPM != "" {
 		socket, end := powerTPM(ctx, t, pc.TPM)
 		defer end()
-		args = append(args, "-chardev", "socket,id=tpm,path="+socket, "-tpmdev", "emulator,id=tpm,chardev=tpm", "-device", "tpm-tis,tpmdev=tpm")
+		args = append(args, "-chardev", "socket,id=tpm,path="+escape(socket), "-tpmdev", "emulator,id=tpm,chardev=tpm", "-device", "tpm-tis,tpmdev=tpm")
 	}
 	machine := exec.CommandContext(ctx, "qemu-system-x86_64", args...)
 	machine.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
@@ -107,11 +107,14 @@ func (pc PC) arguments(disks []PCDisk) []string {
 		args = append(args, "-device", "virtio-net-pci,romfile=,mac="+mac)
 	}
 	for i, disk := range disks {
-		args = append(args, "-drive", fmt.Sprintf("if=none,id=d%d,format=raw,file=%s", i, disk.File),
+		args = append(args, "-drive", fmt.Sprintf("if=none,id=d%d,format=raw,file=%s", i, escape(disk.File)),
 			"-device", fmt.Sprintf("nvme,drive=d%d,serial=%s", i, disk.Serial))
 	}
 	return args
 }
+
+// escape writes a value as QEMU's options take it.
+func escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }
 
 // cloudKernel gives the directory with the kernel and its modules, which is kept
 // between runs.
@@ -130,23 +133,4 @@ func cloudKernel(t testing.TB) string {
 		t.Fatalf("get Debian's kernel for clouds: %v\n%s", err, &problem)
 	}
 	return strings.TrimSpace(string(out))
-}
-
-// powerTPM starts a software TPM for one run of a machine.
-func powerTPM(ctx context.Context, t testing.TB, state string) (socket string, end func()) {
-	t.Helper()
-	socket = filepath.Join(state, "control.sock")
-	_ = os.Remove(socket) // of the run before
-	chip := exec.CommandContext(ctx, "swtpm", "socket", "--tpm2", "--tpmstate", "dir="+state, "--ctrl", "type=unixio,path="+socket, "--terminate")
-	chip.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
-	if err := chip.Start(); err != nil {
-		t.Fatalf("start TPM (package swtpm): %v", err)
-	}
-	for _, err := os.Stat(socket); err != nil && ctx.Err() == nil; _, err = os.Stat(socket) {
-		time.Sleep(10 * time.Millisecond)
-	}
-	return socket, func() {
-		_ = chip.Process.Signal(unix.SIGTERM) // it has ended by itself if the machine used it
-		_ = chip.Wait()
-	}
 }
