@@ -221,7 +221,11 @@ type FileSystem struct {
 	Mount  string `json:"mount"`
 	Device string `json:"device"` // mountinfo's source
 	Type   string `json:"type"`
-	Size   *Bytes `json:"size,omitempty"`
+	// Number is what stat(2) gives as the device of its files (major:minor),
+	// BlockDevice the kernel's name of the block device that has that number.
+	Number      string `json:"number,omitempty"`
+	BlockDevice string `json:"blockDevice,omitempty"`
+	Size        *Bytes `json:"size,omitempty"`
 	// Available is what an unprivileged writer may still use. It changes all
 	// the time, so it is no part of the digest.
 	Available *Bytes `json:"available,omitempty"`

@@ -188,6 +188,10 @@ type Disk struct {
 	Allocation *Bytes `json:"allocation,omitempty"`
 	ReadOnly   bool   `json:"readOnly,omitempty"`
 	Shareable  bool   `json:"shareable,omitempty"`
+	// Number is the device number (major:minor) of the file system that Source lies
+	// on; where Source is a block device, BlockDevice is the kernel's name of it.
+	Number      string `json:"number,omitempty"`
+	BlockDevice string `json:"blockDevice,omitempty"`
 	// DataFile holds the data of a qcow2 image that keeps none itself.
 	DataFile string `json:"dataFile,omitempty"`
 	// Fault is why Source can't be read as what it is said to be: it is missing,
@@ -205,6 +209,8 @@ type BackingFile struct {
 	// takes on the host; other than a disk's own, nothing writes to it.
 	VirtualSize *Bytes `json:"virtualSize,omitempty"`
 	Allocation  *Bytes `json:"allocation,omitempty"`
+	Number      string `json:"number,omitempty"`
+	BlockDevice string `json:"blockDevice,omitempty"`
 	DataFile    string `json:"dataFile,omitempty"`
 	Fault       string `json:"fault,omitempty"`
 }

@@ -20,13 +20,14 @@ const (
 // observedUse decides about every field of the observed model. A new one fails
 // the test until somebody decides.
 var observedUse = map[string]string{
-	"backingFile.*": informational, "backingFile.source": path, "backingFile.fault": compared, "backingFile.dataFile": path,
+	"backingFile.*": informational, "backingFile.source": path, "backingFile.fault": compared, "backingFile.dataFile": path, "backingFile.number": path, "backingFile.blockDevice": path,
 	"blockDevice.*": informational, "blockDevice.serial": compared, "blockDevice.wwn": compared, "blockDevice.size": compared,
+	"blockDevice.name": path, "blockDevice.parent": path, "blockDevice.members": path, "blockDevice.dmName": path, "blockDevice.dmUUID": path, "blockDevice.backingFile": path,
 	"disk.*": informational, "disk.serial": compared, "disk.capacity": compared, "disk.source": compared, "disk.format": compared,
 	"disk.wwn": identity, "disk.target": identity, "disk.device": path, "disk.sourceType": path, "disk.readOnly": compared, "disk.shareable": compared,
-	"disk.dataFile": path, "disk.fault": compared,
-	"fileSystem.*": informational,
-	"host.*":       informational, "host.systemUUID": identity, "host.serial": identity, "host.boardSerial": identity, "host.macs": identity, "host.endorsementKey": identity, "host.hostname": identity,
+	"disk.dataFile": path, "disk.number": path, "disk.blockDevice": path, "disk.fault": compared,
+	"fileSystem.*": informational, "fileSystem.number": path, "fileSystem.blockDevice": path, "fileSystem.mount": path, "fileSystem.device": path, "fileSystem.type": path,
+	"host.*": informational, "host.systemUUID": identity, "host.serial": identity, "host.boardSerial": identity, "host.macs": identity, "host.endorsementKey": identity, "host.hostname": identity,
 	"image.*":     compared,
 	"imageFile.*": informational, "imageFile.path": path, "imageFile.digest": compared, "imageFile.undigested": compared,
 	"link.*": informational, "link.name": compared, "link.mac": compared, "link.permanentMAC": compared, "link.operState": compared,

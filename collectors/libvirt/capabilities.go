@@ -80,6 +80,8 @@ var capabilities = sorted([]inventory.Capability{
 	fromXML("disk.readOnly", "devices/disk/readonly", ""),
 	fromXML("disk.shareable", "devices/disk/shareable", ""),
 	fromXML("disk.backing", "devices/disk/backingStore", "of a stopped VM from its images' headers, or of its pools' volumes where those may not be read"),
+	direct("disk.number", "stat(2) st_dev", layerNote),
+	direct("disk.blockDevice", "stat(2) st_rdev, /sys/dev/block/*", layerNote),
 	direct("disk.dataFile", "the image's qcow2 header, external data file", layerNote),
 	derived("disk.fault", "stat(2), the image's header", layerNote),
 	fromXML("backingFile.source", "devices/disk/backingStore/source", "or an image header's backing file"),
@@ -87,6 +89,8 @@ var capabilities = sorted([]inventory.Capability{
 	direct("backingFile.virtualSize", "the image's header; of a raw one stat(2) st_size",
 		layerNote+"; else virConnectGetAllDomainStats block.N.capacity, of a stopped VM virStorageVolGetXMLDesc capacity"),
 	direct("backingFile.allocation", "stat(2) st_blocks", layerNote+"; else virStorageVolGetXMLDesc allocation"),
+	direct("backingFile.number", "stat(2) st_dev", layerNote),
+	direct("backingFile.blockDevice", "stat(2) st_rdev, /sys/dev/block/*", layerNote),
 	direct("backingFile.dataFile", "the image's qcow2 header, external data file", layerNote),
 	derived("backingFile.fault", "stat(2), the image's header", layerNote),
 

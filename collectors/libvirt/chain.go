@@ -16,8 +16,8 @@ import (
 
 // chain is what was found at and below a disk's own image.
 type chain struct {
-	dataFile, fault string
-	layers          []inventory.BackingFile
+	own    diskimage.Image // of which the disk has format and sizes from the runtime
+	layers []inventory.BackingFile
 }
 
 // below puts a chain on a disk. Where the XML tells the disk's chain, that is the
@@ -26,7 +26,8 @@ func (c *chain) below(disk *inventory.Disk) {
 	if c == nil {
 		return
 	}
-	disk.DataFile, disk.Fault = c.dataFile, c.fault
+	disk.Number, disk.BlockDevice = c.own.Number, c.own.BlockDevice
+	disk.DataFile, disk.Fault = c.own.DataFile, c.own.Fault
 	if len(disk.Backing) == 0 {
 		disk.Backing = c.layers
 		return
@@ -57,12 +58,15 @@ func (l *lane) follow(ctx context.Context, cl *client, q question, disk asked, i
 	if unseen {
 		images[0].Fault = ""
 	}
-	found := &chain{dataFile: images[0].DataFile, fault: images[0].Fault, layers: diskimage.Layers(images)}
+	found := &chain{own: images[0], layers: diskimage.Layers(images)}
+	if disk.device && err != nil {
+		return &chain{}, nil // the agent may see no devices, and libvirt tells its size
+	}
 	switch {
 	case err == nil || !unseen && whyOf(err) != inventory.WhyRefused:
 		return found, err
 	case disk.format == "raw":
-		return found, nil // below it is nothing that we could have seen
+		return found, nil // there is nothing below it
 	case disk.running && !disk.deep:
 		return found, nil // the XML says that there is nothing below it
 	case disk.running:

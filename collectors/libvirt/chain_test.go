@@ -3,10 +3,12 @@ package libvirt
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/test/rig"
@@ -51,6 +53,51 @@ func brokenChains(t *testing.T, r *rig.Rig) *inventory.Observation {
 		t.Errorf("problems are %+v", o.Problems)
 	}
 	must(t)(r.Virsh("undefine", "plain-9"))
+	return o
+}
+
+// blockDevice makes a node of some block device of this machine among the rig's
+// images, and returns the kernel's name of it too.
+func blockDevice(t testing.TB, r *rig.Rig) (path, name string) {
+	t.Helper()
+	if err := os.Symlink("/sys", r.Dir()+"/sys"); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir("/sys/dev/block")
+	if err != nil || len(entries) == 0 {
+		t.Fatalf("this machine has no block device to look at: %v", err)
+	}
+	var major, minor uint32
+	if _, err := fmt.Sscanf(entries[0].Name(), "%d:%d", &major, &minor); err != nil {
+		t.Fatal(err)
+	}
+	target, err := os.Readlink("/sys/dev/block/" + entries[0].Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = rig.ImagePath("device")
+	if err := unix.Mknod(r.Outside(path), unix.S_IFBLK|0o600, int(unix.Mkdev(major, minor))); err != nil {
+		t.Fatal(err)
+	}
+	return path, filepath.Base(target)
+}
+
+// onDevices passes over a stopped guest with a block device, and with a chain
+// whose ground is one.
+func onDevices(t *testing.T, r *rig.Rig) *inventory.Observation {
+	t.Helper()
+	device, name := blockDevice(t, r)
+	top := image(t, r, "over-device.qcow2", "-u", "-F", "raw", "-b", device)
+	if err := r.Define(withDevices("plain-8", 8, `<disk type='block' device='disk'><driver name='qemu' type='raw'/><source dev='`+device+`'/><target dev='vda' bus='virtio'/></disk>
+<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='`+top+`'/><target dev='vdb' bus='virtio'/></disk>`)); err != nil {
+		t.Fatal(err)
+	}
+	o := collect(t, open(t, r))
+	disks := vmOf(t, o, plainUUID(8)).Disks
+	if len(disks) != 2 || len(disks[1].Backing) != 1 || disks[0].BlockDevice != name || disks[1].Backing[0].BlockDevice != name || disks[1].Number == "" {
+		t.Errorf("disks are %+v, want %s", disks, name)
+	}
+	must(t)(r.Virsh("undefine", "plain-8"))
 	return o
 }
 

@@ -56,8 +56,8 @@ func rich() inventory.VM {
 var made = cmp.Options{
 	cmpopts.IgnoreFields(inventory.VM{}, "GenerationID", "ConfigDigest"),
 	cmpopts.IgnoreFields(inventory.NIC{}, "Link", "Address"),
-	cmpopts.IgnoreFields(inventory.Disk{}, "Allocation"),
-	cmpopts.IgnoreFields(inventory.BackingFile{}, "Allocation"),
+	cmpopts.IgnoreFields(inventory.Disk{}, "Allocation", "Number"),
+	cmpopts.IgnoreFields(inventory.BackingFile{}, "Allocation", "Number"),
 	cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".PortID" }, cmp.Comparer(func(x, y string) bool {
 		return x == y || x == "" || y == "" // of the network's NIC
 	})),
@@ -156,6 +156,7 @@ func TestRealGuest(t *testing.T) {
 			t.Error("a transient VM is called persistent")
 		}
 	})
+	t.Run("devices", func(t *testing.T) { seen = append(seen, onDevices(t, r)) })
 	t.Run("faults", func(t *testing.T) { seen = append(seen, brokenChains(t, r)) })
 	t.Run("pools", func(t *testing.T) {
 		definePools(t, r)

@@ -28,6 +28,7 @@ type asked struct {
 	// only while that runs: a volume has another way, others have none.
 	offline string
 	volume  bool
+	device  bool // a raw block device, below which there is nothing
 	// format is the image's own, where the images below are to be looked for; the
 	// daemon knows what below a running VM's disk may not be opened.
 	format  string
@@ -195,9 +196,8 @@ func questionOf(r *reading) question {
 		if !r.active && !local {
 			ask.offline = d.SourceType
 		}
-		// A raw device has nothing below it, and the agent may see no devices.
-		if (local || ask.volume) && !(d.SourceType == "block" && d.Format == "raw") {
-			ask.format = d.Format
+		if local || ask.volume {
+			ask.format, ask.device = d.Format, d.SourceType == "block" && d.Format == "raw"
 		}
 		q.disks = append(q.disks, ask)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -35,7 +37,8 @@ func (c *Collector) fileSystems(ctx context.Context, b *collectors.Builder) erro
 			return ctx.Err()
 		}
 		name := legible(m.point)
-		fs := inventory.FileSystem{Mount: name, Device: legible(m.source), Type: m.fsType, ReadOnly: m.readOnly}
+		fs := inventory.FileSystem{Mount: name, Device: legible(m.source), Type: m.fsType, ReadOnly: m.readOnly,
+			Number: m.number(), BlockDevice: c.deviceOf(m)}
 		if questions[i].answer != nil {
 			usage, err := questions[i].await(ctx)
 			if err != nil {
@@ -46,6 +49,21 @@ func (c *Collector) fileSystems(ctx context.Context, b *collectors.Builder) erro
 		b.FileSystem(fs)
 	}
 	return parseErr
+}
+
+func (m mount) number() string { return fmt.Sprintf("%d:%d", m.major, m.minor) }
+
+// deviceOf is the name of the block device that a mount's number stands for, by
+// the symbolic link that sysfs has for each.
+func (c *Collector) deviceOf(m mount) string {
+	if m.major == 0 { // none: of a server, or of several devices
+		return ""
+	}
+	target, err := os.Readlink(filepath.Join("/", c.Root, "/sys/dev/block", m.number()))
+	if err != nil {
+		return ""
+	}
+	return deviceName(filepath.Base(target))
 }
 
 func problemOf(mount string, err error) inventory.Problem {

@@ -32,6 +32,9 @@ type Image struct {
 	// VirtualSize is what the guest sees, Allocation what the file takes; nil
 	// where the image doesn't tell.
 	VirtualSize, Allocation *inventory.Bytes
+	// Number is that of the file system (major:minor) which holds it; a block
+	// device has the kernel's name instead.
+	Number, BlockDevice string
 	// DataFile holds the data of a qcow2 image that keeps none itself.
 	DataFile string
 	// Fault is why it can't be read as what it is said to be: that it is missing,
@@ -42,7 +45,7 @@ type Image struct {
 // Backing gives the image as a layer below a disk.
 func (i *Image) Backing() inventory.BackingFile {
 	return inventory.BackingFile{Source: i.Path, Format: i.Format, VirtualSize: i.VirtualSize,
-		Allocation: i.Allocation, DataFile: i.DataFile, Fault: i.Fault}
+		Allocation: i.Allocation, Number: i.Number, BlockDevice: i.BlockDevice, DataFile: i.DataFile, Fault: i.Fault}
 }
 
 // Layers gives the images below the first as the layers below a disk.
@@ -99,10 +102,12 @@ func (i *Image) read(root string) (h header, err error) {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		i.Allocation = new(inventory.Bytes(st.Blocks * 512))
+		i.Number = fmt.Sprintf("%d:%d", unix.Major(st.Dev), unix.Minor(st.Dev))
 		if i.Format == "raw" {
 			i.VirtualSize = new(inventory.Bytes(st.Size))
 		}
 	case unix.S_IFBLK:
+		i.BlockDevice = deviceName(root, st.Rdev)
 		if i.Format == "raw" {
 			i.VirtualSize = deviceSize(root, st.Rdev)
 		}
@@ -150,9 +155,23 @@ func open(path string) (*os.File, error) {
 	return f, nil
 }
 
+// deviceName is a block device's name by sysfs, where its number is a symbolic
+// link to it, and a slash in the name an exclamation mark.
+func deviceName(root string, number uint64) string {
+	target, err := os.Readlink(filepath.Join("/", root, sysNumber(number)))
+	if err != nil {
+		return ""
+	}
+	return strings.ReplaceAll(filepath.Base(target), "!", "/")
+}
+
+func sysNumber(number uint64) string {
+	return fmt.Sprintf("/sys/dev/block/%d:%d", unix.Major(number), unix.Minor(number))
+}
+
 // deviceSize is a block device's size by sysfs, which everybody may read.
 func deviceSize(root string, number uint64) *inventory.Bytes {
-	text, err := collectors.ReadText(root, fmt.Sprintf("/sys/dev/block/%d:%d/size", unix.Major(number), unix.Minor(number)))
+	text, err := collectors.ReadText(root, sysNumber(number)+"/size")
 	if err != nil {
 		return nil
 	}
