@@ -27,7 +27,9 @@ func (p *pass) compareVM(vp *pair) {
 		p.compareContainer(vp)
 		return
 	}
+	vp.DiskPaths = at.host.diskPaths(at.vm, &p.in)
 	p.checkDuplicate(vp)
+	p.checkBacking(vp)
 	if vp.Intended == nil {
 		p.unknownVM(vp)
 		return

@@ -74,7 +74,7 @@ var intendedUse = map[string]string{
 	"FailureDomain": "ID Site Kind:informational",
 	"Project":       "Tenant ID Environments:informational Quota:informational",
 	"Network":       "ID Tenant Project VLANs",
-	"Image":         "ID Version Source Digest:informational",
+	"Image":         "ID Version Source Digest",
 	"Host":          "ID HostID Name Site FailureDomain Platform State Serial SystemUUID Links Disks Capacity:informational",
 	"HostLink":      "Name MAC VLANs:informational",
 	"HostDisk":      "Serial WWN Size",

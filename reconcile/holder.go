@@ -130,6 +130,14 @@ func (m *VMMatch) judged(f *Finding) (judged, known bool) {
 			}
 		}
 	}
+	if f.Kind == DiskBacking && m.Observed != nil {
+		for i, d := range storage(&m.Observed.VM) {
+			if "disks["+diskName(&d, i)+"].backing" == f.Field {
+				looked := d.Fault != "" || d.Number != "" || d.BlockDevice != ""
+				return true, m.Observed.Fresh && looked
+			}
+		}
+	}
 	return judgedIn(m.Comparisons, f.Field)
 }
 
@@ -160,7 +168,7 @@ func (h *holder) holdsHost(f *Finding) (held bool, cause string) {
 		return h.unread("host", id), ""
 	}
 	switch f.Kind {
-	case HostLink, HostDisk, HostChanged, HostSite:
+	case HostLink, HostDisk, HostChanged, HostSite, DiskOrphan:
 		judged, known := judgedIn(m.Comparisons, f.Field)
 		held = judged && !known
 	case ObserveBlind, ObservePartial:

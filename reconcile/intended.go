@@ -15,6 +15,8 @@ type intended struct {
 	networks map[string]*sentral.Network
 	owners   map[siteVLAN][]*sentral.Network // more than one where networks share a VLAN
 	images   map[string][]*sentral.Image     // by source path, which versions may share
+	byDigest map[string]*sentral.Image       // in lower case
+	sources  map[string]bool                 // of disks
 	vmByID   map[string]*sentral.VM          // in lower case
 	vmByUUID map[uuid.UUID]*sentral.VM
 	leftOut  map[string]bool // any mark of a VM or host whose record can't be used
@@ -34,6 +36,8 @@ func newIntended(inv *sentral.Inventory) *intended {
 		networks:  make(map[string]*sentral.Network, len(inv.Networks)),
 		owners:    make(map[siteVLAN][]*sentral.Network, len(inv.Networks)),
 		images:    make(map[string][]*sentral.Image, len(inv.Images)),
+		byDigest:  make(map[string]*sentral.Image),
+		sources:   make(map[string]bool),
 		vmByID:    make(map[string]*sentral.VM, len(inv.VMs)),
 		vmByUUID:  make(map[uuid.UUID]*sentral.VM, len(inv.VMs)),
 		leftOut:   make(map[string]bool),
@@ -48,6 +52,9 @@ func newIntended(inv *sentral.Inventory) *intended {
 	}
 	for i := range inv.Images {
 		image := &inv.Images[i]
+		if isDigest(image.Digest) {
+			in.byDigest[strings.ToLower(image.Digest)] = image
+		}
 		if image.Source != "" {
 			in.images[image.Source] = append(in.images[image.Source], image)
 		}
@@ -55,6 +62,11 @@ func newIntended(inv *sentral.Inventory) *intended {
 	for i := range inv.VMs {
 		vm := &inv.VMs[i]
 		in.vmByID[strings.ToLower(vm.ID)] = vm
+		for j := range vm.Disks {
+			if vm.Disks[j].Source != "" {
+				in.sources[vm.Disks[j].Source] = true
+			}
+		}
 		if id := vm.UUID(); id != uuid.Nil {
 			in.vmByUUID[id] = vm
 		}

@@ -35,6 +35,8 @@ const (
 	DiskUnknown        Kind = "disk.unknown"
 	DiskSize           Kind = "disk.size"
 	DiskSource         Kind = "disk.source"
+	DiskBacking        Kind = "disk.backing"
+	DiskOrphan         Kind = "disk.orphan"
 	DiskFormat         Kind = "disk.format"
 	DiskSerial         Kind = "disk.serial"
 	DiskImage          Kind = "disk.image"
@@ -69,10 +71,12 @@ type KindInfo struct {
 
 // kinds is grouped by what the kinds are about.
 var kinds = []KindInfo{
+	{DiskBacking, High, 30 * time.Second, "a disk's backing chain is broken"},
 	{DiskFormat, Low, 0, "a disk has another format than Sentral says"},
 	{DiskImage, High, 0, "a disk's backing chain does not end in the intended image"},
 	{DiskMissing, High, 15 * time.Second, "Sentral has a disk that the VM has not"},
 	{DiskOrder, Medium, 0, "the VM's disks are in another order than Sentral says"},
+	{DiskOrphan, Low, 10 * time.Minute, "a volume is there that no VM uses"},
 	{DiskSerial, Low, 0, "a disk has another serial than Sentral says"},
 	{DiskShared, Critical, 0, "one disk is attached to two VMs that both may write to it"},
 	{DiskSize, Medium, 15 * time.Second, "a disk's size is not the intended one"},

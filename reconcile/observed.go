@@ -28,6 +28,7 @@ type hostView struct {
 	vlanLinks map[string][]*inventory.Link
 	fabrics   map[string]*fabric
 	walked    map[origin]*ways
+	grounds   *grounds    // of its disks, made when first asked for
 	former    *hostView   // the live host whose earlier identity this is
 	earlier   []*hostView // this one's earlier identities, the latest last
 	pair      *hostPair

@@ -27,6 +27,7 @@ func Reconcile(in Input) *Result {
 	p.absences()
 	p.checkMACs()
 	p.checkSharedDisks()
+	p.checkOrphans()
 	p.checkStrays()
 	p.checkSpeakers()
 	p.checkRefusals()

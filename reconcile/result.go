@@ -69,6 +69,7 @@ type VMMatch struct {
 	Evidence    []Evidence   `json:"evidence,omitempty"`
 	Comparisons []Comparison `json:"comparisons,omitempty"`
 	Paths       []NICPath    `json:"paths,omitempty"`
+	DiskPaths   []DiskPath   `json:"diskPaths,omitempty"`
 	// Uncovered says why nothing is concluded from a VM's absence, where so.
 	Uncovered []string `json:"uncovered,omitempty"`
 }

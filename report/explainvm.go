@@ -17,6 +17,7 @@ func (p *page) vm(m *reconcile.VMMatch, findings []reconcile.Finding) {
 	p.evidence(m.Match, m.Evidence)
 	p.comparisons(m.Comparisons, severities(findings))
 	p.paths(m.Paths)
+	p.diskPaths(m.DiskPaths)
 }
 
 func (p *page) vmHead(m *reconcile.VMMatch) {

@@ -93,7 +93,9 @@ func explanation(f reconcile.Finding) *reconcile.Explanation {
 	return &reconcile.Explanation{At: now, Findings: []reconcile.Finding{f},
 		VM: &reconcile.VMMatch{Match: f.Match, Evidence: evidence, Comparisons: comparisons, Uncovered: []string{f.Message},
 			Observed: &reconcile.ObservedVM{VM: vm, Host: s.Host, Site: s.Site, Source: s.Platform, Also: []string{s.Name}},
-			Paths:    []reconcile.NICPath{{Hops: []reconcile.Hop{{Kind: s.Name, Name: f.Message, Note: f.Message}}, Reason: f.Message, Return: f.Message}}},
+			DiskPaths: []reconcile.DiskPath{{Disk: s.Name, Layers: []reconcile.DiskLayer{{Source: f.Message, Format: s.Name, Ground: &reconcile.Ground{
+				Hops: []reconcile.Hop{{Kind: s.Name, Name: f.Message, Note: f.Message}}, Remote: f.Message, Reason: f.Message, Derived: true}}}}},
+			Paths: []reconcile.NICPath{{Hops: []reconcile.Hop{{Kind: s.Name, Name: f.Message, Note: f.Message}}, Reason: f.Message, Return: f.Message}}},
 		Host: &reconcile.HostMatch{Match: f.Match, Evidence: evidence, Comparisons: comparisons,
 			Observed: &reconcile.ObservedHost{Site: s.Site, Identity: &inventory.Host{Hostname: s.Name, Serial: s.ID, OS: f.Message},
 				Sources: []reconcile.SourceStatus{{Source: s.Name, Outcome: inventory.Outcome(s.Site), Problems: []inventory.Problem{problem},

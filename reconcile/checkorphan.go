@@ -1,0 +1,259 @@
+package reconcile
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/dataverket/avstem/inventory"
+)
+
+// maxOrphans bounds the findings of one pool: they have one cause.
+const maxOrphans = 50
+
+// minOrphan is the least that a raw file must hold to pass for a disk: libvirt
+// calls every file of a directory a raw volume.
+const minOrphan = inventory.MiB
+
+// checkOrphans finds volumes that no VM uses. It takes a whole and fresh look at
+// the pool and at every VM that could reach it: all of its host, and where the
+// pool is on another machine all of the site. Where that can't be had, the pool
+// is unknown on its host, with the reason.
+func (p *pass) checkOrphans() {
+	reach := &reach{pass: p}
+	for _, hp := range p.hostPairs {
+		if hp.view == nil || hp.view.former != nil {
+			continue
+		}
+		for _, doc := range hp.view.docs {
+			for i := range doc.StoragePools {
+				pool := &doc.StoragePools[i]
+				if pool.State != "running" {
+					continue
+				}
+				used, unsure := reach.users(hp, doc, pool)
+				if unsure != "" {
+					hp.Comparisons = append(hp.Comparisons, Comparison{Field: "storagePool.volumes", Path: "storagePools[" + pool.Name + "].volumes",
+						Class: Unknown, Reason: "which of them no VM uses: " + unsure, Provenance: doc.provenance("storagePool.volumes")})
+					continue
+				}
+				p.orphans(hp, doc, pool, used)
+			}
+		}
+	}
+}
+
+// orphans makes findings of a pool's unused volumes.
+func (p *pass) orphans(hp *hostPair, doc *source, pool *inventory.StoragePool, used map[string]bool) {
+	backs := map[string]bool{} // what a volume of a used chain rests on
+	for range len(pool.Volumes) {
+		before := len(backs)
+		for i := range pool.Volumes {
+			v := &pool.Volumes[i]
+			if v.Backing != nil && (p.needed(v.Path, used) || backs[v.Path]) {
+				backs[v.Backing.Source] = true
+			}
+		}
+		if len(backs) == before {
+			break
+		}
+	}
+	var unused []*inventory.StorageVolume
+	for i := range pool.Volumes {
+		if v := &pool.Volumes[i]; isDisk(v) && !p.needed(v.Path, used) && !backs[v.Path] {
+			unused = append(unused, v)
+		}
+	}
+	slices.SortFunc(unused, func(a, b *inventory.StorageVolume) int { return cmp.Compare(a.Name, b.Name) })
+	for _, v := range unused[:min(len(unused), maxOrphans)] {
+		words := diskWords(v.Path, v.Capacity)
+		f := Finding{
+			Kind: DiskOrphan, Subject: hp.subject(), Field: "storagePools[" + pool.Name + "].volumes[" + v.Name + "]",
+			Intended: "a VM that uses it", Observed: words,
+			Message:     fmt.Sprintf("no VM uses volume %s of pool %s on %s: %s", v.Name, pool.Name, hp.key(), words),
+			Provenance:  doc.provenance("storagePool.volumes"),
+			Resolutions: bothWays("find out whose it was, keep what is needed, delete it", "person", "record it as an image, or as the source of a VM's disk"),
+		}
+		if len(unused) > 1 {
+			f.Evidence = []string{fmt.Sprintf("it is one of %d in the pool", len(unused))}
+		}
+		p.find(f)
+	}
+}
+
+// isDisk says whether a volume would be a VM's disk: no directory, no medium for
+// a CD-ROM drive, and of a raw file's size.
+func isDisk(v *inventory.StorageVolume) bool {
+	if v.Capacity == nil || v.Path == "" || v.Type == "dir" || v.Type == "netdir" || v.Format == "iso" || v.Format == "dir" {
+		return false
+	}
+	return v.Format != "raw" || *v.Capacity >= minOrphan
+}
+
+// needed says whether a VM uses the path, or Sentral has it as an image or as a
+// disk's source.
+func (p *pass) needed(at string, used map[string]bool) bool {
+	return used[at] || used[path.Base(at)] || len(p.intended.images[at]) > 0 || p.intended.sources[at]
+}
+
+// reach knows who can reach what.
+type reach struct {
+	*pass
+	// seen counts the hosts that see a disk: one that several see is shared.
+	seen map[string]int
+	used map[*hostPair]map[string]bool
+}
+
+// users gives what every VM uses that could use the pool, or why that isn't
+// known. What the VMs of other hosts use counts by its name alone: they may have
+// the pool at another place.
+func (r *reach) users(hp *hostPair, doc *source, pool *inventory.StoragePool) (used map[string]bool, unsure string) {
+	switch {
+	case r.intended.unsure || len(r.intended.LeftOut) > 0:
+		return nil, "a record of Sentral that can't be used may name it"
+	case !hp.view.fresh(doc, &r.in):
+		return nil, hp.view.why(doc)
+	}
+	for _, problem := range []*inventory.Problem{
+		doc.hides(doc.problems["storagePool:"+pool.Name], "storagePool.volumes"), doc.hides(nil, "storagePool.name"),
+	} {
+		if problem != nil {
+			return nil, problemWords(problem)
+		}
+	}
+	local, unsure := r.isLocal(hp, pool)
+	if unsure == "" {
+		unsure = unseenVMs(hp)
+	}
+	if local || unsure != "" {
+		return r.usedOn(hp), unsure
+	}
+	all := map[string]bool{}
+	for _, other := range r.hostPairs {
+		if other == hp || other.site() != hp.site() || !other.awaited() && other.Observed == nil {
+			continue
+		}
+		if unsure := unseenVMs(other); unsure != "" {
+			return nil, "other hosts can reach the pool, and " + unsure
+		}
+		for source := range r.usedOn(other) {
+			all[path.Base(source)] = true
+		}
+	}
+	for source := range r.usedOn(hp) {
+		all[source] = true
+	}
+	return all, ""
+}
+
+// isLocal says whether only the pool's host can reach it, or why that isn't
+// known.
+func (r *reach) isLocal(hp *hostPair, pool *inventory.StoragePool) (local bool, unsure string) {
+	switch pool.Type {
+	case "netfs", "rbd", "gluster":
+		return false, ""
+	case "dir", "fs", "logical":
+	default:
+		return false, "a pool of type " + pool.Type + " shows what other hosts may use"
+	}
+	at := pool.Target
+	if pool.Type == "logical" && len(pool.Volumes) > 0 {
+		at = pool.Volumes[0].Path
+	}
+	ground := hp.view.groundsOf(&r.in).of(where{source: at})
+	switch {
+	case ground.Remote != "" && !strings.HasPrefix(ground.Remote, "ZFS "):
+		return false, ""
+	case !ground.Reached():
+		return false, "what it lies on is not known: " + ground.Reason
+	}
+	for i := range ground.Disks {
+		if d := &ground.Disks[i]; r.sharedDisk(d.WWN) {
+			return false, "other hosts see its disk " + d.WWN + " too"
+		}
+	}
+	return true, ""
+}
+
+// sharedDisk says whether several hosts see a disk of that WWN.
+func (r *reach) sharedDisk(wwn string) bool {
+	if r.seen == nil {
+		r.seen = map[string]int{}
+		for _, hp := range r.hostPairs {
+			if hp.view == nil || hp.view.former != nil {
+				continue
+			}
+			for _, doc := range hp.view.docs {
+				on := map[string]bool{} // once a host, by whichever of its paths
+				for i := range doc.BlockDevices {
+					if d := &doc.BlockDevices[i]; d.Kind == "disk" && d.WWN != "" && !on[d.WWN] {
+						on[d.WWN] = true
+						r.seen[d.WWN]++
+					}
+				}
+			}
+		}
+	}
+	return r.seen[wwn] > 1
+}
+
+// unseenVMs says why not every VM of the host is there with all of its disks.
+func unseenVMs(hp *hostPair) string {
+	if !hp.covered() || hp.view == nil {
+		return hp.unseen()
+	}
+	for _, doc := range hp.view.docs {
+		if isRuntime(doc.Source) && doc.Outcome != inventory.OutcomeAbsent && doc.hidesAny("", "vm.disks", "disk.source", "disk.backing") {
+			return "the disks of some VM on " + hp.key() + " can't be seen whole"
+		}
+	}
+	return ""
+}
+
+// usedOn collects every path that VMs of the host use, CD-ROMs too.
+func (r *reach) usedOn(hp *hostPair) map[string]bool {
+	if used, found := r.used[hp]; found {
+		return used
+	}
+	if r.used == nil {
+		r.used = map[*hostPair]map[string]bool{}
+	}
+	used := map[string]bool{}
+	for _, doc := range hp.view.docs {
+		for i := range doc.VMs {
+			for j := range doc.VMs[i].Disks {
+				d := &doc.VMs[i].Disks[j]
+				used[d.Source], used[d.DataFile] = true, true
+				if pool, name, found := strings.Cut(d.Source, "/"); found && d.SourceType == "volume" {
+					used[volumePath(hp, pool, name)] = true
+				}
+				if rest, found := strings.CutPrefix(d.Source, "rbd:"); found {
+					used[rest] = true // as a pool has it
+				}
+				for k := range d.Backing {
+					used[d.Backing[k].Source], used[d.Backing[k].DataFile] = true, true
+				}
+			}
+		}
+	}
+	r.used[hp] = used
+	return used
+}
+
+func volumePath(hp *hostPair, pool, name string) string {
+	for _, doc := range hp.view.docs {
+		for i := range doc.StoragePools {
+			if doc.StoragePools[i].Name != pool {
+				continue
+			}
+			for _, v := range doc.StoragePools[i].Volumes {
+				if v.Name == name {
+					return v.Path
+				}
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,348 @@
+package reconcile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dataverket/avstem/inventory"
+)
+
+// grounds finds what the sources on one host lie on. What was found of one file
+// system or device serves every disk on it.
+type grounds struct {
+	unseen   string // why nothing is known of the host's storage
+	devices  map[string]*inventory.BlockDevice
+	byDM     map[string]*inventory.BlockDevice
+	byNumber map[string]*inventory.FileSystem
+	mounts   []*inventory.FileSystem // the longest first
+	pools    map[string]*inventory.StoragePool
+	known    map[string]*Ground
+}
+
+// groundsOf makes the host's when they are first asked for.
+func (h *hostView) groundsOf(in *Input) *grounds {
+	if h.grounds == nil {
+		h.grounds = h.newGrounds(in)
+	}
+	return h.grounds
+}
+
+func (h *hostView) newGrounds(in *Input) *grounds {
+	g := &grounds{known: map[string]*Ground{}, pools: map[string]*inventory.StoragePool{}}
+	var storage *source
+	for _, doc := range h.docs {
+		if len(doc.BlockDevices) > 0 || len(doc.FileSystems) > 0 {
+			storage = doc
+		}
+		for i := range doc.StoragePools {
+			g.pools[doc.StoragePools[i].Name] = &doc.StoragePools[i]
+		}
+	}
+	switch {
+	case storage == nil:
+		g.unseen = "nothing is known of the storage of " + h.key()
+		return g
+	case !h.fresh(storage, in):
+		g.unseen = h.why(storage)
+		return g
+	}
+	g.devices, g.byDM = map[string]*inventory.BlockDevice{}, map[string]*inventory.BlockDevice{}
+	for i := range storage.BlockDevices {
+		d := &storage.BlockDevices[i]
+		g.devices[d.Name] = d
+		if d.DMName != "" {
+			g.byDM[d.DMName] = d
+		}
+	}
+	g.byNumber = map[string]*inventory.FileSystem{}
+	for i := range storage.FileSystems {
+		fs := &storage.FileSystems[i]
+		g.mounts = append(g.mounts, fs)
+		if fs.Number != "" {
+			g.byNumber[fs.Number] = fs
+		}
+	}
+	slices.SortStableFunc(g.mounts, func(a, b *inventory.FileSystem) int { return len(b.Mount) - len(a.Mount) })
+	return g
+}
+
+// of is what a layer lies on. It is shared, and not to be changed.
+func (g *grounds) of(at where) *Ground {
+	key := cmp.Or(at.blockDevice, at.number)
+	if key == "" {
+		key = at.source // a path or an address, which never looks like the others
+	}
+	ground, found := g.known[key]
+	if !found {
+		d := &descent{grounds: g}
+		d.from(at, 0)
+		ground = &d.Ground
+		g.known[key] = ground
+	}
+	return ground
+}
+
+// descent is one way down.
+type descent struct {
+	*grounds
+	Ground
+}
+
+// maxDescent bounds how often a way may go through a file again: a loop device
+// shows a file, which may be on a loop device.
+const maxDescent = 8
+
+func (w *descent) hop(kind, name, note string) {
+	w.Hops = append(w.Hops, Hop{Kind: kind, Name: name, Note: note})
+}
+
+func (w *descent) from(at where, depth int) {
+	switch name, away := remote(at.source); {
+	case away:
+		w.Remote = name
+	case strings.HasPrefix(at.source, "json:"):
+		w.Reason = "it is described in JSON, which is not followed"
+	case depth > maxDescent:
+		w.Reason = "it leads through too many files"
+	case at.blockDevice == "" && at.number == "" && !strings.HasPrefix(at.source, "/"):
+		w.volume(at.source, depth)
+	case w.unseen != "":
+		w.Reason = w.unseen
+	case at.blockDevice != "":
+		w.device(at.blockDevice, depth)
+	case at.number != "" && w.byNumber[at.number] != nil:
+		w.fileSystem(w.byNumber[at.number], depth)
+	default:
+		w.path(at.source, depth)
+	}
+}
+
+// volume follows a volume of one of the runtime's pools, "pool/volume".
+func (w *descent) volume(source string, depth int) {
+	poolName, name, _ := strings.Cut(source, "/")
+	pool := w.pools[poolName]
+	if pool == nil {
+		w.Reason = "nothing is known of storage pool " + poolName
+		return
+	}
+	w.hop("pool", poolName, pool.Type)
+	switch pool.Type {
+	case "rbd":
+		w.Remote = "Ceph " + pool.Source + "/" + name
+		return
+	case "zfs":
+		w.Remote = "ZFS " + pool.Source + "/" + name
+		return
+	case "gluster", "iscsi-direct", "sheepdog":
+		w.Remote = pool.Type + " " + pool.Source + "/" + name
+		return
+	}
+	i := slices.IndexFunc(pool.Volumes, func(v inventory.StorageVolume) bool { return v.Name == name })
+	switch {
+	case i >= 0 && strings.HasPrefix(pool.Volumes[i].Path, "/"):
+		w.from(where{source: pool.Volumes[i].Path}, depth+1)
+	case pool.State != "running":
+		w.Reason = fmt.Sprintf("pool %s is %s", poolName, orElse(pool.State, "not known"))
+	default:
+		w.Reason = fmt.Sprintf("pool %s shows no volume %s", poolName, name)
+	}
+}
+
+// path follows the name of a path, which says less than its number would:
+// symbolic links and bind mounts lead elsewhere.
+func (w *descent) path(path string, depth int) {
+	w.Derived = true
+	if name, found := strings.CutPrefix(path, "/dev/"); found {
+		w.deviceFile(name, depth)
+		return
+	}
+	for _, fs := range w.mounts {
+		if path == fs.Mount || strings.HasPrefix(path, strings.TrimSuffix(fs.Mount, "/")+"/") {
+			w.fileSystem(fs, depth)
+			return
+		}
+	}
+	w.Reason = "no file system that is known holds " + path
+}
+
+// deviceFile follows the name of a device below /dev.
+func (w *descent) deviceFile(name string, depth int) {
+	directory, rest, below := strings.Cut(name, "/")
+	switch {
+	case w.devices[name] != nil:
+		w.device(name, depth)
+	case directory == "mapper" && w.byDM[rest] != nil:
+		w.device(w.byDM[rest].Name, depth)
+	case directory == "zvol":
+		w.Remote = "ZFS " + rest
+	case directory == "rbd":
+		w.Remote = "Ceph " + rest
+	case below && w.byDM[lvmName(directory, rest)] != nil: // /dev/VG/LV
+		w.device(w.byDM[lvmName(directory, rest)].Name, depth)
+	default:
+		w.Reason = "no block device is known as /dev/" + name
+	}
+}
+
+// served are the file systems that another machine has, and what people call
+// them.
+var served = map[string]string{"nfs": "NFS", "nfs4": "NFS", "cifs": "SMB", "smb3": "SMB", "ceph": "CephFS", "fuse.ceph": "CephFS",
+	"fuse.glusterfs": "Gluster", "9p": "9p", "virtiofs": "virtiofs", "lustre": "Lustre", "beegfs": "BeeGFS", "gpfs": "GPFS", "afs": "AFS", "fuse.sshfs": "SSH"}
+
+func (w *descent) fileSystem(fs *inventory.FileSystem, depth int) {
+	w.hop("file system", fs.Mount, fs.Type)
+	switch name, away := served[fs.Type]; {
+	case away:
+		w.Remote = name + " " + fs.Device
+	case fs.Type == "zfs":
+		w.Remote = "ZFS " + fs.Device
+	case fs.BlockDevice != "" && w.devices[fs.BlockDevice] != nil:
+		w.device(fs.BlockDevice, depth)
+	case strings.HasPrefix(fs.Device, "/dev/"):
+		w.deviceFile(strings.TrimPrefix(fs.Device, "/dev/"), depth)
+		if fs.Type == "btrfs" || fs.Type == "bcachefs" {
+			w.Reason = orElse(w.Reason, fs.Type+" may spread over more devices than the one it was mounted by")
+		}
+	default:
+		w.Reason = fmt.Sprintf("what file system %s is on is not known (%s)", fs.Mount, fs.Device)
+	}
+}
+
+// device goes down from a block device, level by level.
+func (w *descent) device(name string, depth int) {
+	level, seen := []string{name}, map[string]bool{}
+	group := ""
+	for len(level) > 0 {
+		var next []string
+		first := true
+		for _, name := range level {
+			d := w.devices[name]
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			if d == nil {
+				w.Reason = orElse(w.Reason, name+" is not among the host's block devices")
+				continue
+			}
+			vg, _ := splitLVM(d)
+			if group != "" && vg != group { // below the last of the group's volumes
+				w.hop("volume group", group, "")
+				group = ""
+			}
+			group = orElse(vg, group)
+			hop := deviceHop(d)
+			hop.Beside = !first
+			w.Hops, first = append(w.Hops, hop), false
+			next = append(next, w.below(d, depth)...)
+		}
+		level = next
+	}
+	if group != "" {
+		w.hop("volume group", group, "")
+	}
+	if !w.Reached() {
+		w.Reason = orElse(w.Reason, "what "+name+" is made of is not known")
+	}
+}
+
+// below notes what a device is where it is a disk, and else names what it is
+// made of.
+func (w *descent) below(d *inventory.BlockDevice, depth int) []string {
+	switch {
+	case d.Kind == "part" && d.Parent != "":
+		return []string{d.Parent}
+	case len(d.Members) > 0:
+		return d.Members
+	case d.Kind == "loop":
+		switch {
+		case d.BackingFile != "":
+			w.Derived = true
+			w.from(where{source: d.BackingFile}, depth+1)
+		default:
+			w.Reason = orElse(w.Reason, "which file "+d.Name+" shows is not known")
+		}
+	case d.Kind == "disk" && strings.HasPrefix(d.Name, "rbd"):
+		w.Remote = "Ceph, by " + d.Name
+	case d.Kind == "disk" && strings.HasPrefix(d.Name, "zd"):
+		w.Remote = "ZFS, by " + d.Name
+	case d.Kind == "disk" && strings.HasPrefix(d.Name, "nbd"):
+		w.Remote = "NBD, by " + d.Name
+	case d.Kind == "disk":
+		for i := range w.Disks {
+			if w.Disks[i].same(d) {
+				w.Disks[i].Devices = append(w.Disks[i].Devices, d.Name)
+				return nil
+			}
+		}
+		w.Disks = append(w.Disks, PhysicalDisk{Devices: []string{d.Name}, Serial: d.Serial, WWN: d.WWN, Model: d.Model})
+	}
+	return nil
+}
+
+func deviceHop(d *inventory.BlockDevice) Hop {
+	hop := Hop{Kind: d.Kind, Name: d.Name}
+	switch prefix, _, _ := strings.Cut(d.DMUUID, "-"); {
+	case d.Kind == "part":
+		hop.Kind = "partition"
+	case d.Kind == "md":
+		hop.Kind = "RAID"
+	case d.Kind == "disk":
+		hop.Note = diskIdentity(d.Model, d.Serial, d.WWN)
+	case d.Kind != "dm":
+	case prefix == "LVM":
+		vg, lv := splitLVM(d)
+		hop.Kind, hop.Name = "logical volume", vg+"/"+lv
+	case prefix == "mpath":
+		hop.Kind, hop.Name = "multipath", d.DMName
+	case strings.HasPrefix(prefix, "part"):
+		hop.Kind, hop.Name = "partition", d.DMName
+	case prefix == "CRYPT":
+		hop.Kind, hop.Name = "crypt", d.DMName
+	default:
+		hop.Kind, hop.Name = "device mapper", orElse(d.DMName, d.Name)
+	}
+	return hop
+}
+
+func diskIdentity(model, serial, wwn string) string {
+	var words []string
+	if model != "" {
+		words = append(words, model)
+	}
+	if serial != "" {
+		words = append(words, "serial "+serial)
+	}
+	if wwn != "" {
+		words = append(words, "WWN "+wwn)
+	}
+	return strings.Join(words, ", ")
+}
+
+// lvmName is how LVM names the device of a logical volume: a dash in either name
+// is doubled.
+func lvmName(vg, lv string) string {
+	double := func(s string) string { return strings.ReplaceAll(s, "-", "--") }
+	return double(vg) + "-" + double(lv)
+}
+
+// splitLVM undoes it, for a device that LVM made.
+func splitLVM(d *inventory.BlockDevice) (vg, lv string) {
+	if !strings.HasPrefix(d.DMUUID, "LVM-") {
+		return "", ""
+	}
+	for i := 0; i < len(d.DMName); i++ {
+		if d.DMName[i] != '-' {
+			continue
+		}
+		if i+1 < len(d.DMName) && d.DMName[i+1] == '-' {
+			i++
+			continue
+		}
+		single := func(s string) string { return strings.ReplaceAll(s, "--", "-") }
+		return single(d.DMName[:i]), single(d.DMName[i+1:])
+	}
+	return "", ""
+}
