@@ -9,7 +9,7 @@ DEMO_PACKAGES := libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qem
 # What the tests want besides: user-mode Linux for what this kernel lacks, a TPM in
 # software, file systems, LXD and Incus (which Debian 12 has in its backports
 # only), and a C compiler for the race detector. What ships is built without.
-TEST_PACKAGES := $(DEMO_PACKAGES) user-mode-linux kmod swtpm swtpm-tools e2fsprogs gcc libc6-dev \
+TEST_PACKAGES := $(DEMO_PACKAGES) user-mode-linux kmod debootstrap openssh-client swtpm swtpm-tools e2fsprogs gcc libc6-dev \
                  lxd lxd-client busybox-static incus-base/bookworm-backports
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2

@@ -27,7 +27,7 @@ func ForTestAs(t testing.TB, hostname string) *Rig {
 // ForTestWith is ForTest for a rig with options of its own.
 func ForTestWith(t testing.TB, o Options) *Rig {
 	t.Helper()
-	sweep()
+	Sweep(testPattern)
 	dir, err := os.MkdirTemp("", testPattern)
 	if err != nil {
 		t.Fatal(err)
@@ -52,10 +52,11 @@ func ForTestWith(t testing.TB, o Options) *Rig {
 	return r
 }
 
-// sweep removes the rigs of tests that were killed. One that is starting has no
-// record of its first process yet, and is left alone.
-func sweep() {
-	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), testPattern+"*"))
+// Sweep removes the rigs of tests that were killed, in directories of that name
+// with a suffix below the system's directory for temporary files. One that is
+// starting has no record of its first process yet, and is left alone.
+func Sweep(name string) {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), name+"*"))
 	for _, dir := range dirs {
 		if rec, err := readRecord(dir); err == nil && rec.Init.PID != 0 && !rec.Init.alive() {
 			_ = Clean(dir) // its owner may be doing the same

@@ -20,11 +20,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// noAVX are variables for a guest's first process that keep Go's and glibc's own
-// code from AVX.
+// noAVX are variables for a guest's first process that keep Go's, glibc's,
+// OpenSSL's and GnuTLS's own code from AVX.
 var noAVX = []string{
 	"GODEBUG=cpu.all=off",
 	"GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-ERMS,-XSAVE,-XSAVEC",
+	"OPENSSL_ia32cap=~0x1800000000000000:0",
+	"GNUTLS_CPUID_OVERRIDE=0x1",
 }
 
 // Adapt prepares the calling thread so that a linux.uml that it starts works on
