@@ -112,7 +112,7 @@ func (a *Agent) heard(beat bus.Heartbeat) {
 			a.board.wake()
 		}
 	default:
-		a.suspect(&bus.CloneError{Host: beat.Host, Epoch: a.o.Identity.Epoch(), Other: beat.Epoch,
+		a.suspect(&bus.CloneError{Host: beat.Host, Epoch: a.o.Identity.Epoch(), Other: beat.Epoch, Hostname: beat.Hostname,
 			Elsewhere: beat.BootID == "" || beat.BootID != a.o.BootID})
 	}
 }

@@ -21,14 +21,19 @@ type CloneError struct {
 	Host uuid.UUID
 	// Epoch is this agent's, Other the other's.
 	Epoch, Other uint64
-	// Elsewhere says that the other was heard on another machine.
+	// Elsewhere says that the other was heard on another machine, which calls itself
+	// Hostname.
 	Elsewhere bool
+	Hostname  string
 }
 
 func (e *CloneError) Error() string {
 	where, then := "", ""
 	if e.Elsewhere {
 		where, then = " on another machine", ", then start this agent again"
+		if e.Hostname != "" {
+			where += " (" + e.Hostname + ")"
+		}
 	}
 	return fmt.Sprintf("another agent publishes as host %s%s (its epoch is %d, ours %d): was this host or its state directory copied? "+
 		"stop the copy and give it an identity of its own with `avstem-agent identity renew`%s", e.Host, where, e.Other, e.Epoch, then)
