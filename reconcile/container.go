@@ -3,6 +3,8 @@ package reconcile
 import (
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/sentral"
 )
@@ -28,15 +30,18 @@ func (p *pass) matchContainers() {
 	}
 }
 
-// claimed is the record whose durable identity the container bears.
+// claimed is the record whose durable identity the container bears: its UUID goes
+// before a label, which is copied with everything else.
 func (p *pass) claimed(vm *inventory.VM) (want *sentral.VM, by string) {
+	if vm.UUID != uuid.Nil {
+		if want := p.intended.vmByUUID[vm.UUID]; want != nil {
+			return want, "runtime-uuid"
+		}
+	}
 	for _, label := range labelKeys(vm) {
 		if want := p.intended.vmByID[label]; want != nil {
 			return want, "sentral-id"
 		}
-	}
-	if vm.UUID != (inventory.VM{}).UUID {
-		return p.intended.vmByUUID[vm.UUID], "runtime-uuid"
 	}
 	return nil, ""
 }

@@ -65,9 +65,10 @@ func genTangle(t *rapid.T) reconcile.Input {
 			var vms []inventory.VM
 			var problems []inventory.Problem
 			for range rapid.IntRange(0, 3).Draw(t, "vms") {
-				vm := inventory.VM{UUID: id("uuid"), SMBIOSUUID: id("smbios"), Name: pick("name", "", "a", "b"), NativeID: pick("native", "", "100"), State: inventory.State(pick("vm state", "", "running", "paused", "stopped"))}
+				vm := inventory.VM{UUID: id("uuid"), SMBIOSUUID: id("smbios"), Name: pick("name", "", "a", "b"), NativeID: pick("native", "", "100"), State: inventory.State(pick("vm state", "", "running", "paused", "stopped")),
+					Type: pick("type", "", "", "", inventory.TypeContainer)}
 				if rapid.IntRange(0, 4).Draw(t, "unreadable") == 0 {
-					problems = append(problems, inventory.Problem{Entity: inventory.VMEntity(vm.UUID), Call: "xml", Why: inventory.WhyBroken, Error: "eof"})
+					problems = append(problems, inventory.Problem{Entity: vm.Entity(), Call: "xml", Why: inventory.WhyBroken, Error: "eof"})
 				} else {
 					if label := pick("label", "", "v0", "v1", "v9"); label != "" {
 						vm.Placement = &inventory.Placement{VM: label, Tenant: "t", Project: "p"}
@@ -120,7 +121,7 @@ func checkBorne(t *rapid.T, in reconcile.Input, result *reconcile.Result) {
 	}
 	for _, doc := range in.Observed {
 		for _, vm := range doc.VMs {
-			if former[doc.Host] {
+			if former[doc.Host] || vm.IsContainer() {
 				continue
 			}
 			borne[vm.UUID.String()] = vm.UUID != uuid.Nil
