@@ -80,6 +80,8 @@ func fakeVMs(t testing.TB, instances string) string {
 	serve("/1.0/instances/{name}/snapshots", "[]")
 	serve("/1.0/instances/web-01/snapshots", recorded(t, "snapshots.json"))
 	serve("/1.0/storage-pools/default", recorded(t, "pool.json"))
+	serve("/1.0/storage-pools/default/volumes", `["/1.0/storage-pools/default/volumes/virtual-machine/web-03",
+		"/1.0/storage-pools/default/volumes/virtual-machine/web-01", "/1.0/storage-pools/default/volumes/virtual-machine/web-01/snapshots/before-upgrade"]`)
 	serve("/1.0/storage-pools/default/volumes/custom/web-data", recorded(t, "volume.json"))
 	serve("/1.0/networks/lxdbr0", recorded(t, "network.json"))
 	return fakeDaemon(t, mux)
@@ -247,7 +249,7 @@ func TestEveryCapabilityIsShown(t *testing.T) {
 			"/1.0/instances":                  strings.ReplaceAll(strings.ReplaceAll(instances, `"none"`, `"m1"`), `"type": "virtual-machine", "status"`, `"location": "m1", "ephemeral": true, "type": "virtual-machine", "status"`),
 			"/1.0/instances/{name}/snapshots": `[{"name": "s", "created_at": "2026-11-01T00:00:00Z", "stateful": true}]`,
 			"/1.0/networks/lxdbr0":            `{"type": "bridge"}`,
-			"/1.0/storage-pools/default":      `{}`,
+			"/1.0/storage-pools":              `[]`,
 			"/1.0/storage-pools/default/volumes/custom/{name}": `{"content_type": "block", "config": {"security.shared": "true"}}`,
 		} {
 			mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { synced(w, metadata) })

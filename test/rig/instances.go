@@ -51,6 +51,13 @@ func (r *Rig) KillLXD() error { return r.signal(lxd, "KILL") }
 // KillIncus is [Rig.KillLXD] for Incus.
 func (r *Rig) KillIncus() error { return r.signal(incus, "KILL") }
 
+// RestartLXD starts the daemon anew after [Rig.KillLXD]. It returns when the new
+// one answers.
+func (r *Rig) RestartLXD() error {
+	_, err := r.Run("sh", "-c", `lxd --group root --logfile /var/log/lxd/daemon.log </dev/null >/dev/null 2>&1 & echo $! >/run/lxd.pid; lxd waitready --timeout 60`)
+	return err
+}
+
 func (r *Rig) signal(runtime, signal string) error {
 	_, err := r.Run("sh", "-c", signalDaemon, "sh", runtime, signal)
 	return err
