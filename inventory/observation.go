@@ -183,9 +183,16 @@ func (b *Body) Canonicalize() {
 	}
 	slices.SortFunc(b.BlockDevices, func(x, y BlockDevice) int { return byName(x.Name, y.Name) })
 	for i := range b.BlockDevices {
-		slices.Sort(b.BlockDevices[i].Members)
+		d := &b.BlockDevices[i]
+		slices.Sort(d.ByID)
+		slices.Sort(d.Members)
+		slices.Sort(d.Holders)
+		slices.SortFunc(d.Paths, func(x, y DevicePath) int { return byName(x.Name, y.Name) })
 	}
 	slices.SortFunc(b.FileSystems, func(x, y FileSystem) int { return byName(x.Mount, y.Mount) })
+	for i := range b.FileSystems {
+		slices.Sort(b.FileSystems[i].Members)
+	}
 	slices.SortFunc(b.VMs, func(x, y VM) int {
 		return cmp.Or(slices.Compare(x.UUID[:], y.UUID[:]), byName(x.NativeID, y.NativeID), byName(x.Name, y.Name))
 	})
@@ -212,8 +219,8 @@ func compareNeighbours(x, y Neighbour) int {
 // Seal puts the document into canonical order and sets its digest: SHA-256 over
 // everything that says what was seen, which leaves out when it was seen, the
 // order it was enumerated in, the wording of errors, and measures that change
-// all the time ([Disk.Allocation], [FileSystem.Available], and those of pools and
-// volumes). The same state always gives the same digest.
+// all the time ([Disk.Allocation], [FileSystem.Used], [FileSystem.Available], and those
+// of pools and volumes). The same state always gives the same digest.
 func (o *Observation) Seal() error {
 	o.Body.Canonicalize()
 	slices.SortFunc(o.Problems, func(x, y Problem) int {
@@ -242,7 +249,7 @@ func (o *Observation) digest() (string, error) {
 	}
 	stable.Body.FileSystems = slices.Clone(o.FileSystems)
 	for i := range stable.Body.FileSystems {
-		stable.Body.FileSystems[i].Available = nil
+		stable.Body.FileSystems[i].Used, stable.Body.FileSystems[i].Available = nil, nil
 	}
 	stable.Body.VMs = slices.Clone(o.VMs)
 	for i := range stable.Body.VMs {

@@ -72,7 +72,7 @@ func digestOf(t testing.TB, o *Observation) string {
 var volatile = map[string]bool{
 	"Schema": true, "Site": true, "Epoch": true, "Gen": true, "ObservedAt": true, "Took": true, "Digest": true,
 	"Problems.Error": true, "Problems.Remedy": true,
-	"Body.FileSystems.Available": true, "Body.VMs.AsOf": true, "Body.VMs.Disks.Allocation": true,
+	"Body.FileSystems.Available": true, "Body.FileSystems.Used": true, "Body.VMs.AsOf": true, "Body.VMs.Disks.Allocation": true,
 	"Body.StoragePools.Available": true, "Body.StoragePools.Volumes.Allocation": true,
 }
 
