@@ -20,7 +20,7 @@ var capabilities = []inventory.Capability{
 	direct("link.mode", "netlink IFLA_MACVLAN_MODE", "macvlan and macvtap"),
 	direct("link.mtu", "netlink IFLA_MTU", ""),
 	direct("link.name", "netlink IFLA_IFNAME", ""),
-	absent("link.neighbours"),
+	polled(direct("link.neighbours", lldpFrom, "what systemd-networkd (252) and lldpd (1.0.14 to 1.0.19) heard by LLDP; without either, and by CDP, nothing")),
 	direct("link.operState", "netlink IFLA_OPERSTATE", ""),
 	derived("link.parent", "netlink IFLA_LINK, IFLA_VXLAN_LINK", "the link's index, resolved to its name; absent where it is in another network namespace"),
 	derived("link.peer", "netlink IFLA_LINK", "a veth's other end: its index, resolved to its name; absent where it is in another network namespace"),
@@ -37,11 +37,11 @@ var capabilities = []inventory.Capability{
 	direct("link.vlan", "netlink IFLA_VLAN_ID", ""),
 	direct("link.vlanFiltering", "netlink IFLA_BR_VLAN_FILTERING", ""),
 	direct("link.vni", "netlink IFLA_VXLAN_ID", "vxlan, except in external mode"),
-	absent("neighbour.chassisID"),
-	absent("neighbour.portDescription"),
-	absent("neighbour.portID"),
-	absent("neighbour.systemName"),
-	absent("neighbour.vlans"),
+	polled(direct("neighbour.chassisID", lldpFrom, "chassis ID")),
+	polled(direct("neighbour.portDescription", lldpFrom, "port description")),
+	polled(direct("neighbour.portID", lldpFrom, "port ID")),
+	polled(direct("neighbour.systemName", lldpFrom, "system name")),
+	polled(direct("neighbour.vlans", lldpFrom, "port VLAN ID, VLAN name (IEEE 802.1)")),
 	direct("ovsBridge.datapath", "OVSDB Bridge.datapath_type", "empty there means system"),
 	direct("ovsBridge.name", "OVSDB Bridge.name", ""),
 	direct("ovsBridge.ports", "OVSDB Bridge.ports", ""),
@@ -73,6 +73,8 @@ var capabilities = []inventory.Capability{
 	polled(direct("virtualFunction.vlan", "netlink IFLA_VF_VLAN_LIST, IFLA_VF_VLAN", "")),
 }
 
+const lldpFrom = "/run/systemd/netif/lldp/INDEX, /run/lldpd.socket"
+
 func direct(field inventory.Field, from, note string) inventory.Capability {
 	return inventory.Capability{Field: field, From: from, Known: inventory.KnownDirect, Change: inventory.ChangeByEvent, Note: note}
 }
@@ -86,10 +88,6 @@ func derived(field inventory.Field, from, note string) inventory.Capability {
 func polled(c inventory.Capability) inventory.Capability {
 	c.Change = inventory.ChangeByPoll
 	return c
-}
-
-func absent(field inventory.Field) inventory.Capability {
-	return inventory.Capability{Field: field, Known: inventory.KnownAbsent, Note: "LLDP is not read yet"}
 }
 
 // Capabilities says where each field comes from.

@@ -37,7 +37,7 @@ func TestConformance(t *testing.T) {
 // vSwitch: of live ones, save what takes hardware, which was recorded.
 func TestEveryCapabilityIsShown(t *testing.T) {
 	var observations []*inventory.Observation
-	for _, file := range []string{"host.json", "lab.json", "ovs.json", "sriov.json"} {
+	for _, file := range []string{"host.json", "lab.json", "lldp.json", "ovs.json", "sriov.json"} {
 		data, err := os.ReadFile(filepath.Join("testdata", file))
 		if err != nil {
 			t.Fatal(err)

@@ -58,6 +58,7 @@ func (c *Collector) linksFrom(ctx context.Context, dump dumper, b *collectors.Bu
 		c.sysfs(&links[i], b)
 	}
 	nameFunctions(links)
+	c.neighbours(ctx, links, b)
 	return links, whole && decoded, nil
 }
 
