@@ -7,10 +7,11 @@ GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X github.com/datave
 DEMO_PACKAGES := libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu \
                  qemu-system-x86 qemu-utils openvswitch-switch iproute2
 # What the tests want besides: user-mode Linux for what this kernel lacks, a TPM in
-# software, file systems, LXD and Incus (which Debian 12 has in its backports
-# only), and a C compiler for the race detector. What ships is built without.
+# software, file systems, daemons that hear LLDP, LXD and Incus (which Debian 12 has
+# in its backports only), and a C compiler for the race detector. What ships is
+# built without.
 TEST_PACKAGES := $(DEMO_PACKAGES) user-mode-linux kmod debootstrap openssh-client swtpm swtpm-tools e2fsprogs gcc libc6-dev \
-                 lxd lxd-client busybox-static incus-base/bookworm-backports
+                 lldpd systemd lxd lxd-client busybox-static incus-base/bookworm-backports
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
