@@ -18,11 +18,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NewTPM makes a TPM in software, as its vendor does: with an endorsement key and
-// its certificate. It gives the directory that holds its state, for [PC.TPM], and
-// SHA-256 over the key's public bits, as the vendor's copy of the certificate has
-// them.
-func NewTPM(t testing.TB) (dir, keyHash string) {
+// Certified is how a vendor makes a TPM: with a key of each kind, persistent, and
+// a certificate for each in its storage.
+var Certified = []string{"--create-ek-cert", "--lock-nvram"}
+
+// NewTPM makes a TPM in software (packages swtpm and swtpm-tools) as swtpm_setup's
+// options say, and gives the directory that holds its state, for [PC.TPM].
+func NewTPM(t testing.TB, options ...string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	authority, setup := filepath.Join(dir, "authority.conf"), filepath.Join(dir, "setup.conf")
@@ -32,15 +34,28 @@ func NewTPM(t testing.TB) (dir, keyHash string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--tpm2", "--tpmstate", dir, "--config", setup, "--create-ek-cert", "--lock-nvram", "--write-ek-cert-files", dir}
+	args := append([]string{"--tpm2", "--tpmstate", dir, "--config", setup, "--write-ek-cert-files", dir}, options...)
 	if out, err := exec.CommandContext(t.Context(), "swtpm_setup", args...).CombinedOutput(); err != nil {
 		t.Fatalf("make a TPM (packages swtpm, swtpm-tools): %v\n%s", err, out)
 	}
-	hash, err := hashOfCertificate(filepath.Join(dir, "ek-rsa2048.crt"))
+	return dir
+}
+
+// The vendor's copies of a [Certified] TPM's certificates.
+const (
+	RSACertificate   = "ek-rsa2048.crt"
+	CurveCertificate = "ek-secp384r1.crt"
+)
+
+// CertifiedKey is SHA-256 over the public bits of the key that the vendor's copy
+// of a certificate is about.
+func CertifiedKey(t testing.TB, dir, certificate string) string {
+	t.Helper()
+	hash, err := hashOfCertificate(filepath.Join(dir, certificate))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return dir, hash
+	return hash
 }
 
 func hashOfCertificate(file string) (string, error) {

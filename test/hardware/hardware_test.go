@@ -83,7 +83,8 @@ func started(t *testing.T, o outcome) (log string) {
 // disks, and at last its disk in another machine.
 func TestHostThroughItsLife(t *testing.T) {
 	p, disk := build(t), newDisk(t)
-	tpm, key := guest.NewTPM(t)
+	tpm := guest.NewTPM(t, guest.Certified...)
+	key := guest.CertifiedKey(t, tpm, guest.RSACertificate)
 	first := board(uuidA, "78KRM04", "BRD1", nicA1, nicA2)
 	first.TPM = tpm
 
