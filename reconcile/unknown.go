@@ -88,7 +88,7 @@ func (p *pass) checkDuplicate(vp *pair) {
 	var active []string
 	running := 0
 	for _, at := range append([]place{vp.seen.lead}, vp.seen.copies...) {
-		if at.vm.State.Active() && at.fresh {
+		if at.vm.State.Active() && at.fresh && !inFlight(at.vm) {
 			active = append(active, at.host.key())
 			if at.vm.State == inventory.StateRunning {
 				running++
@@ -117,6 +117,13 @@ func (p *pass) checkDuplicate(vp *pair) {
 		f.Evidence = append(f.Evidence, "only one of them runs, the other is paused: a live migration looks like this while it lasts")
 	}
 	p.find(vp.finding(f))
+}
+
+// inFlight says whether the VM is the end of a migration that doesn't execute:
+// what libvirt calls paused (migrating), QEMU inmigrate and postmigrate. However
+// long that lasts, it is not the VM twice.
+func inFlight(vm *inventory.VM) bool {
+	return vm.State == inventory.StatePaused && strings.Contains(vm.RawState, "migrat")
 }
 
 func orNil(want *sentral.VM) any {

@@ -78,12 +78,30 @@ func (h *host) define(t *testing.T, g guest) {
 	if err := h.rig.Define(g.xml()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_, _ = h.rig.Virsh("destroy", g.name) // it may not run
-		if out, err := h.rig.Virsh("undefine", g.name); err != nil && !strings.Contains(out+err.Error(), "failed to get domain") {
-			t.Error(err)
+	t.Cleanup(func() { h.forget(t, g) })
+}
+
+// forget ends a guest and removes its definition.
+func (h *host) forget(t *testing.T, g guest) {
+	_, _ = h.rig.Virsh("destroy", g.name) // it may not run
+	if out, err := h.rig.Virsh("undefine", g.name); err != nil && !strings.Contains(out+err.Error(), "failed to get domain") {
+		t.Error(err)
+	}
+}
+
+// migrate begins to move a guest to another host, for good, and gives what comes
+// of it. Both libvirtds and both QEMUs meet in the other rig's directory.
+func (h *host) migrate(t *testing.T, g guest, to *host) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		out, err := h.rig.Virsh("migrate", "--live", "--p2p", "--persistent", g.name,
+			"--desturi", "qemu+unix:///system?socket="+to.rig.Dir()+"/run/libvirt/libvirt-sock", "--migrateuri", "unix://"+to.rig.Dir()+"/migration.sock")
+		if err != nil {
+			err = fmt.Errorf("migrate %s: %w: %s", g.name, err, out)
 		}
-	})
+		done <- err
+	}()
+	return done
 }
 
 func (h *host) start(t *testing.T, g guest) {
