@@ -209,3 +209,41 @@ func TestNobodySeesLayers(t *testing.T) {
 		}
 	}
 }
+
+// TestImageFiles: what disks rest on, and never what a VM writes to.
+func TestImageFiles(t *testing.T) {
+	r := rig.ForTest(t)
+	base := must(t)(r.CreateBootImage("base", 1<<20))
+	must(t)(r.CreateImage("mid", 2<<20, "base"))
+	top := must(t)(r.CreateImage("top", 2<<20, "mid"))
+	seed := must(t)(r.CreateImage("seed", 1<<20, ""))
+	written := must(t)(r.CreateImage("written", 1<<20, ""))
+	image(t, r, "over-written", "-F", "qcow2", "-b", written)
+	disks := ""
+	for i, d := range []struct{ path, extra string }{{top, ""}, {seed, "<readonly/>"}, {written, ""}, {rig.ImagePath("over-written"), ""}} {
+		disks += fmt.Sprintf(`<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='%s'/><target dev='vd%c' bus='virtio'/>%s</disk>`, d.path, 'a'+i, d.extra)
+	}
+	if err := r.Define(withDevices("plain-1", 1, disks)); err != nil {
+		t.Fatal(err)
+	}
+	c := open(t, r)
+	go collect(t, c)
+	files, err := c.ImageFiles(t.Context()) // waits for that pass
+	want := []inventory.ImageFile{
+		{Path: base, Format: "qcow2", VirtualSize: new(1 * inventory.MiB)}, {Path: seed, Format: "qcow2", VirtualSize: new(1 * inventory.MiB)}}
+	if diff := cmp.Diff(want, files); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if err := r.KillLibvirtd(); err != nil {
+		t.Fatal(err)
+	}
+	collect(t, c)
+	if again, err := c.ImageFiles(t.Context()); err != nil || len(again) != 2 {
+		t.Errorf("after the daemon died they are %v (%v)", again, err)
+	}
+	nowhere := closed(t, &Collector{Sockets: []string{r.Dir() + "/nowhere"}})
+	collect(t, nowhere)
+	if files, err := nowhere.ImageFiles(t.Context()); err != nil || len(files) != 0 {
+		t.Errorf("without libvirt they are %v (%v)", files, err)
+	}
+}

@@ -45,6 +45,7 @@ type Collector struct {
 	known  map[uuid.UUID]*parsed // written between readings only
 	lane   *lane
 	pools  *pools
+	bases  bases
 	closed bool
 }
 
@@ -71,13 +72,16 @@ func (c *Collector) setUp() {
 		}
 		c.lane = newLane(c)
 		c.pools = newPools(c)
+		c.bases.ended = make(chan struct{})
 	})
 }
 
 // Collect makes one pass: list, then XML and state of each domain, then what the
 // slow lane knows of their disks, and what was last read of the pools.
-func (c *Collector) Collect(ctx context.Context, b *collectors.Builder) error {
+func (c *Collector) Collect(ctx context.Context, b *collectors.Builder) (err error) {
 	c.setUp()
+	var here []*reading
+	defer func() { c.bases.note(here, err) }()
 	cl, doms, err := c.listSettled(ctx)
 	if err != nil {
 		return err
@@ -89,7 +93,7 @@ func (c *Collector) Collect(ctx context.Context, b *collectors.Builder) error {
 		c.Logger.Debug("no states at once", "source", c.Source(), "err", err)
 	}
 	readings, lost := c.readAll(ctx, doms.all, hints)
-	here := make([]*reading, 0, len(readings))
+	here = make([]*reading, 0, len(readings))
 	for i := range readings {
 		r := &readings[i]
 		if r.gone {

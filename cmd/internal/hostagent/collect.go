@@ -36,10 +36,13 @@ func Collect(ctx context.Context, o Options, source string) (Pass, error) {
 	}
 	chosen := Collectors(o)
 	if source != "" {
-		chosen = slices.DeleteFunc(chosen, func(c collectors.Collector) bool { return c.Source() != source })
-		if len(chosen) == 0 {
+		if !slices.ContainsFunc(chosen, func(c collectors.Collector) bool { return c.Source() == source }) {
 			return Pass{}, &UnknownSourceError{Source: source}
 		}
+		// Which images there are, source images has from the runtimes' passes.
+		chosen = slices.DeleteFunc(chosen, func(c collectors.Collector) bool {
+			return c.Source() != source && (source != "images" || !strings.HasPrefix(c.Source(), "runtime-"))
+		})
 	}
 	defer closeAll(chosen)
 	pass := Pass{Observations: make([]*inventory.Observation, len(chosen))}
@@ -52,6 +55,9 @@ func Collect(ctx context.Context, o Options, source string) (Pass, error) {
 	tasks.Wait()
 	if err := ctx.Err(); err != nil {
 		return Pass{}, fmt.Errorf("collect: %w", context.Cause(ctx))
+	}
+	if source != "" {
+		pass.Observations = slices.DeleteFunc(pass.Observations, func(o *inventory.Observation) bool { return o.Source != source })
 	}
 	boot, _ := identity.BootID(o.Root) // its absence is a problem of source identity
 	for _, doc := range pass.Observations {

@@ -44,6 +44,7 @@ func Open(ctx context.Context, o Options) (*Host, error) {
 	if err != nil {
 		o.Logger.Warn("documents carry no boot ID", "err", err)
 	}
+	o.readImages = true
 	h := &Host{identity: kept, collectors: Collectors(o)}
 	h.agent, err = agent.New(agent.Options{
 		Collectors: h.collectors, Identity: kept, Connect: o.Connect,

@@ -13,6 +13,7 @@ import (
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/collectors"
 	"github.com/dataverket/avstem/collectors/identity"
+	"github.com/dataverket/avstem/collectors/images"
 	"github.com/dataverket/avstem/collectors/incus"
 	"github.com/dataverket/avstem/collectors/libvirt"
 	"github.com/dataverket/avstem/collectors/network"
@@ -41,6 +42,9 @@ type Options struct {
 
 	Interval, Timeout, Refresh, Beat time.Duration // zero means the agent's defaults
 
+	// readImages lets whole images be read for their digests, in the background.
+	readImages bool
+
 	// Connect is how a running agent reaches NATS.
 	Connect func(context.Context) (*bus.Conn, error)
 	Logger  *slog.Logger // nil means none
@@ -59,11 +63,14 @@ const NoSocket = "none"
 
 // Collectors are what a host is observed by.
 func Collectors(o Options) []collectors.Collector {
+	vms := &libvirt.Collector{Root: o.Root, Sockets: o.LibvirtSockets, URI: o.LibvirtURI, Logger: o.Logger}
 	all := []collectors.Collector{
 		&identity.Collector{Root: o.Root},
 		&network.Collector{Root: o.Root, NetNS: o.NetNS, OVSDB: o.OVSDB},
 		&storage.Collector{Root: o.Root},
-		&libvirt.Collector{Root: o.Root, Sockets: o.LibvirtSockets, URI: o.LibvirtURI, Logger: o.Logger},
+		vms,
+		// What VMs rest on is libvirt's to know; the collectors don't know each other.
+		&images.Collector{Root: o.Root, Files: vms.ImageFiles, Cache: filepath.Join(o.StateDir, "images.json"), Read: o.readImages, Logger: o.Logger},
 	}
 	for _, runtime := range []struct {
 		flavor  incus.Flavor
