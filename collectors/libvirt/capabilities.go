@@ -7,8 +7,16 @@ import (
 	"github.com/dataverket/avstem/inventory"
 )
 
+// told are the fields of which each change raises an event that Watch passes on.
+// Of NICs and disks only what is attached to a running VM does, and so they count
+// as polled.
+var told = []inventory.Field{
+	"vm.uuid", "vm.name", "vm.persistent", "vm.state", "vm.rawState", "vm.title",
+	"vm.placement", "placement.vm", "placement.tenant", "placement.project", "placement.environment",
+}
+
 // capabilities is the provenance of every field that a libvirt daemon could
-// show. Nothing raises an event here: a pass reads everything.
+// show.
 var capabilities = sorted([]inventory.Capability{
 	listed("vm.uuid", "virConnectListAllDomains uuid"),
 	listed("vm.name", "virConnectListAllDomains name"),
@@ -129,7 +137,11 @@ func sorted(table []inventory.Capability) []inventory.Capability {
 }
 
 func capability(f inventory.Field, from, known, note string) inventory.Capability {
-	return inventory.Capability{Field: f, From: from, Known: known, Change: inventory.ChangeByPoll, Note: note}
+	change := inventory.ChangeByPoll
+	if slices.Contains(told, f) {
+		change = inventory.ChangeByEvent
+	}
+	return inventory.Capability{Field: f, From: from, Known: known, Change: change, Note: note}
 }
 
 func direct(f inventory.Field, from, note string) inventory.Capability {
