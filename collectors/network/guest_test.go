@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,61 +14,38 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/dataverket/avstem/collectors"
 	"github.com/dataverket/avstem/inventory"
-	"github.com/dataverket/avstem/test/uml"
-)
-
-// User-mode Linux (Debian's package user-mode-linux) is a kernel with VLAN
-// links, bonds and bridges that filter VLANs, whatever the machine's own has.
-// The guest's root is the machine's, read-only; its first process is this test
-// binary, which writes to one directory of the test's and powers off.
-
-const (
-	umlModules = "/usr/lib/uml/modules"
-	guestOut   = "/run/out" // where the guest sees the test's directory
+	"github.com/dataverket/avstem/test/guest"
 )
 
 var recordings = map[string]request{
 	"links.hex": linkRequest, "addresses.hex": addressRequest, "portvlans.hex": portVLANRequest,
 }
 
+// A lab host's links are made in a guest (user-mode Linux), which has VLAN links,
+// bonds and bridges that filter VLANs, whatever the machine's own kernel has.
 func TestLinksOfALabHost(t *testing.T) {
-	dir := t.TempDir()
-	build := exec.Command("go", "test", "-c", "-o", filepath.Join(dir, "guest"), ".") // without -race, whose memory map needs the machine's own kernel
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build guest: %v\n%s", err, out)
+	lab := guest.UML{
+		Modules: []string{"8021q", "bonding", "bridge", "dummy", "macvlan", "openvswitch", "veth", "vxlan"},
+		NICs:    []string{"52:54:00:aa:00:01"},
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "lib"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(umlModules, filepath.Join(dir, "lib/modules")); err != nil {
-		t.Fatal(err)
-	}
-	n := newNamespace(t)
-	n.add(&netlink.Tuntap{LinkAttrs: attrs("guest", 0), Mode: netlink.TUNTAP_MODE_TAP})
-	n.up("guest")
-	console := bootGuest(t, n, dir)
-
+	dir := lab.Run(t, func(t *testing.T, out string) {
+		if err := guestRun(out); err != nil {
+			t.Error(err)
+		}
+	})
 	for file, want := range map[string]string{"lab": "lab.json", "datapath": "datapath.json"} {
 		data, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil {
-			t.Fatalf("%v; the guest's console:\n%s", err, tail(console))
+			t.Fatal(err)
 		}
 		var o inventory.Observation
 		if err := json.Unmarshal(data, &o); err != nil {
 			t.Fatal(err)
 		}
 		golden(t, want, 0, func() *inventory.Observation { return &o })
-	}
-	switch untold, err := os.ReadFile(filepath.Join(dir, "events")); {
-	case err != nil:
-		t.Errorf("%v; the guest's console:\n%s", err, tail(console))
-	case len(untold) > 0:
-		t.Errorf("events: %s", untold)
 	}
 	if *update {
 		for file := range recordings {
@@ -84,74 +60,16 @@ func TestLinksOfALabHost(t *testing.T) {
 	}
 }
 
-// bootGuest runs the guest to its end and gives what it wrote to its console.
-func bootGuest(t *testing.T, n *namespace, dir string) (console []byte) {
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
-	defer cancel()
-	n.do(func() error {
-		adapted, err := uml.Adapt()
-		if err != nil {
-			return err
-		}
-		guest := exec.CommandContext(ctx, "linux.uml", append(adapted, "mem=192M", "rootfstype=hostfs", "ro", "init="+filepath.Join(dir, "guest"),
-			"uml_dir="+dir, "con=null", "con0=null,fd:1", "vec0:transport=tap,ifname=guest,depth=16,mac=52:54:00:aa:00:01",
-			"AVSTEM_TEST_ROLE="+roleGuest, "AVSTEM_TEST_OUT="+dir)...)
-		guest.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
-		// Its processes are a group of their own, since it leaves some behind when killed.
-		guest.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
-		guest.Cancel = func() error { return unix.Kill(-guest.Process.Pid, unix.SIGKILL) }
-		guest.WaitDelay = 5 * time.Second
-		console, err = guest.CombinedOutput()
-		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && ctx.Err() == nil {
-			err = nil // what counts is what it wrote
-		}
-		if err != nil {
-			err = fmt.Errorf("run guest (package user-mode-linux): %w\n%s", err, tail(console))
-		}
-		return err
-	})
-	return console
-}
-
-// tail is the end of a console, where a guest says what went wrong.
-func tail(console []byte) []byte { return console[max(0, len(console)-2000):] }
-
-// guestMain is the guest's first process.
-func guestMain() {
-	if err := guestRun(); err != nil {
-		fmt.Println("guest:", err)
-	}
-	unix.Sync()
-	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
-}
-
-func guestRun() error {
-	for _, m := range []struct{ what, where, kind, data string }{
-		{"proc", "/proc", "proc", ""}, {"sysfs", "/sys", "sysfs", ""}, {"tmpfs", "/run", "tmpfs", ""}, {"tmpfs", "/tmp", "tmpfs", ""},
-	} {
-		if err := unix.Mount(m.what, m.where, m.kind, 0, m.data); err != nil {
-			return fmt.Errorf("mount %s: %w", m.where, err)
-		}
-	}
-	if err := os.Mkdir(guestOut, 0o755); err != nil {
-		return err
-	}
-	if err := unix.Mount("none", guestOut, "hostfs", 0, os.Getenv("AVSTEM_TEST_OUT")); err != nil {
-		return fmt.Errorf("mount %s: %w", guestOut, err)
-	}
-	for _, module := range []string{"8021q", "bonding", "bridge", "dummy", "macvlan", "openvswitch", "veth", "vxlan"} {
-		if out, err := exec.Command("/sbin/modprobe", "-d", guestOut, module).CombinedOutput(); err != nil {
-			return fmt.Errorf("load module %s: %w: %s", module, err, out)
-		}
-	}
+// guestRun makes links in the guest and writes what the collector sees of them.
+func guestRun(out string) error {
 	if err := labHost(); err != nil {
 		return err
 	}
-	if err := observe("lab", "bond0", "bond0.120", "br-vlan120", "br0"); err != nil {
+	if err := observe(out, "lab", "bond0", "bond0.120", "br-vlan120", "br0"); err != nil {
 		return err
 	}
 	for file, what := range recordings {
-		if err := record(filepath.Join(guestOut, file), what); err != nil {
+		if err := record(filepath.Join(out, file), what); err != nil {
 			return fmt.Errorf("record %s: %w", what.name, err)
 		}
 	}
@@ -171,24 +89,15 @@ func guestRun() error {
 	if err := netlink.LinkSetHardwareAddr(dp, attrs("", 14).HardwareAddr); err != nil {
 		return err
 	}
-	if err := observe("datapath"); err != nil {
+	if err := observe(out, "datapath"); err != nil {
 		return err
 	}
-	return guestEvents()
+	return proveEvents(context.Background(), &Collector{}, linkEvents())
 }
 
-// guestEvents writes what isn't told of links' changes.
-func guestEvents() error {
-	var untold string
-	if err := proveEvents(context.Background(), &Collector{}, linkEvents()); err != nil {
-		untold = err.Error()
-	}
-	return os.WriteFile(filepath.Join(guestOut, "events"), []byte(untold), 0o644)
-}
-
-// observe writes what the collector sees once the links named are up, which is
-// some milliseconds after they were raised.
-func observe(file string, up ...string) error {
+// observe writes to a file in out what the collector sees once the links named
+// are up, which is some milliseconds after they were raised.
+func observe(out, file string, up ...string) error {
 	var o *inventory.Observation
 	settled := func() bool {
 		o = (&collectors.Runner{Collector: &Collector{}}).Run(context.Background())
@@ -203,7 +112,7 @@ func observe(file string, up ...string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(guestOut, file), data, 0o644)
+	return os.WriteFile(filepath.Join(out, file), data, 0o644)
 }
 
 // record writes a dump's messages, one a line.

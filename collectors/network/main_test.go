@@ -28,8 +28,6 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case roleObserve:
 		observeAndPrint()
-	case roleGuest:
-		guestMain()
 	case roleSRIOV:
 		sriovMain()
 	default:
@@ -40,7 +38,6 @@ func TestMain(m *testing.M) {
 
 const (
 	roleObserve = "observe"
-	roleGuest   = "guest"
 	roleSRIOV   = "sriov"
 )
 

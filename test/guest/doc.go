@@ -1,5 +1,5 @@
-// Package guest runs one program on another machine than the one that tests run
-// on: under a kernel that has what this one lacks, on hardware that a test
-// chooses. It needs root and Debian's packages; nothing is left behind but a
-// kernel in the user's cache directory.
+// Package guest runs a test on another machine than this one: under a kernel that
+// has what this machine's lacks ([UML]), or on hardware that the test chooses
+// ([PC]). It needs root and Debian's packages; nothing is left behind but a kernel
+// in the user's cache directory.
 package guest
