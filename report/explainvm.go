@@ -32,6 +32,9 @@ func (p *page) vmHead(m *reconcile.VMMatch) {
 		}
 	}
 	title := "VM " + printable(name)
+	if m.IsContainer() {
+		title = "Container " + printable(name)
+	}
 	if scope := strings.Trim(strings.Join(owner, "/"), "/"); scope != "" {
 		title += " · " + printable(scope)
 	}
@@ -71,6 +74,7 @@ func (p *page) vmHead(m *reconcile.VMMatch) {
 func (p *page) seen(lead string, vm *reconcile.ObservedVM) {
 	words := string(vm.State)
 	switch {
+	case strings.EqualFold(vm.RawState, words):
 	case strings.HasPrefix(vm.RawState, words):
 		words = vm.RawState
 	case vm.RawState != "":

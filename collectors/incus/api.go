@@ -89,9 +89,13 @@ type snapshot struct {
 	Stateful bool      `json:"stateful"`
 }
 
-// volume is what we read of a custom storage volume.
+// custom is the type of volumes that are no instance's own.
+const custom = "custom"
+
+// volume is what we read of a storage volume.
 type volume struct {
 	Name        string            `json:"name"`
+	Type        string            `json:"type"` // custom, or what it is the root of: container, virtual-machine, image
 	Project     string            `json:"project"`
 	ContentType string            `json:"content_type"` // block, filesystem or iso
 	Config      map[string]string `json:"config"`
@@ -99,6 +103,9 @@ type volume struct {
 
 // pool is what we read of a storage pool.
 type pool struct {
+	Name   string            `json:"name"`
+	Driver string            `json:"driver"` // dir, btrfs, lvm, zfs, ceph …
+	Status string            `json:"status"`
 	Config map[string]string `json:"config"`
 }
 

@@ -54,7 +54,9 @@ var capabilities = sorted([]inventory.Capability{
 
 	config("image.id", "user.dataverket.image", ""),
 	config("image.version", "user.dataverket.imageVersion", ""),
-	config("image.source", "volatile.base_image", "image:FINGERPRINT, which the daemon keeps and no copy loses"),
+	config("image.digest", "volatile.base_image", "the fingerprint, which the daemon keeps and no copy loses: SHA-256 of the image's files one after the other, so a split image has no file's"),
+	derived("image.known", "expanded_config", ""),
+	absent("image.source", "the pool's driver keeps it to itself"),
 
 	derived("nic.mac", "expanded_devices hwaddr, volatile.DEVICE.hwaddr", ""),
 	derived("nic.model", "type", "VMs only: virtio, the only one there is"),
@@ -85,6 +87,23 @@ var capabilities = sorted([]inventory.Capability{
 	absent("backingFile.source", "the pool's driver keeps it to itself"),
 	absent("backingFile.format", "the pool's driver keeps it to itself"),
 
+	beside("storagePool.name", poolsCall+" name", ""),
+	beside("storagePool.type", poolsCall+" driver", "lvm as logical, ceph as rbd"),
+	beside("storagePool.state", poolsCall+" status", "Created as running"),
+	beside("storagePool.source", poolsCall+" config source", "or the driver's key for it: not verified on other drivers than dir"),
+	beside("storagePool.target", poolsCall+" config source", "of a directory"),
+	beside("storagePool.capacity", poolsCall+"/POOL/resources space", ""),
+	beside("storagePool.available", poolsCall+"/POOL/resources space", ""),
+	beside("storagePool.volumes", volumesCall, "without images and snapshots"),
+	absent("storagePool.uuid", "a pool has none"),
+	beside("storageVolume.name", volumesCall+" type, name", "TYPE/[PROJECT_]NAME"),
+	beside("storageVolume.type", volumesCall+" content_type", ""),
+	beside("storageVolume.path", volumesCall+" type, name", "of a directory, by its driver's layout"),
+	beside("storageVolume.format", volumesCall+" content_type", "of a directory"),
+	beside("storageVolume.capacity", volumesCall+" config size", "only where set"),
+	absent("storageVolume.allocation", "only one by one"),
+	absent("storageVolume.backing", "the pool's driver keeps it to itself"),
+
 	server10("runtime.name", "environment.server"),
 	server10("runtime.platform", "environment.server"),
 	server10("runtime.version", "environment.server_version"),
@@ -92,6 +111,11 @@ var capabilities = sorted([]inventory.Capability{
 	server10("runtime.member", "environment.server_name"),
 	server10("runtime.endpoint", "the socket that was connected to"),
 })
+
+const (
+	poolsCall   = "GET /1.0/storage-pools"
+	volumesCall = poolsCall + "/POOL/volumes"
+)
 
 const unverified = "not verified on a live VM"
 

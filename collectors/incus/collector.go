@@ -87,9 +87,17 @@ func (c *Collector) Collect(ctx context.Context, b *collectors.Builder) error {
 		return err
 	}
 	readings := c.identify(all)
-	(&surroundings{cl: cl}).complete(ctx, readings)
+	around := &surroundings{cl: cl}
+	pools, problems := around.askPools(ctx)
+	around.complete(ctx, readings)
 	if err := ctx.Err(); err != nil {
 		return &collectors.SourceError{Call: instanceCall, Why: inventory.WhyTimedOut, Err: context.Cause(ctx), Remedy: c.flavor().remedy(err)}
+	}
+	for _, p := range pools {
+		b.StoragePool(p)
+	}
+	for _, p := range problems {
+		b.Problem(p)
 	}
 	whole := true
 	for i := range readings {

@@ -39,7 +39,7 @@ func (r *reading) readSource(disk *inventory.Disk, d namedDevice) {
 	case d.device["path"] == "/":
 		disk.SourceType, disk.Source = "volume", pool+"/"+r.source.Type+"/"+qualified(r.source.Project, r.source.Name)
 	case pool != "":
-		disk.SourceType, disk.Source = "volume", pool+"/custom/"+source
+		disk.SourceType, disk.Source = "volume", pool+"/"+custom+"/"+source
 	case scheme == "ceph" && hasScheme:
 		disk.SourceType, disk.Source = "network", "rbd:"+rest
 	case scheme == "cephfs" && hasScheme, strings.HasPrefix(scheme, "tmpfs") && hasScheme:
@@ -69,7 +69,7 @@ func qualified(project, name string) string {
 
 // onVolume fills in what a custom volume decides for a disk.
 func (r *reading) onVolume(disk *inventory.Disk, pool string, v *volume) {
-	disk.Source = pool + "/custom/" + qualified(v.Project, v.Name)
+	disk.Source = pool + "/" + custom + "/" + qualified(v.Project, v.Name)
 	disk.Shareable = isTrue(v.Config["security.shared"])
 	switch v.ContentType {
 	case "iso":

@@ -134,8 +134,11 @@ func (r *reading) readMetadata(config map[string]string) {
 		r.vm.Placement = &p
 	}
 	image := inventory.Image{ID: config[ours+"image"], Version: config[ours+"imageVersion"]}
-	if fingerprint := config["volatile.base_image"]; fingerprint != "" {
-		image.Source = "image:" + fingerprint
+	if image != (inventory.Image{}) {
+		image.Known = inventory.ImageByLabel
+	}
+	if fingerprint := config["volatile.base_image"]; fingerprint != "" { // SHA-256 of the image's files
+		image.Digest, image.Known = "sha256:"+fingerprint, inventory.ImageByFingerprint
 	}
 	if image != (inventory.Image{}) {
 		r.vm.Image = &image

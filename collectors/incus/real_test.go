@@ -1,6 +1,7 @@
 package incus
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -85,7 +86,8 @@ func TestRealContainer(t *testing.T) {
 		if diff := cmp.Diff(want, running, made); diff != "" {
 			t.Errorf("running (-want +got):\n%s", diff)
 		}
-		if image := running.Image; image == nil || image.ID != "debian-12" || image.Version != "3" || len(image.Source) != len("image:")+64 {
+		if image := running.Image; image == nil || image.ID != "debian-12" || image.Version != "3" || len(image.Digest) != len("sha256:")+64 ||
+			image.Known != inventory.ImageByFingerprint {
 			t.Errorf("image is %+v", image)
 		}
 		if running.UUID == uuid.Nil || (running.GenerationID == uuid.Nil) != (r.flavor.name == LXD.name) {
@@ -94,6 +96,7 @@ func TestRealContainer(t *testing.T) {
 		if made := running.Snapshots[0].Created; time.Since(made) > time.Hour || time.Until(made) > time.Minute {
 			t.Errorf("the snapshot was made at %s", made)
 		}
+		checkPool(t, r, seen[0])
 		for _, nic := range running.NICs {
 			if _, err := r.rig.Run("ip", "link", "show", "dev", nic.Link); err != nil || nic.MAC == (inventory.MAC{}) {
 				t.Errorf("NIC %s is on link %q: %v", nic.MAC, nic.Link, err)
@@ -165,4 +168,31 @@ func TestRuntime(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
+}
+
+// checkPool holds the pool to what is in its directory.
+func checkPool(t *testing.T, r *runtime, o *inventory.Observation) {
+	t.Helper()
+	if len(o.StoragePools) != 1 {
+		t.Fatalf("%d pools", len(o.StoragePools))
+	}
+	pool := o.StoragePools[0]
+	want := inventory.StoragePool{Name: "default", Type: "dir", State: "running", Target: "/var/lib/" + r.flavor.name + "/storage-pools/default",
+		Volumes: []inventory.StorageVolume{
+			{Name: "container/rich", Type: "dir"},
+			{Name: "custom/logs", Type: "dir", Capacity: new(64 * inventory.MiB)},
+			{Name: "custom/raw", Type: "file", Format: "raw", Capacity: new(inventory.MiB)},
+		}}
+	if diff := cmp.Diff(want, pool, cmpopts.IgnoreFields(inventory.StoragePool{}, "Capacity", "Available"),
+		cmpopts.IgnoreFields(inventory.StorageVolume{}, "Path")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if pool.Capacity == nil || pool.Available == nil || *pool.Available > *pool.Capacity {
+		t.Errorf("%s of %s is available", pool.Available, pool.Capacity)
+	}
+	for _, v := range pool.Volumes {
+		if _, err := os.Stat(r.rig.Outside(v.Path)); err != nil {
+			t.Errorf("volume %s: %v", v.Name, err)
+		}
+	}
 }

@@ -1,7 +1,6 @@
 package incus
 
 import (
-	"cmp"
 	"context"
 	"net/url"
 	"strings"
@@ -15,8 +14,8 @@ import (
 type surroundings struct {
 	cl       *client
 	volumes  asked[volume]
-	pools    asked[pool]
 	networks asked[network]
+	pools    map[string]*pool
 
 	// holds says of an instance, by native ID, whether its pool has snapshots of
 	// it. Of one that no pool named, nothing is known.
@@ -72,50 +71,8 @@ func inParallel(n int, do func(int)) {
 	workers.Wait()
 }
 
-// askVolumes asks each pool that instances are in for the names of its volumes,
-// which tell what has snapshots: one call instead of one for each instance, which
-// would be most of a pass. Where it fails, each instance is asked.
-func (s *surroundings) askVolumes(ctx context.Context, readings []reading) {
-	s.holds = map[string]bool{}
-	asked := map[string]bool{}
-	for i := range readings {
-		for _, d := range readings[i].source.ExpandedDevices {
-			pool := d["pool"]
-			if d["type"] != "disk" || d["path"] != "/" || asked[pool] {
-				continue
-			}
-			asked[pool] = true
-			var paths []string
-			if err := s.cl.get(ctx, "/1.0/storage-pools/"+pool+"/volumes", url.Values{"all-projects": {"true"}}, &paths); err != nil {
-				continue
-			}
-			for _, path := range paths {
-				if id, isSnapshot, ok := parseVolumePath(path); ok {
-					s.holds[id] = s.holds[id] || isSnapshot
-				}
-			}
-		}
-	}
-}
-
-// parseVolumePath reads the path of an instance's volume,
-// /1.0/storage-pools/POOL/volumes/TYPE/NAME?project=PROJECT, or of a snapshot of
-// it, which /snapshots/SNAPSHOT follows.
-func parseVolumePath(path string) (nativeID string, isSnapshot, ok bool) {
-	u, err := url.Parse(path)
-	if err != nil {
-		return "", false, false
-	}
-	parts := strings.Split(u.Path, "/")
-	if len(parts) < 7 || parts[4] != "volumes" || parts[5] != inventory.TypeContainer && parts[5] != typeVM {
-		return "", false, false
-	}
-	return cmp.Or(u.Query().Get("project"), defaultProject) + "/" + parts[6], len(parts) > 7, true
-}
-
 // complete adds what the daemon keeps elsewhere to each of the readings.
 func (s *surroundings) complete(ctx context.Context, readings []reading) {
-	s.askVolumes(ctx, readings)
 	inParallel(len(readings), func(n int) {
 		r := &readings[n]
 		if r.source.err != nil {
@@ -166,13 +123,10 @@ func (s *surroundings) addVolume(ctx context.Context, r *reading, disk *inventor
 	if disk.Capacity != nil || !r.source.isVM() {
 		return
 	}
-	p, err := s.pools.get(ctx, s.cl, path, "")
-	if err != nil {
-		r.missed("disk.capacity", err)
-		return
-	}
-	if size, err := parseSize(p.Config["volume.size"]); err == nil {
-		disk.Capacity = &size
+	if p := s.pools[d["pool"]]; p != nil {
+		if size, err := parseSize(p.Config["volume.size"]); err == nil {
+			disk.Capacity = &size
+		}
 	}
 }
 

@@ -85,23 +85,6 @@ func TestParsePath(t *testing.T) {
 	}
 }
 
-func TestParseVolumePath(t *testing.T) {
-	type parsed struct {
-		id       string
-		snapshot bool
-	}
-	const volumes = "/1.0/storage-pools/default/volumes/"
-	for path, want := range map[string]parsed{
-		volumes + "container/c1": {"default/c1", false}, volumes + "virtual-machine/v1?project=acme": {"acme/v1", false},
-		volumes + "container/c1/snapshots/s0?project=acme": {"acme/c1", true}, volumes + "custom/logs": {}, volumes: {}, "": {}, "%": {},
-	} {
-		id, snapshot, ok := parseVolumePath(path)
-		if got := (parsed{id, snapshot}); got != want || ok != (want.id != "") {
-			t.Errorf("parseVolumePath(%q) is %v, %t: want %v", path, got, ok, want)
-		}
-	}
-}
-
 // FuzzParsers: no text brings a parser of configuration values down, and sets
 // come out sorted and in bounds.
 func FuzzParsers(f *testing.F) {
@@ -111,7 +94,6 @@ func FuzzParsers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		_, _ = parseSize(text)
 		_, _, _ = parsePath(text)
-		_, _, _ = parseVolumePath(text)
 		if n, err := parseCPUs(text); err == nil && (n < 0 || n > 65535) {
 			t.Errorf("%q are %d vCPUs", text, n)
 		}

@@ -79,9 +79,9 @@ func fakeVMs(t testing.TB, instances string) string {
 	serve("/1.0/instances", instances)
 	serve("/1.0/instances/{name}/snapshots", "[]")
 	serve("/1.0/instances/web-01/snapshots", recorded(t, "snapshots.json"))
-	serve("/1.0/storage-pools/default", recorded(t, "pool.json"))
-	serve("/1.0/storage-pools/default/volumes", `["/1.0/storage-pools/default/volumes/virtual-machine/web-03",
-		"/1.0/storage-pools/default/volumes/virtual-machine/web-01", "/1.0/storage-pools/default/volumes/virtual-machine/web-01/snapshots/before-upgrade"]`)
+	serve("/1.0/storage-pools", "["+recorded(t, "pool.json")+"]")
+	serve("/1.0/storage-pools/default/volumes", recorded(t, "volumes.json"))
+	serve("/1.0/storage-pools/default/resources", `{"space": {"used": 20807430144, "total": 270553174016}}`)
 	serve("/1.0/storage-pools/default/volumes/custom/web-data", recorded(t, "volume.json"))
 	serve("/1.0/networks/lxdbr0", recorded(t, "network.json"))
 	return fakeDaemon(t, mux)
@@ -99,7 +99,8 @@ func stoppedVM() inventory.VM {
 		State: inventory.StateStopped, RawState: "Stopped", Persistent: &yes,
 		VCPUs: new(2), Memory: new(inventory.GiB), Architecture: "x86_64", Firmware: "efi",
 		Placement: &inventory.Placement{VM: "0b7e2f6e-6d3a-4d43-9d0c-0d6a4c1c0001", Tenant: "acme", Project: "web", Environment: "prod"},
-		Image:     &inventory.Image{ID: "debian-12", Version: "20261101", Source: "image:0aa7a2e9277ddb23d32f48e4d54b8a42b9953e84dbfd63b299b1507b58aedd40"},
+		Image: &inventory.Image{ID: "debian-12", Version: "20261101",
+			Digest: "sha256:0aa7a2e9277ddb23d32f48e4d54b8a42b9953e84dbfd63b299b1507b58aedd40", Known: inventory.ImageByFingerprint},
 		NICs: []inventory.NIC{
 			{MAC: mac("00:16:3e:28:e4:14"), Model: "virtio", Attachment: "direct"},
 			{MAC: mac("00:16:3e:df:a4:f7"), Model: "virtio", Attachment: "bridge", Bridge: "br0", VLAN: vlan(110)},
@@ -199,7 +200,8 @@ func TestFakeOddities(t *testing.T) {
 	mux := http.NewServeMux()
 	for path, metadata := range map[string]string{
 		"/1.0": recorded(t, "server.json"), "/1.0/instances": odd, "/1.0/instances/{name}/snapshots": "[]",
-		"/1.0/storage-pools/default": `{"config": {"volume.size": "15GiB"}}`,
+		"/1.0/storage-pools":                 `[{"name": "default", "config": {"volume.size": "15GiB"}}]`,
+		"/1.0/storage-pools/default/volumes": "[]", "/1.0/storage-pools/default/resources": "{}",
 		"/1.0/storage-pools/default/volumes/custom/shared": `{"name": "shared", "project": "acme", "content_type": "block",
 			"config": {"size": "2GiB", "security.shared": "true"}}`,
 	} {
@@ -249,7 +251,7 @@ func TestEveryCapabilityIsShown(t *testing.T) {
 			"/1.0/instances":                  strings.ReplaceAll(strings.ReplaceAll(instances, `"none"`, `"m1"`), `"type": "virtual-machine", "status"`, `"location": "m1", "ephemeral": true, "type": "virtual-machine", "status"`),
 			"/1.0/instances/{name}/snapshots": `[{"name": "s", "created_at": "2026-11-01T00:00:00Z", "stateful": true}]`,
 			"/1.0/networks/lxdbr0":            `{"type": "bridge"}`,
-			"/1.0/storage-pools":              `[]`,
+			"/1.0/storage-pools":              `[{"name": "default", "driver": "zfs", "status": "Created", "config": {"zfs.pool_name": "tank/lxd"}}]`,
 			"/1.0/storage-pools/default/volumes/custom/{name}": `{"content_type": "block", "config": {"security.shared": "true"}}`,
 		} {
 			mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { synced(w, metadata) })
@@ -258,7 +260,8 @@ func TestEveryCapabilityIsShown(t *testing.T) {
 	}
 	r := real(t, Incus)
 	r.launch(t, "shown", "-n", "br0", "-c", "user.juju-model=4a1c")
-	r.do(t, "config device add shown p2p nic nictype=p2p name=eth7 mtu=1400")
+	r.do(t, "config device add shown p2p nic nictype=p2p name=eth7 mtu=1400\nstorage volume create default shown --type=block size=1MiB")
+	t.Cleanup(func() { r.do(t, "storage volume delete default shown") })
 	seen = append(seen, complete(t, r.collector()))
 	if unshown := collectorstest.Unshown(seen...); len(unshown) > 0 {
 		t.Errorf("declared and never shown: %v", unshown)
