@@ -67,7 +67,8 @@ type Link struct {
 	// Mode is how a macvlan or macvtap treats its neighbours on the same parent
 	// (IFLA_MACVLAN_MODE): private, vepa, bridge, passthru or source.
 	Mode string `json:"mode,omitempty"`
-	// VLAN is a VLAN link's ID, Protocol its tag type (802.1q or 802.1ad).
+	// VLAN is a VLAN link's ID, Protocol its tag type (802.1q or 802.1ad); of a
+	// bridge that filters VLANs, what its tags are where that is 802.1ad.
 	VLAN     *VLAN  `json:"vlan,omitempty"`
 	Protocol string `json:"protocol,omitempty"`
 	// BondMode and ActiveMember are a bond's; its members name it as Master.
@@ -152,9 +153,15 @@ type Neighbour struct {
 // OVSBridge is an Open vSwitch bridge with its ports, from its database
 // (ovs-vswitchd.conf.db(5)).
 type OVSBridge struct {
-	Name     string    `json:"name"`
-	Datapath string    `json:"datapath,omitempty"` // system or netdev
-	Ports    []OVSPort `json:"ports,omitempty"`
+	Name     string `json:"name"`
+	Datapath string `json:"datapath,omitempty"` // system or netdev
+	// FailMode is fail_mode: with secure the bridge does what its flows say and
+	// nothing by itself. Controlled says that it has an OpenFlow controller, which
+	// gives it flows. Without either it learns addresses and follows its ports'
+	// VLANs, as any switch does.
+	FailMode   string    `json:"failMode,omitempty"`
+	Controlled bool      `json:"controlled,omitempty"`
+	Ports      []OVSPort `json:"ports,omitempty"`
 }
 
 // OVSPort is a port of an Open vSwitch bridge. It carries the VLAN; its

@@ -106,6 +106,11 @@ func (l *rawLink) decodeBridge(kind uint16, v []byte) (err error) {
 	switch kind {
 	case unix.IFLA_BR_VLAN_FILTERING:
 		l.VLANFiltering, err = flag8(v)
+	case unix.IFLA_BR_VLAN_PROTOCOL:
+		var protocol string
+		if protocol, err = tagProtocol(v); protocol != "802.1q" { // which nearly all have
+			l.Protocol = protocol
+		}
 	case unix.IFLA_BR_STP_STATE:
 		l.STP, err = flag32(v)
 	}

@@ -137,6 +137,7 @@ func labOVS(t *testing.T) *ovs {
 	o.vsctl("add-port", "br-int", "vnet2", "trunks=30,10,20")
 	o.vsctl("add-port", "br-int", "vnet3", "tag=99", "trunks=100", "vlan_mode=native-untagged")
 	n.up("eno1", "wire1") // and not eno2, so that it is known which member is active
+	o.vsctl("set-fail-mode", "br-ex", "secure", "--", "set-controller", "br-ex", "punix:"+o.dir+"/ex.controller")
 	o.vsctl("add-bond", "br-ex", "bond0", "eno1", "eno2", "bond_mode=balance-slb")
 	o.vsctl("add-port", "br-int", "int-ex", "--", "set", "interface", "int-ex", "type=patch", "options:peer=ex-int")
 	o.vsctl("add-port", "br-ex", "ex-int", "--", "set", "interface", "ex-int", "type=patch", "options:peer=int-ex")

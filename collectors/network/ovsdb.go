@@ -20,7 +20,7 @@ const maxOVSDBReply = 64 << 20
 
 // ovsdbTables are the tables that are read, each with what is read of its rows.
 var ovsdbTables = []ovsdbTable{
-	{"Bridge", []string{"name", "datapath_type", "ports"}},
+	{"Bridge", []string{"name", "datapath_type", "fail_mode", "controller", "ports"}},
 	{"Port", []string{"name", "tag", "trunks", "vlan_mode", "bond_mode", "bond_active_slave", "interfaces"}},
 	{"Interface", []string{"name", "type", "options", "mac_in_use", "link_state", "external_ids"}},
 }

@@ -85,10 +85,10 @@ func encode(t *rapid.T, v any) json.RawMessage {
 // One row that can't be understood leaves the others as they are.
 func TestOneBrokenRow(t *testing.T) {
 	tables := tablesOf(t, `[
-	 {"rows":[{"name":"br0","datapath_type":"","ports":["set",[["uuid","p1"],["uuid","p2"],["uuid","p3"],["uuid","gone"]]]},
-	          {"name":"br0","datapath_type":"","ports":["set",[]]},
-	          {"name":"","datapath_type":"","ports":["set",[]]},
-	          {"name":"br1","datapath_type":7,"ports":["uuid","p1"]}]},
+	 {"rows":[{"name":"br0","datapath_type":"","fail_mode":["set",[]],"controller":["set",[]],"ports":["set",[["uuid","p1"],["uuid","p2"],["uuid","p3"],["uuid","gone"]]]},
+	          {"name":"br0","datapath_type":"","fail_mode":["set",[]],"controller":["set",[]],"ports":["set",[]]},
+	          {"name":"","datapath_type":"","fail_mode":["set",[]],"controller":["set",[]],"ports":["set",[]]},
+	          {"name":"br1","datapath_type":7,"fail_mode":["set",[]],"controller":["set",[]],"ports":["uuid","p1"]}]},
 	 {"rows":[{"_uuid":["uuid","p1"],"name":"vnet0","tag":4095,"trunks":["set",[]],"vlan_mode":["set",[]],"interfaces":["uuid","i1"]},
 	          {"_uuid":["uuid","p2"],"name":"vnet1","tag":7,"trunks":["set",[5,9999]],"vlan_mode":5,"bond_mode":5,"bond_active_slave":"eno1",
 	           "interfaces":["set",[["uuid","i2"],["uuid","i3"]]]},
@@ -151,7 +151,7 @@ func tablesOf(t testing.TB, result string) [][]row {
 func FuzzOVSDBReply(f *testing.F) {
 	f.Add([]byte(`{"id":"avstem","error":null,"result":` + emptyResult + `}`))
 	f.Add([]byte(`{"id":"e","method":"echo","params":[]}{"id":"avstem","error":null,"result":[` +
-		`{"rows":[{"_uuid":["uuid","b"],"name":"br0","datapath_type":"netdev","ports":["set",[["uuid","p"],["uuid","q"]]]}]},` +
+		`{"rows":[{"_uuid":["uuid","b"],"name":"br0","datapath_type":"netdev","fail_mode":"secure","controller":["uuid","c"],"ports":["set",[["uuid","p"],["uuid","q"]]]}]},` +
 		`{"rows":[{"_uuid":["uuid","p"],"name":"bond0","tag":0,"trunks":["set",[1,4095]],"vlan_mode":"trunk","bond_mode":"balance-slb","bond_active_slave":"52:54:00:00:00:01","interfaces":["set",[["uuid","i"],["uuid","j"]]]},` +
 		`{"_uuid":["uuid","q"],"name":"tap0","tag":120,"trunks":["set",[]],"vlan_mode":["set",[]],"interfaces":["uuid","k"]}]},` +
 		`{"rows":[{"_uuid":["uuid","i"],"name":"eno1","type":"","mac_in_use":"52:54:00:00:00:01","link_state":"up","options":["map",[]],"external_ids":["map",[]]},` +

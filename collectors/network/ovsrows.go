@@ -67,6 +67,17 @@ func (a *assembly) bridge(r row) (inventory.OVSBridge, bool) {
 	default:
 		bridge.Datapath = datapath
 	}
+	switch mode, err := ovsdbOptional(r["fail_mode"], ovsdbString); {
+	case err != nil:
+		a.fault(entity, "ovsBridge.failMode", err)
+	case mode != nil:
+		bridge.FailMode = *mode
+	}
+	controllers, err := ovsdbSet(r["controller"], ovsdbUUID)
+	if err != nil {
+		a.fault(entity, "ovsBridge.controlled", err)
+	}
+	bridge.Controlled = len(controllers) > 0
 	for _, r := range a.refer(r["ports"], a.ports, entity, "ovsBridge.ports") {
 		if port, ok := a.port(r, entity); ok {
 			bridge.Ports = append(bridge.Ports, port)

@@ -219,6 +219,8 @@ func bridgeEvents(o *ovs) []eventCase {
 	return []eventCase{
 		{"bridge comes", "ovsBridge:br-new", []inventory.Field{"ovsBridge.name", "ovsBridge.ports", "ovsBridge.datapath"}, vsctl("--no-wait", "add-br", "br-new")},
 		{"datapath", "ovsBridge:br-new", []inventory.Field{"ovsBridge.datapath"}, vsctl("set", "bridge", "br-new", "datapath_type=netdev")},
+		{"fail mode", "ovsBridge:br-new", []inventory.Field{"ovsBridge.failMode"}, vsctl("set-fail-mode", "br-new", "standalone")},
+		{"controller", "ovsBridge:br-new", []inventory.Field{"ovsBridge.controlled"}, vsctl("set-controller", "br-new", "punix:"+o.dir+"/new.controller")},
 		{"tag", "ovsPort:vnet0", []inventory.Field{"ovsPort.tag"}, vsctl("set", "port", "vnet0", "tag=130")},
 		{"trunks", "ovsPort:vnet2", []inventory.Field{"ovsPort.trunks"}, vsctl("set", "port", "vnet2", "trunks=10,30")},
 		{"mode", "ovsPort:vnet3", []inventory.Field{"ovsPort.mode"}, vsctl("set", "port", "vnet3", "vlan_mode=native-tagged")},
