@@ -30,6 +30,7 @@ func (p *pass) compareVM(vp *pair) {
 	}
 	p.checkDuplicate(vp)
 	p.checkBacking(vp)
+	p.checkPaths(vp)
 	if vp.Intended == nil {
 		p.unknownVM(vp)
 		return

@@ -123,10 +123,11 @@ func blindness(hosts []*HostMatch) string {
 // judged says whether the VM was compared in what the finding is about, and
 // whether anything could be known of it.
 func (m *VMMatch) judged(f *Finding) (judged, known bool) {
-	if f.Kind == NetworkIsolation { // it needs no comparison
+	if f.Kind == NetworkIsolation || f.Kind == NetworkUplink || f.Kind == NetworkMTU { // they need no comparison
 		for i := range m.Paths {
-			if "nics["+pathName(&m.Paths[i], i)+"].vlan" == f.Field {
-				return true, m.Paths[i].VLAN != nil
+			path := &m.Paths[i]
+			if nic, found := strings.CutPrefix(f.Field, "nics["+pathName(path, i)+"]."); found && !strings.Contains(nic, "[") {
+				return true, !path.unseen && (path.VLAN != nil || f.Kind != NetworkIsolation)
 			}
 		}
 	}

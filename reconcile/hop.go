@@ -83,6 +83,9 @@ func (h *Hop) treatment() string {
 	case Carries:
 		return "carries tag " + vlan
 	case Discards:
+		if vlan == "0" {
+			vlan = "untagged frames"
+		}
 		return "doesn't carry " + vlan
 	}
 	return string(h.Does)
@@ -177,15 +180,10 @@ func join(a, b []VLANRange) []VLANRange {
 
 // without takes one VLAN out of a list.
 func without(ranges []VLANRange, v inventory.VLAN) []VLANRange {
-	var rest []VLANRange
-	if v > 1 {
-		rest = meet(ranges, []VLANRange{{1, v - 1}, {v + 1, 4094}})
-	} else if v == 1 {
-		rest = meet(ranges, []VLANRange{{2, 4094}})
-	} else {
-		rest = ranges
+	if len(ranges) == 0 {
+		return nil
 	}
-	return rest
+	return meet(ranges, []VLANRange{{1, v - 1}, {v + 1, 4094}})
 }
 
 // Tag is a VLAN tag as a frame carries it.

@@ -50,6 +50,8 @@ const (
 	HostLink           Kind = "host.link"
 	HostDisk           Kind = "host.disk"
 	NetworkIsolation   Kind = "network.isolation"
+	NetworkMTU         Kind = "network.mtu"
+	NetworkUplink      Kind = "network.uplink"
 	ObserveBlind       Kind = "observe.blind"
 	ObserveRefused     Kind = "observe.refused"
 	ObservePartial     Kind = "observe.partial"
@@ -97,6 +99,8 @@ var kinds = []KindInfo{
 	{InventoryDuplicate, High, 0, "two inventory records claim one ID"},
 	{InventoryInvalid, Medium, 0, "an inventory record breaks the contract"},
 	{NetworkIsolation, Critical, 0, "a NIC is on a VLAN that belongs to another tenant or project"},
+	{NetworkMTU, Medium, 15 * time.Second, "a link on a NIC's path is too narrow for the frames that the guest may send"},
+	{NetworkUplink, High, 15 * time.Second, "a NIC's VLAN is not carried between it and the wire"},
 	{NICLink, Low, 15 * time.Second, "a NIC's virtual cable is unplugged"},
 	{NICMAC, High, 15 * time.Second, "two NICs of one VLAN or unknown VLANs have one MAC"},
 	{NICMissing, High, 15 * time.Second, "Sentral has a NIC that the VM has not"},

@@ -18,12 +18,12 @@ type NICPath struct {
 	// VLAN is the one that frames which the guest sends without a tag are on when
 	// they leave the host. Nil is unknown, for the Reason given.
 	VLAN *inventory.VLAN `json:"vlan,omitempty"`
-	// Tags are those on the wire, the outermost first, where there are several:
-	// then the VLAN is none of them alone.
+	// Tags are those that frames leave the host with, the outermost first. With
+	// several the VLAN is none of them alone.
 	Tags []Tag `json:"tags,omitempty"`
 	// VNI is the network of the tunnel that frames leave in.
 	VNI *int `json:"vni,omitempty"`
-	// GuestVLANs are those that the guest may choose by sending tagged frames.
+	// GuestVLANs are the others that the guest may choose by sending tagged frames.
 	GuestVLANs []VLANRange `json:"guestVLANs,omitempty"`
 	Reason     string      `json:"reason,omitempty"`
 	// Return says why frames that come in from outside don't get back to the
@@ -36,6 +36,8 @@ type NICPath struct {
 	// link.vlan, virtualFunction.vlan or nic.vlan.
 	From inventory.Field `json:"from,omitempty"`
 
+	unseen bool // it could not be looked at: nothing ends by that
+	oneWay bool // something on the host takes what comes back
 	shut   *shutOut
 	narrow narrowest // of the links behind the NIC's own
 	own    *inventory.Link
@@ -63,10 +65,10 @@ func (h *hostView) pathOf(vm *inventory.VM, nic *inventory.NIC, in *Input) NICPa
 		if nic.Attachment == "hostdev" {
 			return h.hostDevice(path, nic)
 		}
-		return path.unknown(h.unseenNetwork())
+		return path.notSeen(h.unseenNetwork())
 	}
 	if !h.fresh(h.network, in) {
-		return path.unknown(h.why(h.network))
+		return path.notSeen(h.why(h.network))
 	}
 	if nic.Attachment == "hostdev" {
 		return h.hostDevice(path, nic)
@@ -79,13 +81,13 @@ func (h *hostView) pathOf(vm *inventory.VM, nic *inventory.NIC, in *Input) NICPa
 	}
 	if nic.Link == "" {
 		if vm.State.Active() {
-			return path.unknown("the runtime names no link for it on the host")
+			return path.notSeen("the runtime names no link for it on the host")
 		}
 		return h.whenStarted(path, nic)
 	}
 	link := h.links[nic.Link]
 	if link == nil {
-		return path.unknown(nic.Link + " is not among the host's links")
+		return path.notSeen(nic.Link + " is not among the host's links")
 	}
 	path.start(Hop{Kind: linkWord(link), Name: link.Name}, link)
 	switch {
@@ -98,7 +100,7 @@ func (h *hostView) pathOf(vm *inventory.VM, nic *inventory.NIC, in *Input) NICPa
 	}
 	net := h.fabricOf(link.Master)
 	if net == nil {
-		return path.unknown("its bridge is not among the host's links")
+		return path.notSeen("its bridge is not among the host's links")
 	}
 	return h.throughSwitch(path, net, &port{name: link.Name, link: link})
 }
@@ -135,6 +137,12 @@ func (p *NICPath) hop(hop Hop) {
 func (p NICPath) unknown(reason string) NICPath {
 	p.Reason = reason
 	return p
+}
+
+// notSeen is unknown since it could not be looked at.
+func (p NICPath) notSeen(reason string) NICPath {
+	p.unseen = true
+	return p.unknown(reason)
 }
 
 func (p NICPath) on(vlan inventory.VLAN, from inventory.Field) NICPath {
@@ -188,7 +196,7 @@ func (h *hostView) throughOVS(path NICPath, at ovsPort) NICPath {
 func (h *hostView) throughSwitch(path NICPath, net *fabric, own *port) NICPath {
 	if net.unsure != "" {
 		path.hop(Hop{Kind: net.word(), Name: net.name})
-		return path.unknown(net.unsure)
+		return path.notSeen(net.unsure)
 	}
 	inside, refused := net.admit(own, frame{})
 	hop := Hop{Kind: net.word(), Name: net.name}
@@ -198,13 +206,15 @@ func (h *hostView) throughSwitch(path NICPath, net *fabric, own *port) NICPath {
 	if net.bridge != nil && net.filters() {
 		hop.Note = "VLAN filtering"
 	}
+	net.tellDown(&hop)
+	path.Down = path.Down || hop.Down
 	if own.blocked() {
 		hop.Note = joinNotes(hop.Note, own.name+" is "+own.link.PortState)
 		path.Down = true
 	}
 	path.hop(hop)
 	if !h.network.Complete {
-		return path.unknown("the links of " + h.key() + " were not all enumerated")
+		return path.notSeen("the links of " + h.key() + " were not all enumerated")
 	}
 	path.GuestVLANs = h.guestVLANs(net, own)
 	if refused != "" {
@@ -256,7 +266,7 @@ func (h *hostView) throughParent(path NICPath, link *inventory.Link) NICPath {
 // settle says what the ways off the host come to.
 func (h *hostView) settle(path NICPath, found *ways, net *fabric, inside vlanFrame, from inventory.Field) NICPath {
 	if found.unsure != "" {
-		return path.unknown(found.unsure)
+		return path.notSeen(found.unsure)
 	}
 	chosen := found.exits
 	if alive := aliveOf(chosen); len(alive) > 0 {
@@ -265,7 +275,7 @@ func (h *hostView) settle(path NICPath, found *ways, net *fabric, inside vlanFra
 		path.Down = true
 	}
 	if len(chosen) == 0 {
-		return path.goesNowhere(found, net, inside, from)
+		return path.goesNowhere(h, found, net, inside, from)
 	}
 	wires := slices.DeleteFunc(slices.Clone(chosen), func(w way) bool { return w.tunnel != nil })
 	if len(wires) == 0 {
@@ -279,16 +289,18 @@ func (h *hostView) settle(path NICPath, found *ways, net *fabric, inside vlanFra
 	}
 	path.addWay(&wires[0])
 	path.Return = h.comesBack(&wires[0], inside, net)
+	path.oneWay = path.Return != ""
 	path.others(chosen)
+	path.Tags = wires[0].wireTags
 	switch w := &wires[0]; {
 	case w.tags.count == 0:
 		return path.unknown("frames leave untagged by " + w.exit + ": the switch decides" + path.choice())
 	case w.tags.count > 1:
-		path.Tags = w.tags.list()
 		return path.unknown(fmt.Sprintf("frames leave by %s with %d tags, %s: no single VLAN", w.exit, w.tags.count, w.tags))
 	default:
-		from := w.from
-		return path.on(w.tags.tags[0].vlan, from)
+		vlan := w.tags.tags[0].vlan
+		path.GuestVLANs = without(path.GuestVLANs, vlan)
+		return path.on(vlan, w.from)
 	}
 }
 
@@ -296,12 +308,17 @@ func aliveOf(exits []way) []way {
 	return slices.DeleteFunc(slices.Clone(exits), func(w way) bool { return w.down })
 }
 
-func (p *NICPath) addWay(w *way) {
-	if n := len(p.Hops); n > 0 && len(w.hops) > 0 && p.Hops[n-1].Kind == w.hops[0].Kind && p.Hops[n-1].Name == w.hops[0].Name {
-		p.Hops = append(p.Hops, w.hops[1:]...) // the switch is there already
-	} else {
-		p.Hops = append(p.Hops, w.hops...)
+// goOn adds the hops that were found behind the NIC's switch, which is the first
+// of them again.
+func (p *NICPath) goOn(hops []Hop) {
+	if n := len(p.Hops); n > 0 && len(hops) > 0 && p.Hops[n-1].Kind == hops[0].Kind && p.Hops[n-1].Name == hops[0].Name {
+		hops = hops[1:]
 	}
+	p.Hops = append(p.Hops, hops...)
+}
+
+func (p *NICPath) addWay(w *way) {
+	p.goOn(w.hops)
 	p.narrow, p.Exit = w.narrow, w.exit
 }
 
@@ -351,16 +368,15 @@ func (p NICPath) tunnelled(h *hostView, chosen []way) NICPath {
 
 // goesNowhere says why frames don't leave the host. Inside of it they are on a
 // VLAN all the same, but for VLAN 1, which a port gets when nobody chose.
-func (p NICPath) goesNowhere(found *ways, net *fabric, inside vlanFrame, from inventory.Field) NICPath {
+func (p NICPath) goesNowhere(h *hostView, found *ways, net *fabric, inside vlanFrame, from inventory.Field) NICPath {
 	switch {
 	case len(found.blocked) > 0:
 		p.Reason = "the spanning tree blocks " + listed(found.blocked, "and")
 		p.Down = true
 	case len(found.shut) > 0:
-		last := &found.shut[0]
-		p.Hops = append(p.Hops, *last)
-		p.Reason = shutWords(last)
-		p.shut = newShutOut(found.shut, inside)
+		p = p.shutIn(h, found.shut)
+	case found.refused != "":
+		p.Reason = found.refused
 	case len(found.away) > 0:
 		p.Reason = "frames go on into another network namespace by " + listed(found.away, "or")
 	case net != nil:
@@ -377,24 +393,27 @@ func (p NICPath) goesNowhere(found *ways, net *fabric, inside vlanFrame, from in
 	return p
 }
 
-func shutWords(h *Hop) string {
-	if h.Does == Discards {
-		return fmt.Sprintf("%s, an uplink of %s, doesn't carry VLAN %d", h.Note, h.Name, *h.VLAN)
-	}
-	return h.Note
-}
-
-func newShutOut(shut []Hop, inside vlanFrame) *shutOut {
-	s := &shutOut{vlan: inside.vlan, at: shut[0].Name}
+// shutIn says of frames that no uplink of a switch lets out. Ports of a further
+// switch that shut them out too are no matter then.
+func (p NICPath) shutIn(h *hostView, shut []shutPort) NICPath {
+	first := &shut[0]
+	p.goOn(first.hops)
+	var names []string
 	for i := range shut {
-		if shut[i].Does == Discards {
-			s.uplinks = append(s.uplinks, shut[i].Note)
+		if shut[i].net == first.net {
+			names = append(names, shut[i].name)
+			p.Hops = append(p.Hops, Hop{Kind: "uplink", Name: shut[i].name, Does: Discards, VLAN: &shut[i].vlan, Beside: i > 0})
 		}
 	}
-	if len(s.uplinks) == 0 {
-		return nil
+	what := "untagged frames"
+	if first.vlan != 0 {
+		what = "VLAN " + vlanText(first.vlan)
 	}
-	return s
+	p.Reason = fmt.Sprintf("%s, the uplink of %s, doesn't carry %s", listed(names, "or"), first.net.name, what)
+	if len(p.GuestVLANs) == 0 || first.vlan > 1 { // or the guest uses tags alone
+		p.shut = &shutOut{vlan: first.vlan, at: first.net.name, uplinks: names, carrying: h.carryingWords(first.net, names)}
+	}
+	return p
 }
 
 // whenStarted says what a stopped VM's NIC will be on, as its configuration has

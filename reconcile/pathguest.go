@@ -9,26 +9,85 @@ import (
 // guestVLANs gives the VLANs that a guest may choose: those whose tag, sent by
 // the guest, is the outermost one when the frames leave the host on a wire.
 func (h *hostView) guestVLANs(net *fabric, own *port) []VLANRange {
-	may := net.admitsTags(own)
-	if len(may) == 0 {
-		return nil
-	}
-	return h.switchCarries(net, own, may, 0)
+	return h.switchCarries(net, own, allVLANs, 0)
 }
 
-// switchCarries gives which of the tags a switch lets out to the wire.
-func (h *hostView) switchCarries(net *fabric, in *port, may []VLANRange, depth int) []VLANRange {
-	var out []VLANRange
-	if depth > 8 || net.unsure != "" {
+// switchCarries gives which of the tags that come by a port get out to the wire.
+func (h *hostView) switchCarries(net *fabric, in *port, may []VLANRange, depth int) (carried []VLANRange) {
+	nests := net.nests(in)
+	if !nests {
+		may = meet(may, net.admitsTags(in))
+	}
+	if len(may) == 0 || depth > maxDepth || net.unsure != "" {
 		return nil
 	}
-	for _, p := range h.outward(net) {
-		if p == in || (in.ovs != nil && p.ovs == in.ovs) || p.blocked() || p.self {
-			continue
+	for _, out := range h.outward(net) {
+		switch {
+		case out == in || (in.ovs != nil && out.ovs == in.ovs) || out.blocked():
+		case nests:
+			if net.unwraps(in, out) {
+				carried = join(carried, h.portCarries(out, may, depth+1))
+			}
+		case out.self:
+			carried = join(carried, h.takenAgain(out.link, meet(may, net.releasesTags(out))))
+		default:
+			carried = join(carried, h.portCarries(out, meet(may, net.releasesTags(out)), depth+1))
+			if bare := meet(may, net.untagsAt(out)); len(bare) > 0 {
+				carried = join(carried, h.getAgain(net, out, bare))
+			}
 		}
-		rest := meet(may, net.releasesTags(p))
-		if len(rest) > 0 {
-			out = join(out, h.portCarries(p, rest, depth+1))
+	}
+	return carried
+}
+
+// maxDepth is how many switches and links are followed.
+const maxDepth = 16
+
+// nests says whether a guest's tags are no matter of the switch, since it puts
+// one of its own around them.
+func (f *fabric) nests(in *port) bool {
+	if f.ovs != nil {
+		return ovsMode(in.ovs) == "dot1q-tunnel"
+	}
+	return f.filters() && f.bridge.Protocol == "802.1ad"
+}
+
+// unwraps says whether what a port puts a tag around leaves by another one
+// without it.
+func (f *fabric) unwraps(in, out *port) bool {
+	inside, refused := f.admit(in, frame{})
+	if refused != "" {
+		return false
+	}
+	left, _, carried := f.release(out, inside)
+	return carried && left == frame{}
+}
+
+// takenAgain gives which of the tags VLAN links on a link take off and something
+// further on puts on again.
+func (h *hostView) takenAgain(link *inventory.Link, may []VLANRange) (again []VLANRange) {
+	for _, v := range h.vlanLinks[link.Name] {
+		if v.VLAN != nil && v.Protocol != "802.1ad" {
+			found := h.walkFrom(origin{at: v.Name, in: link.Name, link: true}, func(w *walk) { w.receive(v, frame{}) })
+			again = join(again, found.tagged(meet(may, []VLANRange{{*v.VLAN, *v.VLAN}})))
+		}
+	}
+	return again
+}
+
+// getAgain gives which of the VLANs that a port lets out without a tag get the
+// same tag again further on.
+func (h *hostView) getAgain(net *fabric, p *port, bare []VLANRange) []VLANRange {
+	found := h.walkFrom(origin{at: net.name, in: p.name, link: true}, func(w *walk) { w.leave(net, p, frame{}, Hop{}) })
+	return found.tagged(bare)
+}
+
+// tagged gives which of the VLANs frames leave the host with.
+func (found *ways) tagged(vlans []VLANRange) (out []VLANRange) {
+	for i := range found.exits {
+		if w := &found.exits[i]; w.tunnel == nil && w.tags.count == 1 && !w.tags.tags[0].service {
+			v := w.tags.tags[0].vlan
+			out = join(out, meet(vlans, []VLANRange{{v, v}}))
 		}
 	}
 	return out
@@ -48,14 +107,14 @@ func (h *hostView) portCarries(p *port, may []VLANRange, depth int) []VLANRange 
 		return may
 	case "patch":
 		if net, peer := h.ovsPortNamed(i.Peer); peer != nil {
-			return h.switchCarries(net, peer, meet(may, net.admitsTags(peer)), depth)
+			return h.switchCarries(net, peer, may, depth)
 		}
 	}
 	return nil
 }
 
 func (h *hostView) linkCarries(link *inventory.Link, may []VLANRange, depth int) []VLANRange {
-	if link == nil || depth > 8 {
+	if link == nil || len(may) == 0 || depth > maxDepth {
 		return nil
 	}
 	switch link.Kind {
@@ -68,17 +127,19 @@ func (h *hostView) linkCarries(link *inventory.Link, may []VLANRange, depth int)
 		if peer == nil {
 			return nil
 		}
+		again := h.takenAgain(peer, may)
 		for _, v := range h.vlanLinks[peer.Name] {
 			if v.VLAN != nil && v.Protocol != "802.1ad" {
 				may = without(may, *v.VLAN)
 			}
 		}
 		if net, p := h.portNamed(peer); p != nil {
-			return h.switchCarries(net, p, meet(may, net.admitsTags(p)), depth+1)
+			again = join(again, h.switchCarries(net, p, may, depth+1))
 		}
+		return again
 	case "bridge":
 		if net := h.fabricOf(link.Name); net != nil {
-			return h.switchCarries(net, net.self(), meet(may, net.admitsTags(net.self())), depth+1)
+			return h.switchCarries(net, net.self(), may, depth+1)
 		}
 	}
 	return nil // behind a VLAN link the guest's tag is an inner one
@@ -91,10 +152,8 @@ func (f *fabric) admitsTags(p *port) []VLANRange {
 		return ovsTagged(p.ovs, false)
 	case !f.filters():
 		return allVLANs
-	case f.bridge.Protocol == "802.1ad":
-		return nil // a guest's tag is an inner one there
 	}
-	return portRanges(p.link, true)
+	return portRanges(p.link, func(inventory.PortVLAN) bool { return true })
 }
 
 // releasesTags gives the VLANs that leave by a port with their tag.
@@ -105,15 +164,28 @@ func (f *fabric) releasesTags(p *port) []VLANRange {
 	case !f.filters():
 		return allVLANs
 	}
-	return portRanges(p.link, false)
+	return portRanges(p.link, func(v inventory.PortVLAN) bool { return !v.Untagged })
 }
 
-// portRanges gives the VLANs of a bridge's port, those that leave it untagged
-// among them or not.
-func portRanges(link *inventory.Link, untagged bool) []VLANRange {
+// untagsAt gives the VLANs that leave by a port without a tag.
+func (f *fabric) untagsAt(p *port) []VLANRange {
+	if f.ovs == nil {
+		if !f.filters() {
+			return nil
+		}
+		return portRanges(p.link, func(v inventory.PortVLAN) bool { return v.Untagged })
+	}
+	if native := ovsTag(p.ovs); native != 0 && (ovsMode(p.ovs) == "access" || ovsMode(p.ovs) == "native-untagged") {
+		return []VLANRange{{native, native}}
+	}
+	return nil
+}
+
+// portRanges gives the VLANs of a bridge's port that are so.
+func portRanges(link *inventory.Link, so func(inventory.PortVLAN) bool) []VLANRange {
 	var ranges []VLANRange
 	for _, v := range link.PortVLANs {
-		if untagged || !v.Untagged {
+		if so(v) {
 			ranges = join(ranges, []VLANRange{{v.ID, max(v.ID, v.Last)}})
 		}
 	}

@@ -97,6 +97,9 @@ func (h *hostView) ovsFabric(bridge *inventory.OVSBridge) *fabric {
 	}
 	f := &fabric{name: bridge.Name, ovs: bridge, unsure: h.unread("what the ports of "+bridge.Name+" do",
 		"ovsBridge.ports", "ovsPort.interfaces", "ovsPort.mode", "ovsPort.tag", "ovsPort.trunks", "ovsInterface.type", "ovsInterface.peer")}
+	if flows := bridge.FailMode == "secure" || bridge.Controlled; flows && f.unsure == "" {
+		f.unsure = "what " + bridge.Name + " does with frames is decided by its OpenFlow flows, which avstem doesn't read"
+	}
 	h.keepFabric(f)
 	return f
 }

@@ -25,8 +25,6 @@ type port struct {
 	link *inventory.Link // nil for an OVS port without one
 	ovs  *inventory.OVSPort
 	self bool
-	// stray is the link where its port's state is worth telling.
-	stray *inventory.Link
 }
 
 // vlanFrame is a frame inside a switch: the VLAN that the switch has it on, and
@@ -43,6 +41,13 @@ func (f *fabric) word() string {
 		return "OVS bridge"
 	}
 	return "bridge"
+}
+
+// tellDown says of a bridge that is down that nothing passes it.
+func (f *fabric) tellDown(hop *Hop) {
+	if f.bridge != nil && f.bridge.Up != nil && !*f.bridge.Up {
+		hop.Down, hop.Note = true, joinNotes(hop.Note, "down")
+	}
 }
 
 // filters says whether the switch sorts frames by VLAN.
@@ -201,7 +206,7 @@ func (h *hostView) outward(f *fabric) []*port {
 
 // leadsOff says whether a port is a way off the host, whatever it carries.
 func (h *hostView) leadsOff(p *port, depth int) bool {
-	if depth > 8 || p.self {
+	if depth > maxDepth || p.self {
 		return false
 	}
 	if p.ovs != nil {
@@ -211,7 +216,7 @@ func (h *hostView) leadsOff(p *port, depth int) bool {
 }
 
 func (h *hostView) linkLeadsOff(link *inventory.Link, depth int) bool {
-	if link == nil || depth > 8 {
+	if link == nil || depth > maxDepth {
 		return false
 	}
 	switch link.Kind {

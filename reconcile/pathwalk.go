@@ -9,27 +9,38 @@ import (
 
 // way is one way off the host, from where a walk began.
 type way struct {
-	hops   []Hop
-	steps  []step
-	exit   string // the link or port that frames leave by
-	tags   frame  // as they are there
-	from   inventory.Field
-	tunnel *Hop // frames leave inside a tunnel's packets
-	narrow narrowest
-	down   bool // some hop is down
+	hops     []Hop
+	steps    []step
+	exit     string // the link or port that frames leave by
+	tags     frame  // as they are there
+	wireTags []Tag  // the same, for readers
+	from     inventory.Field
+	tunnel   *Hop // frames leave inside a tunnel's packets
+	narrow   narrowest
+	down     bool // some hop is down
 }
 
 // ways is where a frame gets to from one place of a host.
 type ways struct {
 	exits []way
-	// shut are uplinks that don't let the frame through, as hops.
-	shut []Hop
+	// refused says why a switch didn't let the frame in, and shut are the uplinks
+	// that didn't let it out.
+	refused string
+	shut    []shutPort
 	// blocked are ports that the spanning tree keeps from forwarding.
 	blocked []string
 	// away are links into other network namespaces.
 	away []string
 	// unsure says what kept the walk from going on somewhere.
 	unsure string
+}
+
+// shutPort is a switch's port that doesn't carry a VLAN; 0 is none.
+type shutPort struct {
+	net  *fabric
+	name string
+	vlan inventory.VLAN
+	hops []Hop // to the switch
 }
 
 // narrowest is the link with the smallest MTU on a way.
@@ -74,7 +85,10 @@ type visit struct {
 func (w *walk) then(hop Hop, s step, on func()) {
 	hops, steps, from, narrow, down := len(w.hops), len(w.steps), w.from, w.narrow, w.down
 	w.down = w.down || hop.Down
-	w.hops, w.steps = append(w.hops, hop), append(w.steps, s)
+	w.steps = append(w.steps, s)
+	if hop.Kind != "" {
+		w.hops = append(w.hops, hop)
+	}
 	if s.link != nil && s.link.Kind != "bridge" && s.link.MTU != nil && (w.narrow.mtu == 0 || *s.link.MTU < w.narrow.mtu) {
 		w.narrow = narrowest{s.link.Name, *s.link.MTU} // a bridge forwards by its ports' MTUs, not by its own
 	}
@@ -84,7 +98,7 @@ func (w *walk) then(hop Hop, s step, on func()) {
 
 func (w *walk) exit(name string, f frame, tunnel *Hop) {
 	w.ways.exits = append(w.ways.exits, way{
-		hops: slices.Clone(w.hops), steps: slices.Clone(w.steps), exit: name, tags: f, from: w.from, tunnel: tunnel, narrow: w.narrow, down: w.down,
+		hops: slices.Clone(w.hops), steps: slices.Clone(w.steps), exit: name, tags: f, wireTags: f.list(), from: w.from, tunnel: tunnel, narrow: w.narrow, down: w.down,
 	})
 }
 
@@ -117,7 +131,7 @@ func (w *walk) transmit(link *inventory.Link, f frame, does Hop) {
 		}
 	case "bridge":
 		if net := w.h.fabricOf(link.Name); net != nil {
-			w.then(hop, s, func() { w.enter(net, net.self(), f) })
+			w.then(Hop{}, s, func() { w.enter(net, net.self(), f) })
 		}
 	case "openvswitch":
 		if net, p := w.h.ovsPortNamed(link.Name); p != nil {
@@ -254,13 +268,11 @@ func (h *hostView) takes(link *inventory.Link, f frame) *inventory.Link {
 func (w *walk) enter(net *fabric, in *port, f frame) {
 	inside, refused := net.admit(in, f)
 	if refused != "" {
-		w.ways.shut = append(w.ways.shut, Hop{Kind: net.word(), Name: net.name, Note: refused})
+		w.ways.refused = orElse(w.ways.refused, refused)
 		return
 	}
 	hop := Hop{Kind: net.word(), Name: net.name}
-	if in.stray != nil {
-		hop.Note = in.stray.PortState
-	}
+	net.tellDown(&hop)
 	if inside.assigned {
 		hop.Does, hop.VLAN = Assigns, &inside.vlan
 	}
@@ -286,7 +298,7 @@ func (w *walk) flood(net *fabric, in *port, inside vlanFrame, hop Hop) {
 		switch {
 		case !carried:
 			if w.h.leadsOff(out, 0) {
-				w.ways.shut = append(w.ways.shut, Hop{Kind: net.word(), Name: net.name, Note: out.name, Does: Discards, VLAN: &inside.vlan})
+				w.ways.shut = append(w.ways.shut, shutPort{net, out.name, inside.vlan, append(slices.Clone(w.hops), hop)})
 			}
 			continue
 		case out.blocked():

@@ -31,7 +31,7 @@ var epoch = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 // TestScenarios plays each file of testdata/scenarios: what Sentral says
 // (intended.yaml), what hosts showed (observed.yaml), and the findings that must
 // come of it (findings), one a line; speakers.yaml holds the agents that use one
-// host ID. Sections whose names begin with a time, as
+// host ID, and paths the ways of the NICs. Sections whose names begin with a time, as
 // "+20s/observed.yaml", change what they name at that time; "+20s/findings" is
 // what stands then. The comment above the first section says what the scenario
 // is for.
@@ -102,8 +102,17 @@ func playScenario(t *testing.T, file string, kindsSeen map[reconcile.Kind]bool) 
 				t.Errorf("%s (-want +got):\n%s", section.Name, diff)
 			}
 			checked = true
+		case "paths":
+			in.Now = at
+			got := listPaths(reconcile.Reconcile(in))
+			if *update {
+				section.Data = []byte(got)
+			} else if diff := gocmp.Diff(string(section.Data), got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", section.Name, diff)
+			}
+			checked = true
 		default:
-			t.Fatalf("section %s is neither intended.yaml, observed.yaml, speakers.yaml nor findings", section.Name)
+			t.Fatalf("section %s is neither intended.yaml, observed.yaml, speakers.yaml, paths nor findings", section.Name)
 		}
 	}
 	if !checked {

@@ -47,7 +47,7 @@ func pathVLAN(path *reconcile.NICPath) (words, sgr string) {
 		return "VLAN " + count(int(*path.VLAN)), ""
 	case path.VNI != nil:
 		return "VNI " + count(*path.VNI), ""
-	case len(path.Tags) > 0:
+	case len(path.Tags) > 1:
 		tags := make([]string, len(path.Tags))
 		for i, tag := range path.Tags {
 			tags[i] = count(int(tag.VLAN))

@@ -1,0 +1,100 @@
+package reconcile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// checkPaths asks of each NIC of a VM that runs whether its frames can get to the
+// wire and back. It needs no intent.
+func (p *pass) checkPaths(vp *pair) {
+	if !vp.active() || vp.hidden("vm.nics") != "" {
+		return
+	}
+	for o := range vp.Paths {
+		path := &vp.Paths[o]
+		if path.shut != nil || path.oneWay {
+			p.uplink(vp, path, pathName(path, o))
+		}
+		if limit, sure := path.guestMTU(vp.seen.lead.vm.NICs[o].MTU); limit > 0 && path.narrow.mtu > 0 && path.narrow.mtu < limit {
+			p.narrowPath(vp, path, pathName(path, o), limit, sure)
+		}
+	}
+}
+
+// uplink finds a VLAN that isn't carried all the way to the wire, or only out.
+func (p *pass) uplink(vp *pair, path *NICPath, name string) {
+	f := Finding{
+		Kind: NetworkUplink, Field: "nics[" + name + "].uplink", Evidence: path.evidence(),
+		Provenance: p.pathProvenance(vp, path),
+	}
+	switch shut := path.shut; {
+	case shut != nil:
+		what := "untagged"
+		f.Intended = "untagged"
+		if shut.vlan != 0 {
+			what, f.Intended = fmt.Sprintf("on VLAN %d", shut.vlan), int(shut.vlan)
+		}
+		f.Observed = shut.carrying
+		f.Message = fmt.Sprintf("frames of NIC %s of %s are %s in %s, and its uplink doesn't carry that: %s", name, vp.name(), what, shut.at, shut.carrying)
+		f.Resolutions = bothWays(fmt.Sprintf("have %s carry it, or put the NIC on a VLAN that is carried", listed(shut.uplinks, "or")), "live",
+			"correct the VM's network, if the host's is as meant")
+	default:
+		f.Intended, f.Observed = "out and back", "out only"
+		f.Message = fmt.Sprintf("frames of NIC %s of %s leave the host by %s, and what comes in doesn't get back to it: %s", name, vp.name(), path.Exit, path.Return)
+		f.Resolutions = bothWays("carry the VLAN both ways by the same links", "person", "correct the VM's network, if the host's is as meant")
+	}
+	if path.shut != nil && len(path.GuestVLANs) > 0 {
+		f.Verdict = Potential // it may send tagged frames alone
+	}
+	p.find(vp.finding(f))
+}
+
+// guestMTU gives how long frames the guest may send. What the runtime told it is
+// sure; a tap with more than Ethernet's 1500 was set up for it, and the guest may
+// follow or not. Of a tap with 1500 nothing is known, since all have that.
+func (path *NICPath) guestMTU(told *int) (limit int, sure bool) {
+	switch {
+	case told != nil:
+		return *told, true
+	case path.own != nil && path.own.MTU != nil && *path.own.MTU > 1500:
+		return *path.own.MTU, false
+	}
+	return 0, false
+}
+
+func (p *pass) narrowPath(vp *pair, path *NICPath, name string, limit int, sure bool) {
+	f := Finding{
+		Kind: NetworkMTU, Field: "nics[" + name + "].mtu", Intended: limit, Observed: path.narrow.mtu, Evidence: path.evidence(),
+		Message: fmt.Sprintf("NIC %s of %s may send frames of %d bytes, and %s on its path has an MTU of %d: longer ones are dropped without a word",
+			name, vp.name(), limit, path.narrow.link, path.narrow.mtu),
+		Resolutions: bothWays(fmt.Sprintf("raise the MTU of %s to %d, if the network beyond it has that, or lower the NIC's", path.narrow.link, limit), "person",
+			"nothing: Sentral keeps no MTU"),
+	}
+	if network := vp.seen.lead.host.network; network != nil {
+		f.Provenance = network.provenance("link.mtu")
+	}
+	if !sure {
+		f.Verdict = Potential
+	}
+	p.find(vp.finding(f))
+}
+
+// carryingWords says what the uplinks of a switch carry.
+func (h *hostView) carryingWords(net *fabric, uplinks []string) string {
+	var words []string
+	for _, out := range h.outward(net) {
+		if !slices.Contains(uplinks, out.name) {
+			continue
+		}
+		what := join(net.releasesTags(out), net.untagsAt(out))
+		switch {
+		case len(what) > 0:
+			words = append(words, out.name+" carries "+rangesText(what))
+		default:
+			words = append(words, out.name+" carries nothing")
+		}
+	}
+	return strings.Join(words, "; ")
+}
