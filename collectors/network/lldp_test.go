@@ -197,7 +197,7 @@ func (s *station) daemon(script string) *exec.Cmd {
 		done.Stop()
 		if s.t.Failed() {
 			said, _ := os.ReadFile(filepath.Join(s.root, "log"))
-			s.t.Logf("the daemon said:\n%s", tail(said))
+			s.t.Logf("the daemon said:\n%s", said[max(0, len(said)-2000):])
 		}
 	})
 	return cmd
