@@ -138,9 +138,12 @@ func (r *rig) shows(cpus int) {
 	r.beat()
 }
 
+// agentID is this start of the rig's agent.
+var agentID = uuid.New()
+
 func (r *rig) beat() {
 	r.t.Helper()
-	err := r.agent.Beat(bus.Heartbeat{Host: hostID, Site: "lab", Epoch: r.epoch, Incarnation: uuid.New(), At: time.Now(),
+	err := r.agent.Beat(bus.Heartbeat{Host: hostID, Site: "lab", Epoch: r.epoch, Incarnation: agentID, At: time.Now(),
 		Sources: []bus.SourceState{{Source: r.last.Source, Gen: r.last.Gen, Digest: r.last.Digest}}})
 	if err != nil {
 		r.t.Fatal(err)
