@@ -77,7 +77,7 @@ func (p *pass) compareDigest(vp *pair, c Comparison, image *inventory.Image) (fi
 		return "", false
 	}
 	digest, evidence := strings.ToLower(image.Digest), "the runtime knows it by "+image.Digest
-	if image.Source != "" {
+	if digest == "" {
 		file := vp.seen.lead.host.imageFile(image.Source, &p.in)
 		switch {
 		case file == nil:
@@ -98,7 +98,7 @@ func (p *pass) compareDigest(vp *pair, c Comparison, image *inventory.Image) (fi
 		c.Class = Equal
 	case record != nil:
 		c.Class, made = Mismatched, imageName(record.ID, record.Version)
-	case image.Source == "":
+	case image.Digest != "":
 		return "", false
 	default:
 		c.Class, made = Mismatched, ""

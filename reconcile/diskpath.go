@@ -101,7 +101,7 @@ func placeOf(source, number, blockDevice, dataFile string) where {
 // remotes are the sources that are on other machines, by the prefix that QEMU and
 // libvirt write, and what people call them.
 var remotes = []struct{ prefix, name string }{
-	{"rbd:", "Ceph"}, {"nbd:", "NBD"}, {"nbd+", "NBD"}, {"iscsi:", "iSCSI"}, {"iscsi+", "iSCSI"}, {"gluster:", "Gluster"}, {"gluster+", "Gluster"},
+	{"rbd:", "Ceph"}, {"zfs:", "ZFS"}, {"nbd:", "NBD"}, {"nbd+", "NBD"}, {"iscsi:", "iSCSI"}, {"iscsi+", "iSCSI"}, {"gluster:", "Gluster"}, {"gluster+", "Gluster"},
 	{"http:", "HTTP"}, {"https:", "HTTPS"}, {"ssh:", "SSH"}, {"sheepdog:", "Sheepdog"}, {"nfs:", "NFS"}, {"ftp:", "FTP"}, {"ftps:", "FTPS"}, {"tftp:", "TFTP"},
 }
 

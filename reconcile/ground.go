@@ -14,7 +14,7 @@ import (
 type grounds struct {
 	unseen   string // why nothing is known of the host's storage
 	devices  map[string]*inventory.BlockDevice
-	byDM     map[string]*inventory.BlockDevice
+	byFile   map[string]*inventory.BlockDevice // by names below /dev that udev and LVM make
 	byNumber map[string]*inventory.FileSystem
 	mounts   []*inventory.FileSystem // the longest first
 	pools    map[string]*inventory.StoragePool
@@ -48,12 +48,18 @@ func (h *hostView) newGrounds(in *Input) *grounds {
 		g.unseen = h.why(storage)
 		return g
 	}
-	g.devices, g.byDM = map[string]*inventory.BlockDevice{}, map[string]*inventory.BlockDevice{}
+	g.devices, g.byFile = map[string]*inventory.BlockDevice{}, map[string]*inventory.BlockDevice{}
 	for i := range storage.BlockDevices {
 		d := &storage.BlockDevices[i]
 		g.devices[d.Name] = d
 		if d.DMName != "" {
-			g.byDM[d.DMName] = d
+			g.byFile["mapper/"+d.DMName] = d
+		}
+		if vg, lv := volumeOf(d); vg != "" {
+			g.byFile[vg+"/"+lv] = d
+		}
+		for _, id := range d.ByID {
+			g.byFile["disk/by-id/"+id] = d
 		}
 	}
 	g.byNumber = map[string]*inventory.FileSystem{}
@@ -169,18 +175,16 @@ func (w *descent) path(path string, depth int) {
 
 // deviceFile follows the name of a device below /dev.
 func (w *descent) deviceFile(name string, depth int) {
-	directory, rest, below := strings.Cut(name, "/")
+	directory, rest, _ := strings.Cut(name, "/")
 	switch {
 	case w.devices[name] != nil:
 		w.device(name, depth)
-	case directory == "mapper" && w.byDM[rest] != nil:
-		w.device(w.byDM[rest].Name, depth)
+	case w.byFile[name] != nil:
+		w.device(w.byFile[name].Name, depth)
 	case directory == "zvol":
 		w.Remote = "ZFS " + rest
 	case directory == "rbd":
 		w.Remote = "Ceph " + rest
-	case below && w.byDM[lvmName(directory, rest)] != nil: // /dev/VG/LV
-		w.device(w.byDM[lvmName(directory, rest)].Name, depth)
 	default:
 		w.Reason = "no block device is known as /dev/" + name
 	}
@@ -197,7 +201,9 @@ func (w *descent) fileSystem(fs *inventory.FileSystem, depth int) {
 	case away:
 		w.Remote = name + " " + fs.Device
 	case fs.Type == "zfs":
-		w.Remote = "ZFS " + fs.Device
+		w.Remote = "ZFS " + orElse(fs.Dataset, fs.Device)
+	case len(fs.Members) > 0:
+		w.device(fs.Mount, depth, fs.Members...)
 	case fs.BlockDevice != "" && w.devices[fs.BlockDevice] != nil:
 		w.device(fs.BlockDevice, depth)
 	case strings.HasPrefix(fs.Device, "/dev/"):
@@ -210,9 +216,13 @@ func (w *descent) fileSystem(fs *inventory.FileSystem, depth int) {
 	}
 }
 
-// device goes down from a block device, level by level.
-func (w *descent) device(name string, depth int) {
-	level, seen := []string{name}, map[string]bool{}
+// device goes down from a block device, or from the devices that something
+// spreads over, level by level.
+func (w *descent) device(name string, depth int, spread ...string) {
+	level, seen := spread, map[string]bool{}
+	if len(level) == 0 {
+		level = []string{name}
+	}
 	group := ""
 	for len(level) > 0 {
 		var next []string
@@ -227,7 +237,7 @@ func (w *descent) device(name string, depth int) {
 				w.Reason = orElse(w.Reason, name+" is not among the host's block devices")
 				continue
 			}
-			vg, _ := splitLVM(d)
+			vg, _ := volumeOf(d)
 			if group != "" && vg != group { // below the last of the group's volumes
 				w.hop("volume group", group, "")
 				group = ""
@@ -251,7 +261,9 @@ func (w *descent) device(name string, depth int) {
 // below notes what a device is where it is a disk, and else names what it is
 // made of.
 func (w *descent) below(d *inventory.BlockDevice, depth int) []string {
-	switch {
+	switch name, away := remote(d.Image); {
+	case away:
+		w.Remote = name
 	case d.Kind == "part" && d.Parent != "":
 		return []string{d.Parent}
 	case len(d.Members) > 0:
@@ -288,12 +300,12 @@ func deviceHop(d *inventory.BlockDevice) Hop {
 	case d.Kind == "part":
 		hop.Kind = "partition"
 	case d.Kind == "md":
-		hop.Kind = "RAID"
+		hop.Kind, hop.Note = "RAID", raidWords(d)
 	case d.Kind == "disk":
-		hop.Note = diskIdentity(d.Model, d.Serial, d.WWN)
+		hop.Note = diskIdentity(d)
 	case d.Kind != "dm":
 	case prefix == "LVM":
-		vg, lv := splitLVM(d)
+		vg, lv := volumeOf(d)
 		hop.Kind, hop.Name = "logical volume", vg+"/"+lv
 	case prefix == "mpath":
 		hop.Kind, hop.Name = "multipath", d.DMName
@@ -307,29 +319,31 @@ func deviceHop(d *inventory.BlockDevice) Hop {
 	return hop
 }
 
-func diskIdentity(model, serial, wwn string) string {
+// diskIdentity names a disk for good, and says what ails the way to it.
+func diskIdentity(d *inventory.BlockDevice) string {
 	var words []string
-	if model != "" {
-		words = append(words, model)
-	}
-	if serial != "" {
-		words = append(words, "serial "+serial)
-	}
-	if wwn != "" {
-		words = append(words, "WWN "+wwn)
+	for _, word := range []struct{ name, value string }{{"", d.Model}, {"serial ", d.Serial}, {"WWN ", d.WWN}, {"", d.PathState}} {
+		if word.value != "" && word.value != "running" {
+			words = append(words, word.name+word.value)
+		}
 	}
 	return strings.Join(words, ", ")
 }
 
-// lvmName is how LVM names the device of a logical volume: a dash in either name
-// is doubled.
-func lvmName(vg, lv string) string {
-	double := func(s string) string { return strings.ReplaceAll(s, "-", "--") }
-	return double(vg) + "-" + double(lv)
+func raidWords(d *inventory.BlockDevice) string {
+	words := d.RAIDLevel
+	if d.RAIDDegraded != nil && *d.RAIDDegraded > 0 {
+		words = strings.TrimSpace(words + " degraded")
+	}
+	return words
 }
 
-// splitLVM undoes it, for a device that LVM made.
-func splitLVM(d *inventory.BlockDevice) (vg, lv string) {
+// volumeOf gives LVM's names of a logical volume, which LVM joins with a dash to
+// the name of its device, doubling those in them.
+func volumeOf(d *inventory.BlockDevice) (vg, lv string) {
+	if d.VolumeGroup != "" {
+		return d.VolumeGroup, d.LogicalVolume
+	}
 	if !strings.HasPrefix(d.DMUUID, "LVM-") {
 		return "", ""
 	}
