@@ -122,6 +122,22 @@ func countsOf(o *inventory.Observation) []string {
 		counts = append(counts, strconv.Itoa(running)+" running")
 	}
 	add(containers, "container", "containers")
+	volumes := 0
+	for i := range o.StoragePools {
+		volumes += len(o.StoragePools[i].Volumes)
+	}
+	add(len(o.StoragePools), "storage pool", "storage pools")
+	add(volumes, "volume", "volumes")
+	digests := 0
+	for i := range o.ImageFiles {
+		if o.ImageFiles[i].Digest != "" {
+			digests++
+		}
+	}
+	add(len(o.ImageFiles), "image file", "image files")
+	if len(o.ImageFiles) > 0 {
+		counts = append(counts, strconv.Itoa(digests)+" digested")
+	}
 	return counts
 }
 
