@@ -24,27 +24,67 @@ func (c *Collector) blockDevices(ctx context.Context, b *collectors.Builder) err
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
+	paths, byID := nvmePaths(names), c.linksByID()
+	questions := make([]*question[report], len(names))
+	for i, name := range names {
+		questions[i] = c.devices.ask(name, func() (report, error) { return c.readDevice(name, paths[name], byID), nil })
+	}
+	for i, name := range names {
+		found, err := questions[i].await(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		d := &device{root: c.Root, path: sysBlock + "/" + name}
-		if d.isUnused(name) {
-			continue
+		if err != nil { // it was listed, so it must not look absent
+			found = report{devices: []inventory.BlockDevice{{Name: deviceName(name), Kind: kindByName(name)}}, problems: []inventory.Problem{unanswered(name, err)}}
 		}
-		b.BlockDevice(d.whole(name))
-		for _, part := range d.names("blockDevice.parent", "") {
-			p := &device{root: c.Root, path: d.path + "/" + part}
-			if p.has("partition") {
-				b.BlockDevice(p.partition(part, name))
-				d.problems = append(d.problems, p.problems...)
-			}
+		for _, dev := range found.devices {
+			b.BlockDevice(dev)
 		}
-		for _, p := range d.problems {
+		for _, p := range found.problems {
 			b.Problem(p)
 		}
 	}
 	return nil
+}
+
+// report is what was read of a whole device and its partitions.
+type report struct {
+	devices  []inventory.BlockDevice
+	problems []inventory.Problem
+}
+
+func (c *Collector) readDevice(name string, paths []string, byID map[string][]string) (r report) {
+	d := &device{root: c.Root, path: sysBlock + "/" + name}
+	if d.isUnused(name) {
+		return r
+	}
+	record := d.udev()
+	dev := d.whole(name, record)
+	if strings.HasPrefix(name, "nvme") {
+		d.namespace(&dev, paths)
+	}
+	dev.Image = c.rbdImage(name)
+	named(&dev, record, byID)
+	r.devices = append(r.devices, dev)
+	for _, part := range d.names("blockDevice.parent", "") {
+		p := &device{root: c.Root, path: d.path + "/" + part}
+		if p.has("partition") {
+			dev := p.partition(part, name)
+			named(&dev, p.udev(), byID)
+			r.devices = append(r.devices, dev)
+			d.problems = append(d.problems, p.problems...)
+		}
+	}
+	r.problems = d.problems
+	return r
+}
+
+func unanswered(name string, err error) inventory.Problem {
+	p := inventory.Problem{Entity: "blockDevice:" + deviceName(name), Call: "read " + sysBlock + "/" + name, Why: collectors.WhyOf(err), Error: err.Error()}
+	if timedOut(err) {
+		p.Why, p.Remedy = inventory.WhyTimedOut, "see in the kernel's log what the device's driver waits for; the agent asks again as soon as it answers"
+	}
+	return p
 }
 
 // device reads one block device's directory. An attribute that isn't there is
@@ -71,19 +111,21 @@ func (d *device) isUnused(name string) bool {
 	return d.text("", "hidden") == "1"
 }
 
-func (d *device) whole(name string) inventory.BlockDevice {
+func (d *device) whole(name string, record udevRecord) inventory.BlockDevice {
 	dev := d.common(name)
 	dev.Kind = d.kind(name)
 	dev.Rotational = d.flag("blockDevice.rotational", "queue/rotational")
 	dev.Removable = d.flag("blockDevice.removable", "removable")
-	dev.DMName = d.text("blockDevice.dmName", "dm/name")
-	dev.DMUUID = d.text("blockDevice.dmUUID", "dm/uuid")
 	dev.BackingFile = d.text("blockDevice.backingFile", "loop/backing_file")
-	for _, member := range d.names("blockDevice.members", "slaves") {
-		dev.Members = append(dev.Members, deviceName(member))
-	}
-	if dev.Kind == "disk" || dev.Kind == "rom" {
-		d.hardware(&dev)
+	dev.Members = d.others("blockDevice.members", "slaves")
+	switch dev.Kind {
+	case "dm":
+		d.mapped(&dev)
+	case "md":
+		d.raid(&dev)
+	case "disk", "rom":
+		d.hardware(&dev, record)
+		d.reachable(&dev)
 	}
 	return dev
 }
@@ -106,6 +148,7 @@ func (d *device) common(name string) inventory.BlockDevice {
 		}
 	}
 	dev.ReadOnly = d.flag("blockDevice.readOnly", "ro")
+	dev.Holders = d.others("blockDevice.holders", "holders")
 	return dev
 }
 
@@ -113,17 +156,39 @@ func (d *device) common(name string) inventory.BlockDevice {
 // devices only have their names to be known by.
 func (d *device) kind(name string) string {
 	const scsiROM = "5" // SPC-4 table 141, peripheral device type
-	switch kind := strings.TrimRight(name, "0123456789"); {
+	switch kind := kindByName(name); {
 	case d.has("dm"):
 		return "dm"
 	case d.has("md"):
 		return "md"
-	case kind == "loop" || kind == "zram":
+	case kind == "loop" || kind == "zram" || kind == "rom":
 		return kind
-	case kind == "sr" || d.text("", "device/type") == scsiROM:
+	case d.text("", "device/type") == scsiROM:
 		return "rom"
 	}
 	return "disk"
+}
+
+// kindByName is what the name lets one believe.
+func kindByName(name string) string {
+	switch kind := strings.TrimRight(name, "0123456789"); kind {
+	case "dm-":
+		return "dm"
+	case "sr":
+		return "rom"
+	case "md", "loop", "zram":
+		return kind
+	}
+	return "disk"
+}
+
+// others names the devices that a directory has links to.
+func (d *device) others(field inventory.Field, directory string) []string {
+	names := d.names(field, directory)
+	for i, name := range names {
+		names[i] = deviceName(name)
+	}
+	return names
 }
 
 // deviceName gives the name under /dev: sysfs writes its slashes as exclamation

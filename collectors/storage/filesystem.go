@@ -1,23 +1,18 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/dataverket/avstem/collectors"
 	"github.com/dataverket/avstem/inventory"
 )
-
-// answerTime is how long a file system may take to say how full it is. A dead
-// NFS server, or a disk whose every path is down, never answers.
-const answerTime = 2 * time.Second
 
 func (c *Collector) fileSystems(ctx context.Context, b *collectors.Builder) error {
 	data, err := collectors.ReadFile(c.Root, mountinfo)
@@ -26,12 +21,13 @@ func (c *Collector) fileSystems(ctx context.Context, b *collectors.Builder) erro
 	}
 	all, parseErr := parseMountinfo(data)
 	mounts := storing(all)
-	questions := make([]question, len(mounts))
-	if c.Root == "" || c.Root == "/" || c.gauge.measure != nil {
+	questions := make([]*question[usage], len(mounts))
+	if measure := c.measuring(); measure != nil {
 		for i, m := range mounts {
-			questions[i] = c.gauge.ask(m)
+			questions[i] = c.mounts.ask(m.point, func() (usage, error) { return measure(m) })
 		}
 	}
+	spread := c.btrfsDevices()
 	for i, m := range mounts {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -39,16 +35,27 @@ func (c *Collector) fileSystems(ctx context.Context, b *collectors.Builder) erro
 		name := legible(m.point)
 		fs := inventory.FileSystem{Mount: name, Device: legible(m.source), Type: m.fsType, ReadOnly: m.readOnly,
 			Number: m.number(), BlockDevice: c.deviceOf(m)}
-		if questions[i].answer != nil {
+		c.pooled(&fs, m, spread)
+		if questions[i] != nil {
 			usage, err := questions[i].await(ctx)
 			if err != nil {
 				b.Problem(problemOf(name, err))
 			}
-			fs.Size, fs.Available = usage.size, usage.available
+			fs.Size, fs.Used, fs.Available = usage.size, usage.used, usage.available
+			fs.Number = cmp.Or(usage.number, fs.Number)
 		}
 		b.FileSystem(fs)
 	}
 	return parseErr
+}
+
+// measuring is what asks a file system how full it is: nothing under a moved
+// root, whose file systems aren't mounted here.
+func (c *Collector) measuring() func(mount) (usage, error) {
+	if c.measure == nil && (c.Root == "" || c.Root == "/") {
+		return statfs
+	}
+	return c.measure
 }
 
 func (m mount) number() string { return fmt.Sprintf("%d:%d", m.major, m.minor) }
@@ -74,83 +81,22 @@ func problemOf(mount string, err error) inventory.Problem {
 	switch {
 	case errors.Is(err, errCovered):
 		p.Why, p.Remedy = inventory.WhyRefused, "where the service manager covers it (ProtectHome=, InaccessiblePaths=), let the agent see it"
-	case p.Why == inventory.WhyTimedOut:
-		p.Remedy = "see whether the file system's server or disk answers"
+	case timedOut(err):
+		p.Why, p.Remedy = inventory.WhyTimedOut, "see whether the file system's server or disk answers; the agent asks again as soon as it does"
 	case p.Why == inventory.WhyRefused:
 		p.Remedy = "let the agent enter the directories above it"
 	}
 	return p
 }
 
-// usage is what statfs(2) tells, in bytes.
-type usage struct{ size, available *inventory.Bytes }
-
-type answer struct {
-	usage usage
-	err   error
+// usage is what statfs(2) tells, in bytes, and what stat(2) numbers the files of
+// a btrfs subvolume by, which mountinfo doesn't show.
+type usage struct {
+	size, used, available *inventory.Bytes
+	number                string
 }
 
 var errCovered = errors.New("another mount covers it")
-
-// gauge asks file systems how full they are, each in a goroutine of its own,
-// since the call can't be broken off. One that has not answered is neither asked
-// again nor waited for until it has, so that a dead server costs one goroutine
-// and one wait, and not one each pass.
-type gauge struct {
-	measure func(mount) (usage, error) // nil means statfs(2)
-
-	mu      sync.Mutex
-	waiting map[string]question // by mount point
-}
-
-// question is a call that was made, in this pass or before it.
-type question struct {
-	answer <-chan answer
-	asked  time.Time
-}
-
-func (g *gauge) ask(m mount) question {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if pending, found := g.waiting[m.point]; found {
-		return pending
-	}
-	measure := g.measure
-	if measure == nil {
-		measure = statfs
-	}
-	if g.waiting == nil {
-		g.waiting = map[string]question{}
-	}
-	answers := make(chan answer, 1)
-	asked := question{answers, time.Now()}
-	g.waiting[m.point] = asked
-	go func() {
-		u, err := measure(m)
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		delete(g.waiting, m.point)
-		answers <- answer{u, err}
-	}()
-	return asked
-}
-
-// await waits until answerTime after the question, which for an old one is over.
-func (q question) await(ctx context.Context) (usage, error) {
-	select { // what has been answered counts, however late it is looked at
-	case a := <-q.answer:
-		return a.usage, a.err
-	default:
-	}
-	ctx, cancel := context.WithDeadline(ctx, q.asked.Add(answerTime))
-	defer cancel()
-	select {
-	case a := <-q.answer:
-		return a.usage, a.err
-	case <-ctx.Done():
-		return usage{}, fmt.Errorf("no answer within %s: %w", answerTime, ctx.Err())
-	}
-}
 
 // statfs measures what is mounted, and makes sure that it is that: a service
 // manager may have covered the directory in the agent's mount namespace. Btrfs
@@ -173,9 +119,13 @@ func statfs(m mount) (usage, error) {
 	if unit == 0 {
 		unit = uint64(fs.Bsize)
 	}
-	size, available := inventory.Bytes(fs.Blocks*unit), inventory.Bytes(fs.Bavail*unit)
-	if m.fsType == "zfs" {
-		return usage{available: &available}, nil
+	size, used, available := inventory.Bytes(fs.Blocks*unit), inventory.Bytes((fs.Blocks-fs.Bfree)*unit), inventory.Bytes(fs.Bavail*unit)
+	u := usage{size: &size, used: &used, available: &available}
+	switch m.fsType {
+	case "zfs":
+		u.size = nil
+	case "btrfs":
+		u.number = fmt.Sprintf("%d:%d", unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)))
 	}
-	return usage{&size, &available}, nil
+	return u, nil
 }

@@ -14,7 +14,7 @@ import (
 // hardware reads what names a disk for good. The kernel's own files come first
 // and udev's database fills what they leave open, since a host may run without
 // udev.
-func (d *device) hardware(dev *inventory.BlockDevice) {
+func (d *device) hardware(dev *inventory.BlockDevice, record udevRecord) {
 	dev.Model = d.text("blockDevice.model", "device/model")
 	if vendor := d.text("blockDevice.vendor", "device/vendor"); !strings.HasPrefix(vendor, "0x") {
 		dev.Vendor = vendor // virtio's is a PCI vendor number, the same for every disk
@@ -22,9 +22,7 @@ func (d *device) hardware(dev *inventory.BlockDevice) {
 	dev.WWN = d.wwn()
 	// virtio; NVMe and MMC; SCSI and, through libata, ATA.
 	dev.Serial = cmp.Or(d.text("blockDevice.serial", "serial"), d.text("blockDevice.serial", "device/serial"), d.vpdSerial())
-	if dev.Serial == "" || dev.WWN == "" {
-		d.supplement(dev)
-	}
+	supplement(dev, record.properties)
 	if inventory.IsJunkSerial(dev.Serial) {
 		dev.Serial = ""
 	}
@@ -88,16 +86,7 @@ func parseUnitSerial(page []byte) (string, error) {
 
 // supplement takes the serial and the WWN from udev's database where the kernel
 // doesn't show them.
-func (d *device) supplement(dev *inventory.BlockDevice) {
-	number := d.text("", "dev")
-	if number == "" {
-		return
-	}
-	data, err := collectors.ReadFile(d.root, "/run/udev/data/b"+number)
-	if err != nil {
-		return // no udev here, or it hasn't seen the device
-	}
-	properties := parseUdev(data)
+func supplement(dev *inventory.BlockDevice, properties map[string]string) {
 	if dev.WWN == "" {
 		dev.WWN = inventory.CanonicalWWN(cmp.Or(properties["ID_WWN_WITH_EXTENSION"], properties["ID_WWN"]))
 	}
@@ -107,17 +96,4 @@ func (d *device) supplement(dev *inventory.BlockDevice) {
 			dev.Serial = "" // scsi_id puts the WWN into ID_SERIAL_SHORT
 		}
 	}
-}
-
-// parseUdev returns the properties of a record in udev's database: its lines
-// that begin with "E:" (systemd, src/libsystemd/sd-device).
-func parseUdev(data []byte) map[string]string {
-	properties := map[string]string{}
-	for line := range strings.Lines(string(data)) {
-		property, found := strings.CutPrefix(strings.TrimRight(line, "\n"), "E:")
-		if key, value, ok := strings.Cut(property, "="); found && ok {
-			properties[key] = strings.ToValidUTF8(strings.TrimSpace(value), "\ufffd")
-		}
-	}
-	return properties
 }

@@ -203,9 +203,9 @@ func underHangingMount(t *testing.T, dir string) {
 			t.Errorf("problem %+v: want timed-out with a remedy", p)
 		}
 	}
-	c.gauge.mu.Lock()
-	waiting := len(c.gauge.waiting)
-	c.gauge.mu.Unlock()
+	c.mounts.mu.Lock()
+	waiting := len(c.mounts.waiting)
+	c.mounts.mu.Unlock()
 	if waiting != 1 {
 		t.Errorf("%d calls wait after three passes, want the one", waiting)
 	}
@@ -227,7 +227,7 @@ func TestCancelledBesideHangingFileSystem(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
 	c := over(t, "testdata/guest.txtar")
-	c.gauge.measure = func(mount) (usage, error) { <-release; return usage{}, nil }
+	c.measure = func(mount) (usage, error) { <-release; return usage{}, nil }
 	r := collectors.Runner{Collector: c, Timeout: 50 * time.Millisecond}
 	if o := r.Run(context.Background()); o.Complete || !slices.ContainsFunc(o.Problems, func(p inventory.Problem) bool { return p.Why == inventory.WhyTimedOut }) {
 		t.Errorf("outcome %s, problems %v: want a pass that timed out", o.Outcome, o.Problems)

@@ -18,7 +18,8 @@ type mount struct {
 	point        string
 	fsType       string
 	source       string
-	readOnly     bool // the file system's own option, not the mount's
+	readOnly     bool   // the file system's own option, not the mount's
+	subvolume    string // of btrfs
 }
 
 // parseMountinfo reads all lines. One that can't be understood makes an error
@@ -57,12 +58,21 @@ func parseMount(line string) (mount, error) {
 	if err1 != nil || err2 != nil {
 		return mount{}, fmt.Errorf("%q is not a device number", device)
 	}
-	return mount{
+	m := mount{
 		major: uint32(major), minor: uint32(minor),
 		root: unescape(fields[3]), point: unescape(fields[4]),
 		fsType: legible(unescape(rest[0])), source: unescape(rest[1]),
-		readOnly: slices.Contains(strings.Split(rest[2], ","), "ro"),
-	}, nil
+	}
+	for option := range strings.SplitSeq(rest[2], ",") {
+		subvolume, found := strings.CutPrefix(option, "subvol=")
+		switch {
+		case option == "ro":
+			m.readOnly = true
+		case found && m.fsType == "btrfs":
+			m.subvolume = unescape(subvolume)
+		}
+	}
+	return m, nil
 }
 
 // unescape undoes the kernel's writing of space, tab, newline, backslash and
@@ -110,8 +120,15 @@ var unnumbered = map[string]bool{
 	"fuse.sshfs": true, "gpfs": true, "lustre": true, "nfs": true, "nfs4": true, "smb3": true, "virtiofs": true,
 }
 
-// storing returns the mounts that show where data lies: of each file system
-// one, the mount of its top where there is one and else the shortest path. Where
+// isUnnumbered says whether a mount without a block device's number holds data.
+// Of overlays only the root: those of containers are many, and what is on them
+// is on the file system of their upper directory.
+func (m mount) isUnnumbered() bool {
+	return unnumbered[m.fsType] || m.fsType == "overlay" && m.point == "/"
+}
+
+// storing returns the mounts that show where data lies: of each file system (of
+// btrfs each subvolume, whose files have a device number of its own) one, the mount of its top where there is one and else the shortest path. Where
 // mounts lie on one another only the uppermost can be reached.
 func storing(mounts []mount) []mount {
 	uppermost := map[string]int{}
@@ -121,13 +138,14 @@ func storing(mounts []mount) []mount {
 	type key struct {
 		major, minor uint32
 		fsType       string
+		subvolume    string
 	}
 	best := map[key]mount{}
 	for i, m := range mounts {
-		if m.major == 0 && !unnumbered[m.fsType] || uppermost[m.point] != i {
+		if m.major == 0 && !m.isUnnumbered() || uppermost[m.point] != i {
 			continue
 		}
-		k := key{m.major, m.minor, m.fsType}
+		k := key{m.major, m.minor, m.fsType, m.subvolume}
 		if held, found := best[k]; !found || m.betterThan(held) {
 			best[k] = m
 		}
@@ -141,8 +159,11 @@ func storing(mounts []mount) []mount {
 }
 
 func (m mount) betterThan(other mount) bool {
-	if isTop := m.root == "/"; isTop != (other.root == "/") {
+	if isTop := m.isTop(); isTop != other.isTop() {
 		return isTop
 	}
 	return len(m.point) < len(other.point)
 }
+
+// isTop says whether the whole file system, or the whole subvolume, is mounted.
+func (m mount) isTop() bool { return m.root == "/" || m.fsType == "btrfs" && m.root == m.subvolume }

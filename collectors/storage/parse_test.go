@@ -23,11 +23,12 @@ func TestRefusedAttribute(t *testing.T) {
 
 func TestParseMount(t *testing.T) {
 	tests := map[string]mount{
-		`36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`:   {98, 0, "/mnt1", "/mnt2", "ext3", "/dev/root", false},
-		`1 0 8:1 / / ro - ext4 /dev/sda1 rw`:                                               {8, 1, "/", "/", "ext4", "/dev/sda1", false},
-		`1 0 8:1 / /a\040b\011c\012d\134e\043f rw shared:1 master:2 - ext4 /dev/x\040y ro`: {8, 1, "/", "/a b\tc\nd\\e#f", "ext4", "/dev/x y", true},
-		`1 0 0:44 / /x rw - tmpfs  rw,ro`:                                                  {0, 44, "/", "/x", "tmpfs", "", true},
-		`1 0 8:1 /- /- rw - ext4 - rw,size=ro`:                                             {8, 1, "/-", "/-", "ext4", "-", false},
+		`36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`:   {98, 0, "/mnt1", "/mnt2", "ext3", "/dev/root", false, ""},
+		`1 0 8:1 / / ro - ext4 /dev/sda1 rw`:                                               {8, 1, "/", "/", "ext4", "/dev/sda1", false, ""},
+		`1 0 8:1 / /a\040b\011c\012d\134e\043f rw shared:1 master:2 - ext4 /dev/x\040y ro`: {8, 1, "/", "/a b\tc\nd\\e#f", "ext4", "/dev/x y", true, ""},
+		`1 0 0:44 / /x rw - tmpfs  rw,ro`:                                                  {0, 44, "/", "/x", "tmpfs", "", true, ""},
+		`1 0 0:51 /@a\040b /x rw - btrfs /dev/sda rw,subvolid=257,subvol=/@a\040b`:         {0, 51, "/@a b", "/x", "btrfs", "/dev/sda", false, "/@a b"},
+		`1 0 8:1 /- /- rw - ext4 - rw,size=ro`:                                             {8, 1, "/-", "/-", "ext4", "-", false, ""},
 	}
 	for line, want := range tests {
 		got, err := parseMount(line)
@@ -78,8 +79,8 @@ func TestParseUnitSerial(t *testing.T) {
 
 func TestParseUdev(t *testing.T) {
 	got := parseUdev([]byte("S:disk/by-id/x\nI:123\nE:ID_SERIAL=a=b\nE:ID_WWN= 0x5 \nE:EMPTY=\nE:NOVALUE\nG:systemd\nE:LAST=1"))
-	want := map[string]string{"ID_SERIAL": "a=b", "ID_WWN": "0x5", "EMPTY": "", "LAST": "1"}
-	if diff := cmp.Diff(want, got); diff != "" {
+	want := udevRecord{map[string]string{"ID_SERIAL": "a=b", "ID_WWN": "0x5", "EMPTY": "", "LAST": "1"}, []string{"disk/by-id/x"}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(udevRecord{})); diff != "" {
 		t.Errorf("properties (-want +got):\n%s", diff)
 	}
 }
@@ -137,11 +138,17 @@ func FuzzParseUnitSerial(f *testing.F) {
 }
 
 func FuzzParseUdev(f *testing.F) {
-	f.Add([]byte("E:ID_SERIAL=x\nE:\nE:=\n"))
+	f.Add([]byte("S:disk/by-id/x\nS:\nE:ID_SERIAL=x\nE:\nE:=\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for key, value := range parseUdev(data) {
-			if strings.ContainsAny(key, "\n=") || !utf8.ValidString(value) {
+		record := parseUdev(data)
+		for key, value := range record.properties {
+			if strings.ContainsAny(key, "\n=") || !utf8.ValidString(key) || !utf8.ValidString(value) {
 				t.Errorf("%q = %q", key, value)
+			}
+		}
+		for _, link := range record.links {
+			if link == "" || strings.Contains(link, "\n") || !utf8.ValidString(link) {
+				t.Errorf("link %q", link)
 			}
 		}
 	})

@@ -2,9 +2,14 @@
 // as a supplement) and its mounted file systems (mountinfo and statfs(2)).
 //
 // It exists so that a VM's disk can be followed to what it lies on, and so that
-// capacity can be seen. It reads what the kernel shows and no disk: it knows
-// nothing of volume groups, pools or images. Only the durable names (serial,
-// WWN, device-mapper UUID) identify a device; the kernel's do not.
+// capacity can be seen. It reads what the kernel and udev show and no disk, runs
+// no program and needs no privilege: of LVM, RAID, multipath, dm-crypt, NVMe, ZFS
+// and Ceph it knows what stands in names and files there, and never a key. Only
+// the durable names (serial, WWN, device-mapper UUID) identify a device; the
+// kernel's do not.
+//
+// A mount whose server is dead, or a device that hangs, keeps one goroutine and
+// is a problem of its own; the rest of the pass goes on (see asker).
 //
 // A Collector runs one pass at a time.
 package storage
@@ -23,7 +28,9 @@ import (
 type Collector struct {
 	Root string
 
-	gauge gauge
+	mounts  asker[usage]
+	devices asker[report]
+	measure func(mount) (usage, error) // nil means statfs(2)
 }
 
 // Source implements [collectors.Collector].

@@ -35,12 +35,12 @@ func fixtures(t *testing.T) []string {
 
 // fakeSizes stands for statfs(2), which a capture doesn't hold.
 func fakeSizes(m mount) (usage, error) {
-	size, available := 100*inventory.GiB, inventory.Bytes(len(m.point))*inventory.GiB
-	return usage{&size, &available}, nil
+	size, used, available := 100*inventory.GiB, inventory.GiB, inventory.Bytes(len(m.point))*inventory.GiB
+	return usage{size: &size, used: &used, available: &available}, nil
 }
 
 func over(t *testing.T, archive string) *Collector {
-	return &Collector{Root: collectorstest.Tree(t, archive), gauge: gauge{measure: fakeSizes}}
+	return &Collector{Root: collectorstest.Tree(t, archive), measure: fakeSizes}
 }
 
 func TestFixtures(t *testing.T) {
