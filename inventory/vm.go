@@ -120,6 +120,18 @@ type Manager struct {
 	Flavor  string `json:"flavor,omitempty"`
 }
 
+// Platform is what an operator would call the whole that the manager and its
+// runtime make, and "" without a manager.
+func (m *Manager) Platform() string {
+	switch {
+	case m == nil:
+		return ""
+	case m.Name == "openstack-nova":
+		return "openstack"
+	}
+	return m.Name
+}
+
 // Image is the base image that a VM was made from.
 type Image struct {
 	ID      string `json:"id,omitempty"`

@@ -13,6 +13,7 @@ import (
 type sight struct {
 	covered bool     // some host of it is seen whole
 	dark    []string // why of the hosts that aren't, the first of them
+	forgets string   // a host of it on which nothing is left of a VM that stops
 	hidden  int      // how many they are
 	unread  []string // VMs that are there, and whose marks could not be read
 }
@@ -51,6 +52,10 @@ func (p *pass) uncovered(vp *pair, site *sight) []string {
 		return site.dark
 	case want.Host == "" && !site.covered:
 		return []string{"no host of " + want.Site + " has reported"}
+	case want.State == sentral.VMStopped && atHome != nil && atHome.forgets():
+		return []string{"it doesn't run, and nothing is left of a stopped VM on " + atHome.key()}
+	case want.State == sentral.VMStopped && want.Host == "" && site.forgets != "":
+		return []string{"it doesn't run, and nothing is left of a stopped VM on " + site.forgets}
 	case want.UUID() == uuid.Nil && len(site.unread) > 0: // a label would have to tell
 		return site.unread
 	}
@@ -75,6 +80,11 @@ func (p *pass) missing(vp *pair, site *sight) {
 	}
 	if home := p.home(want); home != nil {
 		f.Provenance = home.runtimeProvenance()
+		if home.forgets() {
+			f.Message = fmt.Sprintf("%s doesn't run on %s", vp.name(), where)
+			f.Evidence = append(f.Evidence, "nothing is left there of a VM that stops: whether it was stopped or removed doesn't show")
+			f.Resolutions = bothWays("start it", "person", "set state to stopped, if it was stopped on purpose, or to absent")
+		}
 	}
 	if len(site.dark) > 0 {
 		f.Verdict = Potential
@@ -106,6 +116,9 @@ func (p *pass) sights() map[string]*sight {
 		site := of(hp.site())
 		if hp.covered() {
 			site.covered = true
+			if hp.forgets() {
+				site.forgets = hp.key()
+			}
 			continue
 		}
 		if hp.Observed == nil && (hp.Intended.State == sentral.HostPlanned || hp.Intended.State == sentral.HostRetired) {
@@ -140,18 +153,31 @@ func (hp *hostPair) unseen() string {
 	case hp.Observed.Stale:
 		return hp.key() + " is silent"
 	}
+	running := ""
 	for i := range hp.Observed.Sources {
 		switch s := &hp.Observed.Sources[i]; {
 		case hp.lacks(s):
 			return s.Source + " is not there on " + hp.key()
-		case !isRuntime(s.Source) || s.Outcome == inventory.OutcomeAbsent:
+		case !hp.counts(s):
+			running = orElse(running, shownRunning(s))
 		case s.Old:
 			return fmt.Sprintf("%s of %s was last reported at %s", s.Source, hp.key(), clock(s.Received))
 		case !s.Complete:
 			return fmt.Sprintf("%s of %s was not seen whole (%s)", s.Source, hp.key(), s.Outcome)
 		}
 	}
+	if running != "" {
+		return fmt.Sprintf("%s shows by %s what runs, and nothing that could be stopped", hp.key(), running)
+	}
 	return hp.key() + " shows no runtime"
+}
+
+// shownRunning names a source that shows only what runs.
+func shownRunning(s *SourceStatus) string {
+	if s.RunningOnly && s.Outcome != inventory.OutcomeAbsent {
+		return s.Source
+	}
+	return ""
 }
 
 func (hp *hostPair) runtimeProvenance() *Provenance {
@@ -159,7 +185,7 @@ func (hp *hostPair) runtimeProvenance() *Provenance {
 		return nil
 	}
 	for _, doc := range hp.view.docs {
-		if isRuntime(doc.Source) && doc.Complete {
+		if isRuntime(doc.Source) && doc.Complete && (!doc.tells("runtime.runningOnly") || hp.forgets()) {
 			return doc.provenance("vm.uuid")
 		}
 	}

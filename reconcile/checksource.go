@@ -15,10 +15,11 @@ func (p *pass) seeSources(hp *hostPair) {
 		doc := hp.view.docs[i]
 		if isRuntime(doc.Source) {
 			runtimes++
-			if doc.Outcome != inventory.OutcomeAbsent {
+			if hp.counts(&hp.Observed.Sources[i]) {
 				seen++
 			}
 		}
+		blind := hp.Blind
 		switch {
 		case !hp.view.fresh(doc, &p.in):
 			p.oldSource(hp, doc)
@@ -27,11 +28,19 @@ func (p *pass) seeSources(hp *hostPair) {
 		case doc.Outcome == inventory.OutcomePartial:
 			p.partialSource(hp, doc)
 		}
+		if hp.spare(doc) { // something else says what is there
+			hp.Blind = blind
+		}
 	}
 	lacking := slices.ContainsFunc(hp.Observed.Sources, func(s SourceStatus) bool { return hp.lacks(&s) })
 	if (seen == 0 || lacking) && hp.awaited() {
 		p.noRuntime(hp, runtimes)
 	}
+}
+
+// spare says whether a source shows runtimes' VMs and is not what absence rests on.
+func (hp *hostPair) spare(doc *source) bool {
+	return doc.tells("runtime.runningOnly") && !hp.runs(&SourceStatus{Source: doc.Source})
 }
 
 // oldSource reports a source that its agent should have repeated since, although
@@ -51,7 +60,7 @@ func (p *pass) blindness(hp *hostPair, doc *source) Finding {
 		Provenance:  &Provenance{Collector: doc.Source, ObservedAt: doc.ObservedAt, Host: doc.Host},
 		Resolutions: bothWays("see avstem-agent's log on the host", "person", ""),
 	}
-	if !isRuntime(doc.Source) {
+	if !isRuntime(doc.Source) || hp.spare(doc) {
 		f.Severity = Medium
 	}
 	return f
@@ -103,6 +112,9 @@ func (p *pass) partialSource(hp *hostPair, doc *source) {
 	if !doc.Complete {
 		severity, what = High, "not everything there was listed"
 	}
+	if hp.spare(doc) {
+		severity = Low
+	}
 	id := p.find(Finding{
 		Kind: ObservePartial, Severity: severity, Subject: hp.sourceSubject(doc), Field: doc.Source,
 		Intended: string(inventory.OutcomeComplete), Observed: string(doc.Outcome),
@@ -137,15 +149,20 @@ func (p *pass) noRuntime(hp *hostPair, looked int) {
 	if looked == 0 {
 		message = "the agent on " + hp.key() + " reports no runtime, not even that it looked for one"
 	}
+	record := "correct its platform, or set state to planned or retired, if it runs no VMs"
+	if i := slices.IndexFunc(hp.Observed.Sources, func(s SourceStatus) bool { return shownRunning(&s) != "" }); i >= 0 {
+		source := hp.Observed.Sources[i].Source
+		message += fmt.Sprintf("; %s shows what runs there, and nothing that is stopped", source)
+		record = fmt.Sprintf("set its platform to %s, if nothing else keeps VMs there", strings.TrimPrefix(source, "runtime-"))
+	}
 	subject := hp.subject()
 	subject.Type, subject.ID, subject.Name = "runtime", hp.sourceID("runtime"), "runtime"
 	hp.Blind = p.find(Finding{
 		Kind: ObserveBlind, Severity: severity, Subject: subject, Field: "runtime",
 		Intended: orNothing(hp.Intended.Platform), Observed: string(inventory.OutcomeAbsent),
-		Message:  message,
-		Evidence: lines,
-		Resolutions: bothWays("start the runtime's daemon: its VMs run on without it, unseen", "person",
-			"correct its platform, or set state to planned or retired, if it runs no VMs"),
+		Message:     message,
+		Evidence:    lines,
+		Resolutions: bothWays("start the runtime's daemon: its VMs run on without it, unseen", "person", record),
 	})
 }
 

@@ -134,8 +134,8 @@ func (p *pass) checkClonedElsewhere(vp *pair) {
 func (p *pass) checkClonedHere(vp *pair) {
 	lead := &vp.seen.lead
 	for _, other := range lead.others {
-		if other.Name != lead.vm.Name {
-			p.clonedUUID(vp, other, lead.host.key())
+		if other.vm.Name != lead.vm.Name {
+			p.clonedUUID(vp, other.vm, lead.host.key())
 		}
 	}
 }

@@ -29,6 +29,7 @@ func (p *pass) compareVM(vp *pair) {
 		return
 	}
 	p.checkDuplicate(vp)
+	p.checkSources(vp)
 	p.checkBacking(vp)
 	p.checkPaths(vp)
 	if vp.Intended == nil {
@@ -201,9 +202,13 @@ func (p *pass) compareState(vp *pair) {
 	if s := sentralState(vm.State); s != string(want) { // Sentral has no word for paused or crashed
 		record = "set state to " + s
 	}
+	verdict := Verdict("")
+	if vp.disputed {
+		verdict = Potential
+	}
 	p.hold(vp, c, func() Finding {
 		return Finding{
-			Kind:        VMState,
+			Kind: VMState, Verdict: verdict,
 			Message:     fmt.Sprintf("%s is %s, Sentral says %s", vp.name(), vm.State, want),
 			Evidence:    notEmpty(vm.RawState, "the runtime's own word: "+vm.RawState),
 			Resolutions: bothWays(do, "", record), // it isn't changed while it runs
@@ -275,8 +280,10 @@ func (p *pass) comparePlacement(vp *pair) {
 	}
 	if vm.Placement == nil {
 		c := Comparison{Field: "vm.placement", Path: "placement", Intended: want.Tenant + "/" + want.Project + "/" + want.Environment, Class: Missing}
-		if vp.seen.lead.doc.lacks("vm.placement") {
+		if doc := vp.seen.lead.doc; doc.lacks("vm.placement") {
 			c.Class, c.Reason = Unknown, "this runtime keeps no metadata"
+		} else if doc.lacks("placement.tenant") {
+			c.Class, c.Reason = Unknown, "this runtime has room for an ID at most"
 		} else if vm.Manager != nil && vm.Manager.Name != "" && vm.Manager.Name != "libosinfo" {
 			c.Class, c.Reason = Unknown, vm.Manager.Name+" manages it and writes metadata of its own"
 		}

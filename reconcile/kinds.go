@@ -53,6 +53,7 @@ const (
 	NetworkMTU         Kind = "network.mtu"
 	NetworkUplink      Kind = "network.uplink"
 	ObserveBlind       Kind = "observe.blind"
+	ObserveConflict    Kind = "observe.conflict"
 	ObserveRefused     Kind = "observe.refused"
 	ObservePartial     Kind = "observe.partial"
 	InventoryInvalid   Kind = "inventory.invalid"
@@ -110,6 +111,7 @@ var kinds = []KindInfo{
 	{NICUnknown, Medium, 15 * time.Second, "the VM has a NIC that Sentral has not"},
 	{NICVLAN, High, 0, "a NIC is on another VLAN than Sentral says"},
 	{ObserveBlind, High, 15 * time.Second, "a source on a host can't be seen at all"},
+	{ObserveConflict, Medium, time.Minute, "two sources on a host disagree about one VM"},
 	{ObserveRefused, High, 0, "a host's document was refused"},
 	{ObservePartial, Medium, 15 * time.Second, "a source on a host can be seen in part"},
 	{VMDuplicate, Critical, 15 * time.Second, "one VM is active in two places"},

@@ -16,6 +16,8 @@ type pair struct {
 	VMMatch
 	seen *sighted
 	tied bool // some other VM could be it: nothing is concluded from its absence
+	// disputed says that another source tells another state.
+	disputed bool
 	// problems are those of the observed VM.
 	problems []*inventory.Problem
 }
@@ -63,7 +65,8 @@ func (p *pass) tieClaimed() {
 			continue
 		}
 		for _, at := range append([]place{seen.lead}, seen.copies...) {
-			for _, vm := range append([]*inventory.VM{at.vm}, at.others...) {
+			for _, as := range append([]place{at}, at.others...) {
+				vm := as.vm
 				for _, label := range labelKeys(vm) {
 					claim(p.intended.vmByID[label])
 				}

@@ -70,7 +70,7 @@ func (h *hostView) index(in *Input) {
 		h.Sources = append(h.Sources, SourceStatus{
 			Source: doc.Source, Outcome: doc.Outcome, Complete: doc.Complete,
 			ObservedAt: doc.ObservedAt, Received: doc.Received, Epoch: doc.Epoch, Gen: doc.Gen,
-			Problems: doc.Problems, Runtime: doc.Runtime,
+			Problems: doc.Problems, Runtime: doc.Runtime, RunningOnly: doc.tells("runtime.runningOnly"),
 			Old: in.Now.Sub(doc.Received) > in.Policy.DocumentAge,
 		})
 		if h.Site == "" {
@@ -126,7 +126,7 @@ type place struct {
 	host *hostView
 	also []string // further sources on the host
 	// others are the same VM as those show it.
-	others []*inventory.VM
+	others []place
 	// fresh says that the document may be concluded from.
 	fresh bool
 }
@@ -168,6 +168,7 @@ func readVMs(hosts []*hostView, in *Input) (all, containers []*sighted, byUUID m
 			}
 		}
 	}
+	all = joinBySMBIOS(all)
 	for _, s := range all {
 		s.choose("")
 	}
@@ -191,11 +192,12 @@ func (s *sighted) add(at place) {
 }
 
 // join adds a second source on the same host. The one that may be concluded from
-// leads, then the one that can say more.
+// leads, then the one that says how the VM is now and not how it was started,
+// then the one that can say more.
 func (at *place) join(other place) {
-	also, others := append(at.also, other.doc.Source), append(at.others, other.vm)
-	if cmp.Or(yesFirst(other.fresh, at.fresh), len(at.doc.Capabilities)-len(other.doc.Capabilities)) < 0 {
-		also[len(also)-1], others[len(others)-1] = at.doc.Source, at.vm
+	also, others := append(at.also, other.doc.Source), append(at.others, other)
+	if cmp.Or(yesFirst(other.fresh, at.fresh), yesFirst(other.vm.AsOf == nil, at.vm.AsOf == nil), at.doc.fields-other.doc.fields) < 0 {
+		also[len(also)-1], others[len(others)-1] = at.doc.Source, *at
 		*at = other
 	}
 	slices.Sort(also)
@@ -235,12 +237,22 @@ func yesFirst(a, b bool) int {
 func (at *place) show() ObservedVM {
 	o := ObservedVM{VM: *at.vm, HostID: at.host.ID, Host: at.host.key(), Site: at.host.site(),
 		Source: at.doc.Source, Also: at.also, ObservedAt: at.doc.ObservedAt, Fresh: at.fresh}
-	if at.vm.Manager != nil && at.vm.Manager.Name != "" {
-		o.Platform = at.vm.Manager.Name
-	} else if at.doc.Runtime != nil {
-		o.Platform = at.doc.Runtime.Platform
-	}
+	o.Platform = at.platform()
 	return o
+}
+
+// platform is what an operator would call what keeps the VM: its manager, as the
+// leading source tells or else another, and else the runtime.
+func (at *place) platform() string {
+	for _, seen := range append([]place{*at}, at.others...) {
+		if name := seen.vm.Manager.Platform(); name != "" {
+			return name
+		}
+	}
+	if at.doc.Runtime == nil {
+		return ""
+	}
+	return at.doc.Runtime.Platform
 }
 
 func (h *hostView) site() string {

@@ -57,6 +57,8 @@ type SourceStatus struct {
 	Gen        uint64              `json:"gen"`
 	Problems   []inventory.Problem `json:"problems,omitempty"`
 	Runtime    *inventory.Runtime  `json:"runtime,omitempty"`
+	// RunningOnly says that the source shows no VM that is stopped.
+	RunningOnly bool `json:"runningOnly,omitempty"`
 }
 
 // VMMatch is one VM on either side or on both.

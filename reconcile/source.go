@@ -12,6 +12,7 @@ type source struct {
 	Document
 	problems map[string][]*inventory.Problem // by entity
 	known    map[inventory.Field]*inventory.Capability
+	fields   int                             // how many of them it may have
 	origins  map[inventory.Field]*Provenance // made when first asked for
 }
 
@@ -27,7 +28,11 @@ func newSource(doc Document) *source {
 		s.problems[problem.Entity] = append(s.problems[problem.Entity], problem)
 	}
 	for i := range doc.Capabilities {
-		s.known[doc.Capabilities[i].Field] = &doc.Capabilities[i]
+		c := &doc.Capabilities[i]
+		s.known[c.Field] = c
+		if c.Known != inventory.KnownAbsent {
+			s.fields++
+		}
 	}
 	return s
 }
@@ -43,6 +48,11 @@ func (s *source) provenance(field inventory.Field) *Provenance {
 		s.origins[field] = pr
 	}
 	return pr
+}
+
+// tells says whether the source may have the field.
+func (s *source) tells(field inventory.Field) bool {
+	return s.known[field] != nil && !s.lacks(field)
 }
 
 // lacks says whether the source never has the field.

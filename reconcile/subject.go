@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -57,7 +58,7 @@ func (m *HostMatch) covered() bool {
 		if m.lacks(s) {
 			return false
 		}
-		if !isRuntime(s.Source) || s.Outcome == inventory.OutcomeAbsent {
+		if !m.counts(s) {
 			continue
 		}
 		if !s.Complete || s.Old {
@@ -68,10 +69,28 @@ func (m *HostMatch) covered() bool {
 	return seen
 }
 
+// counts says whether a source has to show a VM for it to be there. One that
+// shows what runs only counts where Sentral says that nothing else keeps VMs on
+// the host: elsewhere, a VM that it doesn't show may be stopped, and would be in
+// another runtime that isn't seen.
+func (m *HostMatch) counts(s *SourceStatus) bool {
+	return isRuntime(s.Source) && s.Outcome != inventory.OutcomeAbsent && (!s.RunningOnly || m.runs(s))
+}
+
+// runs says whether the source is the runtime that Sentral says the host has.
+func (m *HostMatch) runs(s *SourceStatus) bool {
+	return m.Intended != nil && s.Source == "runtime-"+m.Intended.Platform
+}
+
+// forgets says whether nothing is left on the host of a VM that stops.
+func (m *HostMatch) forgets() bool {
+	return m.Observed != nil && slices.ContainsFunc(m.Observed.Sources, func(s SourceStatus) bool { return s.RunningOnly && m.counts(&s) })
+}
+
 // lacks says whether the source is the runtime that Sentral says the host has,
 // and isn't there: what another runtime shows doesn't make up for it.
 func (m *HostMatch) lacks(s *SourceStatus) bool {
-	return s.Outcome == inventory.OutcomeAbsent && m.Intended != nil && s.Source == "runtime-"+m.Intended.Platform
+	return s.Outcome == inventory.OutcomeAbsent && m.runs(s)
 }
 
 // awaited says whether the host should speak: one that is planned, in
