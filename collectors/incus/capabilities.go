@@ -36,6 +36,7 @@ var capabilities = sorted([]inventory.Capability{
 	derived("vm.manager", "expanded_config user.juju-model", ""),
 	derived("vm.image", "expanded_config", ""),
 	absent("vm.smbiosUUID", "the daemon gives the guest vm.uuid"),
+	absent("runtime.runningOnly", "the daemon keeps instances that are stopped"),
 	absent("vm.asOf", "every instance is read in the pass"),
 
 	beside("snapshot.name", "GET /1.0/instances/NAME/snapshots name", ""),

@@ -43,7 +43,7 @@ var capabilities = sorted([]inventory.Capability{
 	derivedXML("vm.nics", "devices/interface", "ordered by PCI path, as the guest finds them"),
 	derivedXML("vm.disks", "devices/disk", "in libvirt's order: by bus and target"),
 	fromXML("vm.placement", "metadata/dv:placement", ""),
-	derivedXML("vm.manager", "metadata", "by the namespace of a manager's element"),
+	derivedXML("vm.manager", "metadata, sysinfo/system", "by the namespace of a manager's element, or the system's manufacturer and product"),
 	derivedXML("vm.image", "metadata, devices/disk/backingStore", ""),
 
 	fromXML("placement.vm", "metadata/dv:placement/@vm", ""),
@@ -51,9 +51,9 @@ var capabilities = sorted([]inventory.Capability{
 	fromXML("placement.project", "metadata/dv:placement/@project", ""),
 	fromXML("placement.environment", "metadata/dv:placement/@environment", ""),
 
-	derivedXML("manager.name", "metadata", "openstack-nova, ovirt, kubevirt; libosinfo's element names an OS and no manager"),
-	fromXML("manager.version", "metadata/nova:instance/nova:package/@version", "Nova only"),
-	fromXML("manager.project", "metadata/nova:instance/nova:owner/nova:project/@uuid", "Nova; KubeVirt's namespace is the domain's name up to the underscore"),
+	derivedXML("manager.name", "metadata", "openstack-nova, ovirt, kubevirt, opennebula, cloudstack, none of them verified on the real thing; libosinfo's element names an OS and no manager"),
+	fromXML("manager.version", "metadata/nova:instance/nova:package/@version, one:vm/one:opennebula_version", "Nova and OpenNebula"),
+	fromXML("manager.project", "metadata/nova:instance/nova:owner/nova:project/@uuid", "Nova; KubeVirt's namespace is the domain's name up to the underscore; OpenNebula's group"),
 	fromXML("manager.flavor", "metadata/nova:instance/nova:flavor/@name", "Nova only"),
 
 	fromXML("image.id", "metadata/placement/@image, nova:instance/nova:image/@uuid, nova:root/@uuid", "the placement's counts where both are there"),
@@ -120,9 +120,10 @@ var capabilities = sorted([]inventory.Capability{
 	direct("storageVolume.backing", volumeCall+" backingStore", "the nearest layer only"),
 
 	derived("runtime.name", "virConnectGetType", ""),
-	derived("runtime.platform", "virDomainGetXMLDesc metadata", "the manager whose metadata every VM carries, else libvirt"),
+	derived("runtime.platform", "virDomainGetXMLDesc metadata", "the manager whose marks every VM carries, or of no VMs whose files the host has, else libvirt"),
 	direct("runtime.version", "virConnectGetLibVersion", ""),
 	direct("runtime.hypervisor", "virConnectGetType, virConnectGetVersion", "beside the pass"),
+	absent("runtime.runningOnly", "it keeps VMs that are stopped"),
 	absent("runtime.member", "libvirt has no clusters"),
 	direct("runtime.endpoint", "the socket that was connected to", ""),
 })

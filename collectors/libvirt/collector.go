@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/dataverket/avstem/collectors"
+	"github.com/dataverket/avstem/collectors/internal/manager"
 	"github.com/dataverket/avstem/inventory"
 )
 
@@ -126,7 +127,7 @@ func (c *Collector) Collect(ctx context.Context, b *collectors.Builder) (err err
 // lane: the daemon may have to start the emulator to learn it.
 func (c *Collector) addRuntime(b *collectors.Builder, cl *client, version version, vms []*reading) {
 	runtime := inventory.Runtime{Name: "libvirt-" + strings.ToLower(cmp.Or(version.driver, "unknown")),
-		Platform: platform(vms), Version: version.library, Endpoint: cl.socket}
+		Platform: platform(vms, c.Root), Version: version.library, Endpoint: cl.socket}
 	hypervisor, problem := c.lane.hypervisor()
 	switch {
 	case problem != nil:
@@ -138,22 +139,19 @@ func (c *Collector) addRuntime(b *collectors.Builder, cl *client, version versio
 }
 
 // platform is what an operator would call the whole: the manager, where every VM
-// on the host carries the same one's metadata, and else libvirt itself.
-func platform(vms []*reading) string {
+// on the host carries the same one's marks, or where there is none and the host
+// has a manager's files, and else libvirt itself.
+func platform(vms []*reading, root string) string {
 	name := ""
 	for _, r := range vms {
-		if r.vm.Manager == nil || name != "" && r.vm.Manager.Name != name {
+		own := r.vm.Manager.Platform()
+		if own == "" || name != "" && own != name {
 			return "libvirt"
 		}
-		name = r.vm.Manager.Name
+		name = own
 	}
-	switch name {
-	case "":
-		return "libvirt"
-	case "openstack-nova":
-		return "openstack"
-	}
-	return name
+	host := inventory.Manager{Name: manager.OfHost(root)}
+	return cmp.Or(name, host.Platform(), "libvirt")
 }
 
 // version is what a connection says of itself.

@@ -143,17 +143,22 @@ func smbiosUUID(doc *domainDoc, f *faults) uuid.UUID {
 	if doc.HWUUID != "" {
 		return readUUID(f, "vm.smbiosUUID", "hwuuid", doc.HWUUID)
 	}
+	return readUUID(f, "vm.smbiosUUID", "sysinfo/system/entry[uuid]", systemEntry(doc, "uuid"))
+}
+
+// systemEntry is an entry of the system that SMBIOS shows the guest.
+func systemEntry(doc *domainDoc, name string) string {
 	for _, info := range doc.SysInfo {
 		if info.SMBIOS == nil || info.SMBIOS.System == nil {
 			continue
 		}
 		for _, entry := range info.SMBIOS.System.Entry {
-			if entry.Name == "uuid" {
-				return readUUID(f, "vm.smbiosUUID", "sysinfo/system/entry[uuid]", entry.Value)
+			if entry.Name == name {
+				return entry.Value
 			}
 		}
 	}
-	return uuid.Nil
+	return ""
 }
 
 // memoryUnits are the units of libvirt's scaled integers (formatdomain,

@@ -16,7 +16,8 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestParseDomain holds the parser to a golden file for each domain. Those
-// called odd- are made by hand, the rest is what libvirt 9.0 said.
+// called odd- are made by hand, those that say so are of the shape that a platform
+// gives, the rest is what libvirt 9.0 said.
 func TestParseDomain(t *testing.T) {
 	for _, path := range fixtures(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".xml"), func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/dataverket/avstem/collectors/internal/manager"
 	"github.com/dataverket/avstem/inventory"
 )
 
@@ -17,6 +18,7 @@ const (
 	ovirtNS     = "http://ovirt.org/vm/1.0"
 	ovirtTuneNS = "http://ovirt.org/vm/tune/1.0"
 	kubevirtNS  = "http://kubevirt.io"
+	nebulaNS    = "http://opennebula.org/xmlns/libvirt/1.0"
 )
 
 // element is any XML element.
@@ -73,11 +75,19 @@ func readMetadata(vm *inventory.VM, doc *domainDoc, f *faults) {
 		case xml.Name{Space: novaNS10, Local: "instance"}, xml.Name{Space: novaNS11, Local: "instance"}:
 			readNova(vm, e)
 		case xml.Name{Space: ovirtNS, Local: "vm"}, xml.Name{Space: ovirtTuneNS, Local: "qos"}:
-			vm.Manager = &inventory.Manager{Name: "ovirt"}
+			vm.Manager = &inventory.Manager{Name: manager.OVirt}
 		case xml.Name{Space: kubevirtNS, Local: "kubevirt"}:
 			// KubeVirt names its domains NAMESPACE_VM; a namespace has no underscore.
 			namespace, _, _ := strings.Cut(doc.Name, "_")
-			vm.Manager = &inventory.Manager{Name: "kubevirt", Project: namespace}
+			vm.Manager = &inventory.Manager{Name: manager.KubeVirt, Project: namespace}
+		case xml.Name{Space: nebulaNS, Local: "vm"}:
+			// A VM belongs to a group, which is the nearest that OpenNebula has.
+			vm.Manager = &inventory.Manager{Name: manager.OpenNebula, Version: e.child("opennebula_version").text(), Project: e.child("gname").text()}
+		}
+	}
+	if vm.Manager == nil { // CloudStack leaves no metadata
+		if name := manager.OfSystem(systemEntry(doc, "manufacturer"), systemEntry(doc, "product")); name != "" {
+			vm.Manager = &inventory.Manager{Name: name}
 		}
 	}
 	switch len(placements) {
@@ -106,12 +116,12 @@ func readPlacement(vm *inventory.VM, e *element) {
 // names of projects may change and are only unique in their domain.
 func readNova(vm *inventory.VM, e *element) {
 	project := e.child("owner").child("project")
-	manager := inventory.Manager{Name: "openstack-nova", Version: e.child("package").attr("version"),
+	nova := inventory.Manager{Name: manager.Nova, Version: e.child("package").attr("version"),
 		Project: project.attr("uuid"), Flavor: e.child("flavor").attr("name")}
-	if manager.Project == "" {
-		manager.Project = project.text()
+	if nova.Project == "" {
+		nova.Project = project.text()
 	}
-	vm.Manager = &manager
+	vm.Manager = &nova
 	image := e.child("image").attr("uuid")
 	if root := e.child("root"); image == "" && root.attr("type") == "image" {
 		image = root.attr("uuid")
