@@ -88,6 +88,9 @@ func (a *app) rootCommand() *cobra.Command {
 			if err := bus.CheckName("site", a.host.Site); err != nil {
 				return usageError{fmt.Errorf("--site: %w", err)}
 			}
+			if err := hostagent.CheckQMPSockets(a.host.QMPSockets); err != nil {
+				return usageError{fmt.Errorf("--qmp-socket %w", err)}
+			}
 			if a.host.Timeout < 0 {
 				return usageError{fmt.Errorf("--timeout %s: want more than nothing", a.host.Timeout)}
 			}
@@ -107,6 +110,7 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.StringVar(&a.host.LibvirtURI, "libvirt-uri", "", "libvirt's driver `URI` (default qemu:///system)")
 	flags.StringArrayVar(&a.host.IncusSockets, "incus-socket", nil, "Incus's `SOCKET`, or none to leave Incus alone; may be given more than once")
 	flags.StringArrayVar(&a.host.LXDSockets, "lxd-socket", nil, "LXD's `SOCKET`, or none to leave LXD alone; may be given more than once")
+	flags.StringArrayVar(&a.host.QMPSockets, "qmp-socket", nil, "QMP `SOCKET` of a QEMU, made for avstem alone: a path or a pattern; may be given more than once")
 	flags.StringVar(&a.host.OVSDB, "ovsdb", "", "`SOCKET` of Open vSwitch's database")
 	flags.DurationVar(&a.host.Timeout, "timeout", 0, "`DURATION` that one pass over one source may take (default 30s)")
 	root.AddCommand(a.runCommand(), a.collectCommand(), a.identityCommand(), a.versionCommand())

@@ -46,6 +46,7 @@ type upFlags struct {
 	listen    string
 	interval  time.Duration
 	root      string
+	qmp       []string
 }
 
 func newUpCommand(a *app) *cobra.Command {
@@ -62,10 +63,14 @@ func newUpCommand(a *app) *cobra.Command {
 	c.Flags().StringVar(&flags.listen, "listen", embedded.DefaultListen, "loopback `ADDRESS` for NATS clients, or none for the unix socket alone")
 	c.Flags().DurationVar(&flags.interval, "interval", 30*time.Second, "time between two passes over the host")
 	c.Flags().StringVar(&flags.root, "root", "", "`DIR` where the host's file system begins, if that isn't /")
+	c.Flags().StringArrayVar(&flags.qmp, "qmp-socket", nil, "QMP `SOCKET` of a QEMU, made for avstem alone: a path or a pattern; may be given more than once")
 	return c
 }
 
 func (f *upFlags) check() error {
+	if err := hostagent.CheckQMPSockets(f.qmp); err != nil {
+		return usageError{fmt.Errorf("--qmp-socket %w", err)}
+	}
 	switch {
 	case f.inventory == "":
 		return usageError{errors.New("avstem up wants --inventory DIR, where Sentral's inventory is")}
@@ -105,7 +110,7 @@ func (a *app) up(ctx context.Context, flags *upFlags) error {
 	}
 	defer conn.Close()
 	host, err := hostagent.Open(ctx, hostagent.Options{
-		Root: flags.root, StateDir: stateDir, Site: intended.site, Version: buildinfo.Read().Version, Interval: flags.interval,
+		Root: flags.root, QMPSockets: flags.qmp, StateDir: stateDir, Site: intended.site, Version: buildinfo.Read().Version, Interval: flags.interval,
 		Connect: func(context.Context) (*bus.Conn, error) { return nats.Connect("avstem-agent") },
 		Logger:  log.With("part", "agent"),
 	})

@@ -17,6 +17,7 @@ import (
 	"github.com/dataverket/avstem/collectors/incus"
 	"github.com/dataverket/avstem/collectors/libvirt"
 	"github.com/dataverket/avstem/collectors/network"
+	"github.com/dataverket/avstem/collectors/qemu"
 	"github.com/dataverket/avstem/collectors/storage"
 )
 
@@ -32,6 +33,9 @@ type Options struct {
 	// IncusSockets and LXDSockets are tried in order; none means the usual ones,
 	// and [NoSocket] that the runtime is left alone.
 	IncusSockets, LXDSockets []string
+	// QMPSockets are monitors of QEMU's that were made for avstem, as absolute
+	// paths or patterns; none means that QEMU is seen by its processes alone.
+	QMPSockets []string
 	// OVSDB is the socket of Open vSwitch's database, "" for the usual ones;
 	// NetNS the network namespace to read, "" for our own.
 	OVSDB, NetNS string
@@ -80,7 +84,7 @@ func Collectors(o Options) []collectors.Collector {
 			all = append(all, &incus.Collector{Flavor: runtime.flavor, Root: o.Root, Sockets: runtime.sockets, Logger: o.Logger})
 		}
 	}
-	return all
+	return append(all, &qemu.Collector{Root: o.Root, NetNS: o.NetNS, Monitors: o.QMPSockets, Logger: o.Logger})
 }
 
 // Sources names the collectors' sources.
@@ -92,6 +96,9 @@ func Sources() []string {
 	slices.Sort(names)
 	return names
 }
+
+// CheckQMPSockets says what is wrong with Options.QMPSockets.
+func CheckQMPSockets(sockets []string) error { return qemu.CheckMonitors(sockets) }
 
 // Root makes Options.Root absolute, as collectors want it, and refuses one that
 // isn't there, which would look like a host that has nothing.
