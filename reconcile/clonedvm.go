@@ -150,8 +150,12 @@ func (p *pass) clonedUUID(vp *pair, other *inventory.VM, otherHost string) {
 	here, there := vmName(vm)+" on "+host, vmName(other)+" on "+otherHost
 	hosts := []string{host, otherHost}
 	slices.Sort(hosts)
+	verdict := Confirmed
+	if vm.Name == other.Name { // a definition that was left behind, and a NIC that was replaced since
+		verdict = Potential
+	}
 	p.find(vp.finding(Finding{
-		Kind: IdentityCloned, Field: "vm.uuid", Intended: "one VM", Observed: []string{here, there}, Hosts: slices.Compact(hosts),
+		Kind: IdentityCloned, Field: "vm.uuid", Intended: "one VM", Observed: []string{here, there}, Hosts: slices.Compact(hosts), Verdict: verdict,
 		Message:     fmt.Sprintf("%s and %s have one UUID, %s, and are two VMs", here, there, vm.UUID),
 		Evidence:    []string{why, fmt.Sprintf("%s is %s, %s is %s", here, stateWords(vm.State), there, stateWords(other.State))},
 		Provenance:  vp.provenance("vm.uuid"),

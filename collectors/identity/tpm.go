@@ -42,7 +42,10 @@ var endorsements = []struct{ certificate, key tpm2.TPMHandle }{
 	{0x01c00016, 0x81010016}, // NIST P-384
 }
 
-var errNoEndorsementKey = errors.New("the TPM holds neither an endorsement certificate nor a persistent endorsement key")
+var (
+	errNoEndorsementKey = errors.New("the TPM holds neither an endorsement certificate nor a persistent endorsement key")
+	errOddCertificate   = errors.New("what is stored there is no X.509 certificate")
+)
 
 // tpm reads the hash of the TPM's endorsement key. A host without a TPM is an
 // ordinary host, and no problem. Nothing in the TPM is made or changed.
@@ -128,7 +131,7 @@ func (f *tpmFile) Read(answer []byte) (n int, err error) {
 func endorsementKey(t *tpmCommands) (string, error) {
 	for _, at := range endorsements {
 		key, err := certifiedKey(t, at.certificate)
-		if isNothingThere(err) {
+		if isNothingThere(err) || errors.Is(err, errOddCertificate) {
 			key, err = persistentKey(t, at.key)
 		}
 		if isNothingThere(err) {
@@ -189,11 +192,11 @@ func certificateKey(data []byte) ([]byte, error) {
 		Signature asn1.RawValue
 	}
 	if _, err := asn1.Unmarshal(data, &certificate); err != nil {
-		return nil, fmt.Errorf("it is no X.509 certificate: %w", err)
+		return nil, fmt.Errorf("%w: %w", errOddCertificate, err)
 	}
 	bits := certificate.Certified.Key.Bits.RightAlign()
 	if len(bits) == 0 {
-		return nil, errors.New("the certificate's key is empty")
+		return nil, fmt.Errorf("%w: its key is empty", errOddCertificate)
 	}
 	return bits, nil
 }

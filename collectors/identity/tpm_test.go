@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-tpm/tpm2"
+
 	"github.com/dataverket/avstem/test/guest"
 )
 
@@ -85,6 +87,37 @@ func TestEndorsementKeyWithoutCertificate(t *testing.T) {
 func hashText(data []byte) string {
 	hash := sha256.Sum256(data)
 	return hex.EncodeToString(hash[:])
+}
+
+// A certificate that can't be understood leaves the key itself, where that is kept.
+func TestEndorsementKeyBesideAnOddCertificate(t *testing.T) {
+	chip := power(t, guest.NewTPM(t, "--createek"))
+	want, err := endorsementKey(chip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	odd := tpm2.New2B(tpm2.TPMSNVPublic{
+		NVIndex: endorsements[0].certificate, NameAlg: tpm2.TPMAlgSHA256, DataSize: 4,
+		Attributes: tpm2.TPMANV{OwnerWrite: true, AuthRead: true, OwnerRead: true, NoDA: true},
+	})
+	define := tpm2.NVDefineSpace{AuthHandle: tpm2.TPMRHOwner, PublicInfo: odd}
+	if _, err := define.Execute(chip); err != nil {
+		t.Fatal(err)
+	}
+	at, err := tpm2.NVReadPublic{NVIndex: endorsements[0].certificate}.Execute(chip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := tpm2.NVWrite{
+		AuthHandle: tpm2.TPMRHOwner, NVIndex: tpm2.NamedHandle{Handle: endorsements[0].certificate, Name: at.NVName},
+		Data: tpm2.TPM2BMaxNVBuffer{Buffer: []byte("none")},
+	}
+	if _, err := write.Execute(chip); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := endorsementKey(chip); err != nil || got != want {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
 }
 
 func TestTPMWithoutEndorsementKey(t *testing.T) {
