@@ -170,6 +170,37 @@ func TestRuntime(t *testing.T) {
 	})
 }
 
+// TestVLANs puts a container on a port of a real Open vSwitch: what the switch
+// says of the port is what the NIC asked for.
+func TestVLANs(t *testing.T) {
+	forBoth(t, func(t *testing.T, r *runtime) {
+		if _, err := r.rig.VSCtl("--may-exist", "add-br", "ovsbr0", "--", "set", "bridge", "ovsbr0", "datapath_type=netdev"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { r.remove(t, "tagged") })
+		r.do(t, `
+init tiny tagged
+config device add tagged eth0 nic nictype=bridged parent=ovsbr0 vlan=120
+config device add tagged eth1 nic nictype=bridged parent=ovsbr0 vlan=10 vlan.tagged=20,30-31
+start tagged`)
+		nics := vmOf(t, complete(t, r.collector()), "default/tagged").NICs
+		for n, want := range []struct {
+			vlan        inventory.VLAN
+			trunks      []inventory.VLAN
+			tag, tagged string
+		}{{120, nil, "120", "[]"}, {10, []inventory.VLAN{20, 30, 31}, "10", "[20, 30, 31]"}} {
+			nic := nics[n]
+			if nic.VLAN == nil || *nic.VLAN != want.vlan || !cmp.Equal(nic.Trunks, want.trunks) || nic.Bridge != "ovsbr0" {
+				t.Errorf("NIC %d is %+v", n, nic)
+			}
+			said, err := r.rig.VSCtl("get", "port", nic.Link, "tag", "trunks")
+			if err != nil || strings.ReplaceAll(said, "\n", " ") != want.tag+" "+want.tagged {
+				t.Errorf("port %s says %q: %v", nic.Link, said, err)
+			}
+		}
+	})
+}
+
 // checkPool holds the pool to what is in its directory.
 func checkPool(t *testing.T, r *runtime, o *inventory.Observation) {
 	t.Helper()
