@@ -53,6 +53,8 @@ func storageBody() inventory.Body {
 			{Name: "ceph", Type: "rbd", State: "running", Source: "vms"}, {Name: "tank", Type: "zfs", Source: "tank/vms"},
 			{Name: "lvm", Type: "logical", State: "running", Volumes: []inventory.StorageVolume{{Name: "web", Path: "/dev/vg-x/web"}}},
 			{Name: "off", Type: "dir", State: "inactive"},
+			// Another runtime's of the same name.
+			{Name: "local", Type: "zfs", State: "running", Source: "tank/lxd", Volumes: []inventory.StorageVolume{{Name: "virtual-machine/v"}}},
 		},
 	}
 }
@@ -98,6 +100,7 @@ func TestDiskPaths(t *testing.T) {
 		"devices in a circle": {inventory.Disk{Source: "/dev/x", BlockDevice: "dm-9"}, "device mapper a → device mapper b", "", "what dm-9 is made of is not known", false},
 		"volume of a pool":    {inventory.Disk{SourceType: "volume", Source: "local/v"}, "pool local (dir) → " + srv, "sdc,sdd:L", "", true},
 		"volume, LVM":         {inventory.Disk{SourceType: "volume", Source: "lvm/web"}, "*", "sda:A sdb:B", "", true},
+		"volume of another":   {inventory.Disk{SourceType: "volume", Source: "local/virtual-machine/v"}, "pool local (zfs)", "", "ZFS tank/lxd/virtual-machine/v", false},
 		"volume, Ceph":        {inventory.Disk{SourceType: "volume", Source: "ceph/web"}, "pool ceph (rbd)", "", "Ceph vms/web", false},
 		"volume, ZFS":         {inventory.Disk{SourceType: "volume", Source: "tank/web"}, "pool tank (zfs)", "", "ZFS tank/vms/web", false},
 		"volume not there":    {inventory.Disk{SourceType: "volume", Source: "local/none"}, "pool local (dir)", "", "pool local shows no volume none", false},

@@ -16,8 +16,8 @@ type grounds struct {
 	devices  map[string]*inventory.BlockDevice
 	byFile   map[string]*inventory.BlockDevice // by names below /dev that udev and LVM make
 	byNumber map[string]*inventory.FileSystem
-	mounts   []*inventory.FileSystem // the longest first
-	pools    map[string]*inventory.StoragePool
+	mounts   []*inventory.FileSystem             // the longest first
+	pools    map[string][]*inventory.StoragePool // several runtimes have one called default
 	known    map[string]*Ground
 }
 
@@ -30,14 +30,15 @@ func (h *hostView) groundsOf(in *Input) *grounds {
 }
 
 func (h *hostView) newGrounds(in *Input) *grounds {
-	g := &grounds{known: map[string]*Ground{}, pools: map[string]*inventory.StoragePool{}}
+	g := &grounds{known: map[string]*Ground{}, pools: map[string][]*inventory.StoragePool{}}
 	var storage *source
 	for _, doc := range h.docs {
 		if len(doc.BlockDevices) > 0 || len(doc.FileSystems) > 0 {
 			storage = doc
 		}
 		for i := range doc.StoragePools {
-			g.pools[doc.StoragePools[i].Name] = &doc.StoragePools[i]
+			pool := &doc.StoragePools[i]
+			g.pools[pool.Name] = append(g.pools[pool.Name], pool)
 		}
 	}
 	switch {
@@ -128,11 +129,13 @@ func (w *descent) from(at where, depth int) {
 // volume follows a volume of one of the runtime's pools, "pool/volume".
 func (w *descent) volume(source string, depth int) {
 	poolName, name, _ := strings.Cut(source, "/")
-	pool := w.pools[poolName]
-	if pool == nil {
+	pools := w.pools[poolName]
+	if len(pools) == 0 {
 		w.Reason = "nothing is known of storage pool " + poolName
 		return
 	}
+	named := func(v inventory.StorageVolume) bool { return v.Name == name }
+	pool := pools[max(slices.IndexFunc(pools, func(p *inventory.StoragePool) bool { return slices.ContainsFunc(p.Volumes, named) }), 0)]
 	w.hop("pool", poolName, pool.Type)
 	switch pool.Type {
 	case "rbd":
@@ -145,7 +148,7 @@ func (w *descent) volume(source string, depth int) {
 		w.Remote = pool.Type + " " + pool.Source + "/" + name
 		return
 	}
-	i := slices.IndexFunc(pool.Volumes, func(v inventory.StorageVolume) bool { return v.Name == name })
+	i := slices.IndexFunc(pool.Volumes, named)
 	switch {
 	case i >= 0 && strings.HasPrefix(pool.Volumes[i].Path, "/"):
 		w.from(where{source: pool.Volumes[i].Path}, depth+1)

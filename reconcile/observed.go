@@ -22,6 +22,7 @@ type hostView struct {
 	ports   map[string]ovsPort           // by the name of an interface
 	portOf  map[inventory.MAC]ovsPort    // by attached-mac, where a tap has no name
 	members map[string][]*inventory.Link // by master, without guests' taps
+	guests  map[string]bool              // links that lead into containers
 	// vlanLinks are the VLAN links by what they sit on. fabrics are the host's
 	// switches by name, and walked what was found by following frames: both are
 	// made when first asked for.

@@ -62,6 +62,16 @@ func (h *hostView) indexNetwork() {
 			h.vlanLinks[link.Parent] = append(h.vlanLinks[link.Parent], link)
 		}
 	}
+	h.guests = map[string]bool{}
+	for _, doc := range h.docs {
+		for i := range doc.VMs {
+			if vm := &doc.VMs[i]; vm.IsContainer() {
+				for j := range vm.NICs {
+					h.guests[vm.NICs[j].Link] = true
+				}
+			}
+		}
+	}
 	h.ports, h.portOf = map[string]ovsPort{}, map[inventory.MAC]ovsPort{}
 	for i := range h.network.OVSBridges {
 		bridge := &h.network.OVSBridges[i]

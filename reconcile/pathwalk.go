@@ -126,7 +126,7 @@ func (w *walk) transmit(link *inventory.Link, f frame, does Hop) {
 	case "veth":
 		if peer := w.h.links[link.Peer]; peer != nil {
 			w.then(hop, s, func() { w.receive(peer, f) })
-		} else {
+		} else if !w.h.guests[link.Name] { // what goes into a container stays on the host
 			w.ways.away = append(w.ways.away, link.Name)
 		}
 	case "bridge":
