@@ -30,9 +30,11 @@ type ProbeRun struct {
 	Avstem  string        `json:"avstem"` // the version that probed
 	At      time.Time     `json:"at"`
 	Took    time.Duration `json:"tookNanos"`
-	// Limit is how soon a change had to be observed to count as seen in time.
-	Limit time.Duration `json:"limitNanos"`
-	Steps []ProbeStep   `json:"steps"`
+	// Limit is how soon a change had to be observed to count as seen in time;
+	// Interval is between the passes by which what has no event was looked for.
+	Limit    time.Duration `json:"limitNanos"`
+	Interval time.Duration `json:"intervalNanos"`
+	Steps    []ProbeStep   `json:"steps"`
 	// Left is what could not be removed afterwards: empty, or a person must.
 	Left []string `json:"left,omitempty"`
 }

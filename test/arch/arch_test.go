@@ -39,6 +39,8 @@ var arrows = []struct {
 	{"reconcile", []string{"inventory", "sentral"}},
 	{"reconcile/*", []string{"inventory", "sentral", "reconcile"}},
 	{"evaluate", []string{"inventory", "sentral", "reconcile"}},
+	{"evaluate/probe", []string{"inventory", "collectors", "evaluate"}},
+	{"evaluate/probe/*", []string{"inventory", "evaluate/probe"}},
 	{"report", []string{"inventory", "sentral", "reconcile", "evaluate"}},
 	{"cmd/*", []string{"*"}},
 	{"test/*", []string{"*"}},

@@ -1,0 +1,142 @@
+package probe
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/dataverket/avstem/collectors"
+	"github.com/dataverket/avstem/inventory"
+)
+
+// eyes see what avstem would see of the VM: by passes of the runtime's collector,
+// and by its events.
+type eyes struct {
+	runner   collectors.Runner
+	interval time.Duration
+
+	mu    sync.Mutex
+	heard []event
+	news  chan struct{} // has one element while something was heard
+
+	stop  context.CancelFunc
+	ended sync.WaitGroup
+}
+
+type event struct {
+	collectors.Change
+	at time.Time
+}
+
+// open begins to listen, where the collector's source tells of changes.
+func open(ctx context.Context, c collectors.Collector, interval time.Duration) *eyes {
+	ctx, stop := context.WithCancel(ctx)
+	e := &eyes{runner: collectors.Runner{Collector: c}, interval: interval, news: make(chan struct{}, 1), stop: stop}
+	if w, tells := c.(collectors.Watcher); tells {
+		listening := make(chan struct{}, 1)
+		e.ended.Go(func() {
+			// A watch that ends early leaves the passes: nothing is told by event.
+			_ = w.Watch(ctx, func(change collectors.Change) {
+				e.hear(change)
+				select {
+				case listening <- struct{}{}:
+				default:
+				}
+			})
+			select {
+			case listening <- struct{}{}:
+			default:
+			}
+		})
+		select {
+		case <-listening:
+		case <-ctx.Done():
+		}
+	}
+	return e
+}
+
+func (e *eyes) close() {
+	e.stop()
+	e.ended.Wait()
+}
+
+func (e *eyes) hear(change collectors.Change) {
+	e.mu.Lock()
+	e.heard = append(e.heard, event{change, time.Now()})
+	e.mu.Unlock()
+	select {
+	case e.news <- struct{}{}:
+	default:
+	}
+}
+
+// forget drops what was heard so far.
+func (e *eyes) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.heard = nil
+}
+
+// first gives the first event about a VM since the last forget.
+func (e *eyes) first(vm *VM, seen *inventory.VM) *event {
+	names := []string{vm.Name}
+	if vm.UUID != uuid.Nil {
+		names = append(names, vm.UUID.String())
+	}
+	if seen != nil {
+		names = append(names, seen.Key())
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range e.heard {
+		for _, name := range names {
+			if name != "" && strings.Contains(e.heard[i].Entity, name) {
+				return &e.heard[i]
+			}
+		}
+	}
+	return nil
+}
+
+// look makes a pass and finds the VM in it: nil where a complete pass doesn't
+// have it, and false where the pass can't tell.
+func (e *eyes) look(ctx context.Context, name string, id uuid.UUID) (seen *inventory.VM, tells bool) {
+	o := e.runner.Run(ctx)
+	for i := range o.VMs {
+		vm := &o.VMs[i]
+		if id != uuid.Nil && vm.UUID == id || id == uuid.Nil && vm.Name == name {
+			return vm, true
+		}
+	}
+	return nil, o.Complete
+}
+
+// await makes passes until the VM is as wanted or the time is over: at once, when
+// something was heard, and each interval. It gives what was last seen.
+func (e *eyes) await(ctx context.Context, limit time.Duration, vm *VM, wanted func(*inventory.VM) bool) (seen *inventory.VM, at time.Time, as bool) {
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	tick := time.NewTicker(e.interval)
+	defer tick.Stop()
+	for {
+		now, tells := e.look(ctx, vm.Name, vm.UUID)
+		if tells {
+			seen = now
+			if wanted(now) {
+				return now, time.Now(), true
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return seen, time.Time{}, false
+		case <-deadline.C:
+			return seen, time.Time{}, false
+		case <-e.news:
+		case <-tick.C:
+		}
+	}
+}
