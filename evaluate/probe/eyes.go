@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,27 +37,53 @@ func open(ctx context.Context, c collectors.Collector, interval time.Duration) *
 	ctx, stop := context.WithCancel(ctx)
 	e := &eyes{runner: collectors.Runner{Collector: c}, interval: interval, news: make(chan struct{}, 1), stop: stop}
 	if w, tells := c.(collectors.Watcher); tells {
-		listening := make(chan struct{}, 1)
-		e.ended.Go(func() {
-			// A watch that ends early leaves the passes: nothing is told by event.
-			_ = w.Watch(ctx, func(change collectors.Change) {
-				e.hear(change)
-				select {
-				case listening <- struct{}{}:
-				default:
-				}
-			})
-			select {
-			case listening <- struct{}{}:
-			default:
-			}
-		})
-		select {
-		case <-listening:
-		case <-ctx.Done():
-		}
+		e.ended.Go(func() { e.listen(ctx, w) })
+		e.awaitListening(ctx, time.Time{}, listenWithin)
 	}
 	return e
+}
+
+// listenWithin is how long a watch may take to begin. One that never does leaves
+// the passes: nothing is told by event.
+const listenWithin = 5 * time.Second
+
+// listen watches, and again where the source has gone away and may come back.
+func (e *eyes) listen(ctx context.Context, w collectors.Watcher) {
+	for ctx.Err() == nil {
+		_ = w.Watch(ctx, e.hear)
+		select {
+		case <-ctx.Done():
+		case <-time.After(e.interval / 4):
+		}
+	}
+}
+
+// awaitListening waits until a watch has begun since the time given: it says so
+// by a change of everything.
+func (e *eyes) awaitListening(ctx context.Context, since time.Time, limit time.Duration) {
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	for !e.listens(since) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-deadline.C:
+			return
+		case <-e.news:
+		}
+	}
+}
+
+func (e *eyes) listens(since time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(e.heard, func(h event) bool { return h.begins() && h.at.After(since) })
+}
+
+// begins says whether a watch says by it that it has begun (see
+// [collectors.Watcher]), and not that something happened.
+func (h *event) begins() bool {
+	return h.Entity == "" && (strings.HasPrefix(h.Event, "watching") || strings.HasPrefix(h.Event, "listening"))
 }
 
 func (e *eyes) close() {
@@ -93,6 +120,9 @@ func (e *eyes) first(vm *VM, seen *inventory.VM) *event {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i := range e.heard {
+		if e.heard[i].Entity == "" && !e.heard[i].begins() { // it may be about any VM, and is heeded
+			return &e.heard[i]
+		}
 		for _, name := range names {
 			if name != "" && strings.Contains(e.heard[i].Entity, name) {
 				return &e.heard[i]

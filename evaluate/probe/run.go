@@ -212,6 +212,9 @@ func (r *run) observe(ctx context.Context, step *evaluate.ProbeStep, returned ti
 			known = seen
 		}
 	}
+	if _, watches := r.Collector.(collectors.Watcher); watches && step.Step == "restart-daemon" {
+		r.eyes.awaitListening(ctx, returned.Add(-step.Took), listenWithin)
+	}
 	if r.quiet(ctx) != nil {
 		return
 	}

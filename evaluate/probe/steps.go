@@ -54,7 +54,7 @@ func hasNIC(mac inventory.MAC, wanted bool) func(*inventory.VM) bool {
 }
 
 // needsRunning are the steps that are tried on a VM that runs.
-var needsRunning = []string{"reboot", "restart-daemon", "attach-disk", "detach-disk", "attach-nic", "detach-nic", "set-metadata", "snapshot"}
+var needsRunning = []string{"reboot", "restart-daemon", "attach-disk", "detach-disk", "attach-nic", "detach-nic", "set-metadata"}
 
 // needsStopped are those that are tried on one that doesn't.
-var needsStopped = []string{"rename", "clone", "delete"}
+var needsStopped = []string{"rename", "snapshot", "clone", "delete"}
