@@ -188,19 +188,24 @@ func TestUnprivilegedUserSeesTheSame(t *testing.T) {
 func observeAsNobody(t *testing.T, n *namespace, root string) *inventory.Observation {
 	t.Helper()
 	var out bytes.Buffer
-	n.do(func() error {
-		cmd := exec.Command("/proc/self/exe")
-		cmd.Env = []string{"AVSTEM_TEST_ROLE=" + roleObserve, "AVSTEM_TEST_ROOT=" + root}
-		cmd.Dir = "/"
-		cmd.Stdout, cmd.Stderr = &out, os.Stderr
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		return cmd.Run()
-	})
+	cmd := asNobody(roleObserve, "AVSTEM_TEST_ROOT="+root)
+	cmd.Stdout = &out
+	n.do(cmd.Run)
 	o := new(inventory.Observation)
 	if err := json.Unmarshal(out.Bytes(), o); err != nil {
 		t.Fatalf("%v in %q", err, out.Bytes())
 	}
 	return o
+}
+
+// asNobody is this program in a role, as a user who may do nothing special.
+func asNobody(role string, env ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(env, "AVSTEM_TEST_ROLE="+role)
+	cmd.Dir = "/"
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	return cmd
 }
 
 func TestMissingNamespaceIsSaid(t *testing.T) {

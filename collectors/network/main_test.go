@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -28,6 +30,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case roleObserve:
 		observeAndPrint()
+	case roleWatch:
+		watchAndPrint()
 	case roleSRIOV:
 		sriovMain()
 	default:
@@ -38,6 +42,7 @@ func TestMain(m *testing.M) {
 
 const (
 	roleObserve = "observe"
+	roleWatch   = "watch"
 	roleSRIOV   = "sriov"
 )
 
@@ -46,6 +51,21 @@ func observeAndPrint() {
 	c := &Collector{Root: os.Getenv("AVSTEM_TEST_ROOT")}
 	o := (&collectors.Runner{Collector: c}).Run(context.Background())
 	if err := json.NewEncoder(os.Stdout).Encode(o); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// watchAndPrint prints each change that it is told of, until its standard input
+// ends.
+func watchAndPrint() {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	err := (&Collector{}).Watch(ctx, func(c collectors.Change) { fmt.Println(c.Entity, c.Event) })
+	if !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -191,6 +192,31 @@ func TestWatchBeginsBesideAHungOVSDB(t *testing.T) {
 	}
 	n.must(syscall.Kill(o.pids["ovsdb-server"], syscall.SIGCONT))
 	if err := h.wait("ovsdb-server's coming to", everything); err != nil {
+		t.Error(err)
+	}
+}
+
+// To be told takes no privilege.
+func TestUnprivilegedUserIsTold(t *testing.T) {
+	n := newNamespace(t)
+	cmd := asNobody(roleWatch)
+	stdin, noStdin := cmd.StdinPipe()
+	stdout, noStdout := cmd.StdoutPipe()
+	n.must(errors.Join(noStdin, noStdout))
+	n.do(cmd.Start)
+	lines := bufio.NewScanner(stdout)
+	for _, want := range []string{" watching", "link:br0 RTM_NEWLINK", "link:br0 RTM_NEWADDR"} {
+		for lines.Scan() && lines.Text() != want {
+		}
+		switch {
+		case lines.Text() != want:
+			t.Fatalf("not told of %q", want)
+		case want == " watching":
+			n.add(&netlink.Bridge{LinkAttrs: attrs("br0", 1)})
+			n.address("br0", "192.0.2.1/24")
+		}
+	}
+	if err := errors.Join(stdin.Close(), cmd.Wait()); err != nil {
 		t.Error(err)
 	}
 }
