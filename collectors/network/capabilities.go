@@ -20,7 +20,7 @@ var capabilities = []inventory.Capability{
 	direct("link.mode", "netlink IFLA_MACVLAN_MODE", "macvlan and macvtap"),
 	direct("link.mtu", "netlink IFLA_MTU", ""),
 	direct("link.name", "netlink IFLA_IFNAME", ""),
-	polled(direct("link.neighbours", lldpFrom, "what systemd-networkd (252) and lldpd (1.0.14 to 1.0.19) heard by LLDP; without either, and by CDP, nothing")),
+	polled(direct("link.neighbours", lldpFrom, "what systemd-networkd (252) and lldpd (1.0.14 to 1.0.22) heard by LLDP; without either, and by CDP, nothing")),
 	direct("link.operState", "netlink IFLA_OPERSTATE", ""),
 	derived("link.parent", "netlink IFLA_LINK, IFLA_VXLAN_LINK", "the link's index, resolved to its name; absent where it is in another network namespace"),
 	derived("link.peer", "netlink IFLA_LINK", "a veth's other end: its index, resolved to its name; absent where it is in another network namespace"),

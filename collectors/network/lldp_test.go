@@ -345,7 +345,7 @@ func TestLLDPDOfAnotherForm(t *testing.T) {
 	} {
 		o := collect(t, &Collector{NetNS: newNamespace(t).path(), Root: fakeLLDPD(t, answer)})
 		p, hidden := o.ProblemOf("link:lo", "link.neighbours")
-		if !hidden || p.Why != inventory.WhyBroken || !strings.Contains(p.Remedy, "1.0.14 to 1.0.19") || !o.Complete {
+		if !hidden || p.Why != inventory.WhyBroken || !strings.Contains(p.Remedy, "1.0.14 to 1.0.22") || !o.Complete {
 			t.Errorf("%s: complete %t, problem %+v", name, o.Complete, p)
 		}
 	}

@@ -20,9 +20,10 @@ import (
 // header with a type and a length, then lldpd's own C structures as they are in
 // its memory (see lldpdtree.go). It is no public interface, and the structures
 // differ between versions. What is relied on was read in its source (src/ctl.h,
-// src/marshal.c, src/lldpd-structs.h) and holds for what lldpdLayouts lists;
-// Debian 12's 1.0.16 is what the tests run. An answer of another form is never
-// guessed at: it is a problem.
+// src/marshal.c, src/lldpd-structs.h) and holds for what lldpdLayouts lists: the
+// tests run Debian 12's 1.0.16, and what 1.0.18, 1.0.20 and 1.0.22 said, built
+// from source, is recorded. An answer of another form is never guessed at: it is
+// a problem. The two requests that are made only read, in older versions too.
 
 // lldpdSocket is lldpd's default. Debian lets its user and group alone connect.
 const lldpdSocket = "/run/lldpd.socket"
@@ -65,7 +66,7 @@ func lldpdRemedy(err error) string {
 	case inventory.WhyTimedOut:
 		return "see why lldpd doesn't answer: lldpcli show neighbors"
 	}
-	return "this lldpd isn't one that avstem can read (1.0.14 to 1.0.19 on 64-bit machines): let systemd-networkd receive LLDP (LLDP=yes), and report lldpd's version"
+	return "this lldpd isn't one that avstem can read (1.0.14 to 1.0.22 on 64-bit machines): let systemd-networkd receive LLDP (LLDP=yes), and report lldpd's version"
 }
 
 // askLLDPD asks which interfaces lldpd listens on and, of those that are among

@@ -36,18 +36,16 @@ type cPointer struct {
 	inside   bool
 }
 
-// The structures' sizes and offsets with all of lldpd's protocols built in, which
-// is how it is configured by default and how distributions have it.
+// Where the structures that are read have what is wanted, with all of lldpd's
+// protocols built in, which is how it is configured by default and how
+// distributions have it.
 const (
-	portBytes      = 376
 	portChassis    = 16
 	portProtocol   = 56
 	portIDSubtype  = 64
 	portID         = 72
 	portIDLength   = 80
 	portText       = 88
-	portPVID       = 306
-	portVLANList   = 312
 	chassisSubtype = 21
 	chassisID      = 24
 	chassisName    = 40
@@ -57,25 +55,46 @@ const (
 	lldpdIsLLDP    = 1 // LLDPD_MODE_LLDP, of p_protocol: CDP and others are spoken too
 )
 
-// lldpdLayouts are the sizes of struct lldpd_hardware, by which versions differ.
-// Before its end come the ports that were heard.
-var lldpdLayouts = []struct {
-	versions     string
-	hardware     int
-	ports, local int // offsets of h_rports and h_lport
-}{
-	{"1.0.14 to 1.0.17", 624, 600, 224},
-	{"1.0.18 and 1.0.19", 632, 608, 232},
+// lldpdLayout is what versions differ by: the size of struct lldpd_hardware, the
+// offset of its own port (h_lport), behind which the list of those that were
+// heard begins, and how much longer a port is than it was at first. Later ones
+// have a pattern in each port and the interface's alias.
+type lldpdLayout struct {
+	hardware, local, longer int
+	pattern, alias          bool
 }
 
-// lldpdForms are the structures' forms under a layout.
-func lldpdForms(hardware, ports, local int) map[string]cStruct {
+var lldpdLayouts = []lldpdLayout{
+	{hardware: 624, local: 224},                                        // 1.0.14 to 1.0.17
+	{hardware: 632, local: 232},                                        // 1.0.18 and 1.0.19
+	{hardware: 640, local: 232, longer: 8, pattern: true},              // 1.0.20
+	{hardware: 648, local: 240, longer: 8, pattern: true, alias: true}, // 1.0.21 and 1.0.22
+}
+
+func (l lldpdLayout) portBytes() int { return 376 + l.longer }
+func (l lldpdLayout) heard() int     { return l.local + l.portBytes() } // h_rports
+func (l lldpdLayout) pvid() int      { return 306 + l.longer }
+func (l lldpdLayout) vlans() int     { return 312 + l.longer }
+
+// forms are the structures' forms under a layout.
+func (l lldpdLayout) forms() map[string]cStruct {
 	next := func(of string) cPointer { return cPointer{at: 0, to: of} }
+	hardware := []cPointer{{at: l.local, to: "port", inside: true}, {at: l.heard(), to: "port"}}
+	if l.alias {
+		hardware = append(hardware, cPointer{at: 96})
+	}
+	port := []cPointer{next("port"), {at: portChassis, to: "chassis"}, {at: portID, lengthAt: portIDLength}, {at: portText}}
+	if l.pattern {
+		port = append(port, cPointer{at: 112})
+	}
+	for _, at := range []int{224, 248, 272} {
+		port = append(port, cPointer{at: at + l.longer, to: "location", inside: true})
+	}
+	port = append(port, cPointer{at: l.vlans(), to: "vlan"}, cPointer{at: 328 + l.longer, to: "ppvid"},
+		cPointer{at: 344 + l.longer, to: "protocol"}, cPointer{at: 360 + l.longer, to: "custom"})
 	return map[string]cStruct{
-		"hardware": {hardware, []cPointer{{at: local, to: "port", inside: true}, {at: ports, to: "port"}}},
-		"port": {portBytes, []cPointer{next("port"), {at: portChassis, to: "chassis"}, {at: portID, lengthAt: portIDLength}, {at: portText},
-			{at: 224, to: "location", inside: true}, {at: 248, to: "location", inside: true}, {at: 272, to: "location", inside: true},
-			{at: portVLANList, to: "vlan"}, {at: 328, to: "ppvid"}, {at: 344, to: "protocol"}, {at: 360, to: "custom"}}},
+		"hardware": {l.hardware, hardware},
+		"port":     {l.portBytes(), port},
 		"chassis": {144, []cPointer{{at: chassisID, lengthAt: 32}, {at: chassisName}, {at: 48}, {at: 64, to: "management"},
 			{at: 88}, {at: 96}, {at: 104}, {at: 112}, {at: 120}, {at: 128}, {at: 136}}},
 		"management": {56, []cPointer{next("management")}},
@@ -84,9 +103,18 @@ func lldpdForms(hardware, ports, local int) map[string]cStruct {
 		"ppvid":      {24, []cPointer{next("ppvid")}},
 		"protocol":   {32, []cPointer{next("protocol"), {at: 16, lengthAt: 24}}},
 		"custom":     {40, []cPointer{next("custom"), {at: 24, lengthAt: 32}}},
-		"interfaces": {16, []cPointer{{at: 0, to: "interface"}}},
-		"interface":  {24, []cPointer{next("interface"), {at: interfaceName}}},
 	}
+}
+
+// listForms are the forms of the list of interfaces: later versions have their
+// aliases in it.
+func listForms(alias bool) map[string]cStruct {
+	element := cStruct{24, []cPointer{{at: 0, to: "interface"}, {at: interfaceName}}}
+	if alias {
+		element.size = 32
+		element.pointers = append(element.pointers, cPointer{at: 24})
+	}
+	return map[string]cStruct{"interfaces": {16, []cPointer{{at: 0, to: "interface"}}}, "interface": element}
 }
 
 // lldpdTree is an answer taken apart: the objects by their number.
@@ -230,9 +258,11 @@ func decodeInterfaces(b []byte) (names []string, err error) {
 	if len(b) == 0 {
 		return nil, nil
 	}
-	t, err := readTree(b, "interfaces", lldpdForms(0, 0, 0))
+	t, err := readTree(b, "interfaces", listForms(false))
 	if err != nil {
-		return nil, err
+		if t, err = readTree(b, "interfaces", listForms(true)); err != nil {
+			return nil, err
+		}
 	}
 	t.each(t.root(), 0, "interface", func(element []byte) {
 		names = append(names, text(t.follow(element, interfaceName, "")))
@@ -247,33 +277,38 @@ func decodeInterface(b []byte) (index int, heard []inventory.Neighbour, err erro
 		return 0, nil, nil
 	}
 	for _, layout := range lldpdLayouts {
-		t, err := readTree(b, "hardware", lldpdForms(layout.hardware, layout.ports, layout.local))
+		t, err := readTree(b, "hardware", layout.forms())
 		if err != nil {
 			continue
 		}
-		hardware := t.root()
-		var bad error
-		t.each(hardware, layout.ports, "port", func(port []byte) {
-			if port[portProtocol] != lldpdIsLLDP || len(heard) == maxNeighbours {
-				return
-			}
-			n, err := t.neighbour(port)
-			if err != nil { // leaves the others
-				bad = err
-				return
-			}
-			heard = append(heard, n)
-		})
-		return int(int32(binary.NativeEndian.Uint32(hardware[hardwareIndex:]))), heard, bad
+		heard, err := t.heard(layout)
+		return int(int32(binary.NativeEndian.Uint32(t.root()[hardwareIndex:]))), heard, err
 	}
 	return 0, nil, errForm
 }
 
+// heard reads the ports that an interface heard. One that can't be read leaves
+// the others.
+func (t *lldpdTree) heard(layout lldpdLayout) (heard []inventory.Neighbour, err error) {
+	t.each(t.root(), layout.heard(), "port", func(port []byte) {
+		if port[portProtocol] != lldpdIsLLDP || len(heard) == maxNeighbours {
+			return
+		}
+		n, bad := t.neighbour(port, layout)
+		if bad != nil {
+			err = bad
+			return
+		}
+		heard = append(heard, n)
+	})
+	return heard, err
+}
+
 // neighbour reads a port that was heard.
-func (t *lldpdTree) neighbour(port []byte) (n inventory.Neighbour, err error) {
+func (t *lldpdTree) neighbour(port []byte, layout lldpdLayout) (n inventory.Neighbour, err error) {
 	chassis := t.follow(port, portChassis, "chassis")
-	if chassis == nil {
-		return n, fmt.Errorf("port without a chassis: %w", errForm)
+	if chassis == nil || len(t.follow(chassis, chassisID, "")) == 0 || len(t.follow(port, portID, "")) == 0 {
+		return n, fmt.Errorf("port that doesn't say whose it is: %w", errForm)
 	}
 	name := func(forms map[byte]nameForm, subtype byte, id []byte) string {
 		text, bad := stationName(forms[subtype], id)
@@ -284,7 +319,7 @@ func (t *lldpdTree) neighbour(port []byte) (n inventory.Neighbour, err error) {
 	n.PortID = name(portForms, port[portIDSubtype], t.follow(port, portID, ""))
 	n.SystemName = printable(t.follow(chassis, chassisName, ""))
 	n.PortDescription = printable(t.follow(port, portText, ""))
-	addVLAN(&n, binary.NativeEndian.Uint16(port[portPVID:]))
-	t.each(port, portVLANList, "vlan", func(vlan []byte) { addVLAN(&n, binary.NativeEndian.Uint16(vlan[vlanNumber:])) })
+	addVLAN(&n, binary.NativeEndian.Uint16(port[layout.pvid():]))
+	t.each(port, layout.vlans(), "vlan", func(vlan []byte) { addVLAN(&n, binary.NativeEndian.Uint16(vlan[vlanNumber:])) })
 	return n, err
 }
