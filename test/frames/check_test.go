@@ -27,7 +27,8 @@ type outcome struct {
 	inside    int // frames don't leave the host
 	down      int
 	oneWay    int
-	chosen    int // VLANs that guests may choose
+	chosen    int      // VLANs that guests may choose
+	said      []string // what each path says, in words
 }
 
 func (o *outcome) add(b outcome) {
@@ -68,7 +69,7 @@ func check(t *topology) (o outcome, err error) {
 	}
 	// A bond or a datapath may still be on its way to what it will be: only what
 	// stays different is a fault.
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(t.patience()); ; {
 		faults, counted, err := compare(t, ends)
 		if err != nil || faults == "" {
 			return counted, err
@@ -79,8 +80,14 @@ func check(t *topology) (o outcome, err error) {
 	}
 }
 
-// patience is how long frames may go other ways than the path says.
-const patience = 2 * time.Second
+// patience is how long frames may go other ways than the path says. A bond that
+// asks for a partner by LACP waits for it.
+func (t *topology) patience() time.Duration {
+	if slices.ContainsFunc(t.commands, func(c string) bool { return strings.Contains(c, "802.3ad") }) {
+		return 15 * time.Second
+	}
+	return 2 * time.Second
+}
 
 // compare observes, follows and sends once.
 func compare(t *topology, ends map[string]*end) (faults string, o outcome, err error) {
@@ -89,6 +96,9 @@ func compare(t *topology, ends map[string]*end) (faults string, o outcome, err e
 		return "", o, err
 	}
 	paths := follow(t, seen)
+	for i := range paths {
+		o.said = append(o.said, says(t.nics[i], &paths[i]))
+	}
 	quiet := 15 * time.Millisecond
 	if t.ovs() {
 		quiet = 80 * time.Millisecond // frames that the datapath doesn't know go to ovs-vswitchd
@@ -116,6 +126,24 @@ func compare(t *topology, ends map[string]*end) (faults string, o outcome, err e
 	return fmt.Sprintf("%s\n\nbuilt by:\n%s\npaths: %s\nobserved: %s", strings.Join(wrong, "\n"), t, said, links), o, err
 }
 
+// says writes what a path comes to.
+func says(nic string, path *reconcile.NICPath) string {
+	words := nic + " " + wireTags(path).String() + " by " + path.Exit
+	switch {
+	case path.Exit == "":
+		words = nic + " not: " + path.Reason
+	case path.Down:
+		words += ", down"
+	}
+	if path.Return != "" {
+		words += "; " + path.Return
+	}
+	if len(path.GuestVLANs) > 0 {
+		words += fmt.Sprintf("; guest may choose %v", path.GuestVLANs)
+	}
+	return words
+}
+
 // observe makes passes until two agree, since a bond looks at its members each
 // few milliseconds.
 func observe(t *topology) (*inventory.Observation, error) {
@@ -137,7 +165,7 @@ func observe(t *topology) (*inventory.Observation, error) {
 		if !o.Complete {
 			return nil, fmt.Errorf("the collector saw a part: %+v", o.Problems)
 		}
-		if o.Digest == before {
+		if o.Digest == before && !slices.ContainsFunc(o.Links, undecided) {
 			return standIn(o, t), nil
 		}
 		if time.Now().After(deadline) {
@@ -146,6 +174,10 @@ func observe(t *topology) (*inventory.Observation, error) {
 		before = o.Digest
 	}
 }
+
+// undecided says whether the spanning tree is still making up its mind about a
+// port.
+func undecided(l inventory.Link) bool { return l.PortState == "listening" || l.PortState == "learning" }
 
 // standIn calls the wires what they stand for. All else is as it was observed.
 func standIn(o *inventory.Observation, t *topology) *inventory.Observation {

@@ -166,9 +166,6 @@ func (b *builder) addPort(f *fabric, link string) {
 	}
 	b.do("ip link set %s master %s", link, f.name)
 	b.filter(f, link, true)
-	if b.odd(12, link+" is blocked") {
-		b.after = append(b.after, fmt.Sprintf("bridge link set dev %s state 4", link))
-	}
 }
 
 // ovsPort draws a port's columns.

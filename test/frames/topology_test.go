@@ -72,15 +72,11 @@ func (t *topology) build() error {
 	return nil
 }
 
-// finish runs the further commands. The state of a port that the kernel has
-// disabled can't be set: then the topology is one without that command.
+// finish runs the further commands.
 func (t *topology) finish() error {
-	for _, c := range slices.Clone(t.after) {
+	for _, c := range t.after {
 		program, rest, _ := strings.Cut(c, " ")
-		err := runBatch(program, []string{rest})
-		if err != nil && strings.Contains(err.Error(), "Network is down") {
-			t.after = slices.DeleteFunc(t.after, func(other string) bool { return other == c })
-		} else if err != nil {
+		if err := runBatch(program, []string{rest}); err != nil {
 			return err
 		}
 	}
