@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/dataverket/avstem/collectors"
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/test/rig"
 )
@@ -87,7 +88,11 @@ func TestFakePeers(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			o := pass(&Collector{Sockets: []string{tt.socket}, CallTimeout: 2 * time.Second})
+			c := &Collector{Sockets: []string{tt.socket}, CallTimeout: time.Minute}
+			if tt.why == inventory.WhyTimedOut {
+				c.CallTimeout = 300 * time.Millisecond
+			}
+			o := (&collectors.Runner{Collector: c, Timeout: 2 * time.Minute}).Run(t.Context())
 			if o.Outcome != inventory.OutcomeFailed || len(o.Problems) != 1 {
 				t.Fatalf("outcome %s, problems %+v", o.Outcome, o.Problems)
 			}
