@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -28,7 +29,11 @@ func TestMain(m *testing.M) {
 	if os.Getenv("AVSTEM_TEST_ROLE") == roleGuest {
 		guest.PCMain(guestRun)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if programsDir != "" {
+		os.RemoveAll(programsDir)
+	}
+	os.Exit(code)
 }
 
 // step is one command in the guest. Of `avstem-agent run` only the start is of
@@ -120,22 +125,38 @@ func (s step) do() (outcome, error) {
 	return outcome{Exit: c.ProcessState.ExitCode(), Stdout: stdout.String(), Stderr: stderr.String()}, errors.Join(err, ctx.Err())
 }
 
-// programs are what every guest runs, built once.
+// programs are what every guest runs.
 type programs struct{ init, agent string }
 
-func build(t *testing.T) programs {
-	t.Helper()
-	dir := t.TempDir()
+// programsDir is where they are built, if they were. TestMain removes it.
+var programsDir string
+
+// built builds them once for all tests.
+var built = sync.OnceValues(func() (programs, error) {
+	dir, err := os.MkdirTemp("", "avstem-hardware-")
+	if err != nil {
+		return programs{}, err
+	}
+	programsDir = dir
 	p := programs{filepath.Join(dir, "init"), filepath.Join(dir, "avstem-agent")}
 	for _, args := range [][]string{
 		{"test", "-c", "-o", p.init, "."}, // without -race, which is never static
 		{"build", "-ldflags", "-s -w", "-o", p.agent, "../../cmd/avstem-agent"},
 	} {
-		c := exec.CommandContext(t.Context(), "go", args...)
+		c := exec.Command("go", args...)
 		c.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := c.CombinedOutput(); err != nil {
-			t.Fatalf("go %s: %v\n%s", args, err, out)
+			return p, fmt.Errorf("go %s: %w\n%s", args, err, out)
 		}
+	}
+	return p, nil
+})
+
+func build(t *testing.T) programs {
+	t.Helper()
+	p, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return p
 }

@@ -82,6 +82,7 @@ func started(t *testing.T, o outcome) (log string) {
 // One host through its life: installed, renamed, given a new board, new NICs and
 // disks, and at last its disk in another machine.
 func TestHostThroughItsLife(t *testing.T) {
+	t.Parallel()
 	p, disk := build(t), newDisk(t)
 	tpm := guest.NewTPM(t, guest.Certified...)
 	key := guest.CertifiedKey(t, tpm, guest.RSACertificate)
@@ -204,6 +205,7 @@ func refused(t *testing.T, doc inventory.Observation) {
 // both documents say makes the reconciler propose the old one, and the command
 // that the finding gives brings it back.
 func TestHostThatIsInstalledAgain(t *testing.T) {
+	t.Parallel()
 	p := build(t)
 	pc := board(uuidA, "78KRM04", "BRD1", nicA1)
 	before := parse[[]inventory.Observation](t, p.boot(t, pc, newDisk(t), "hv1", run, collect)[1])[0]
@@ -236,6 +238,7 @@ func TestHostThatIsInstalledAgain(t *testing.T) {
 
 // What firmware says that was never filled in counts for nothing.
 func TestBoardsWithPlaceholders(t *testing.T) {
+	t.Parallel()
 	p := build(t)
 	for name, test := range map[string]struct {
 		pc   guest.PC
@@ -255,6 +258,7 @@ func TestBoardsWithPlaceholders(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			test.pc.NICs = []string{nicA1}
 			s := parse[shown](t, p.boot(t, test.pc, newDisk(t), "hv1", show)[0])
 			if diff := cmp.Diff(test.junk, s.Junk); diff != "" {
