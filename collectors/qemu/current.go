@@ -166,6 +166,10 @@ func (c *Collector) readImage(r *reading, d *inventory.Disk, told bool) {
 	}
 	// Another manager's VM has a source of its own, which tells its disks.
 	if err != nil && r.runBy == "" && !gone(err) {
-		r.list = append(r.list, problem("", "disk.backing", "read an image's header", err, refusal))
+		field := inventory.Field("disk.backing")
+		if d.Format == "raw" { // which has nothing below it
+			field = "disk.capacity"
+		}
+		r.list = append(r.list, problem("", field, "read an image", err, refusal))
 	}
 }

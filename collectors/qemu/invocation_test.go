@@ -64,6 +64,19 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// TestCapabilitiesAreWhole holds the table to the catalogue: every field of what a
+// runtime describes has an entry, absent ones included, and no other.
+func TestCapabilitiesAreWhole(t *testing.T) {
+	ours := []string{"vm", "nic", "disk", "placement", "manager", "image", "runtime", "backingFile", "snapshot"}
+	for _, info := range inventory.Fields() {
+		entity, _, _ := strings.Cut(string(info.Field), ".")
+		declared := slices.ContainsFunc(capabilities, func(c inventory.Capability) bool { return c.Field == info.Field })
+		if declared != slices.Contains(ours, entity) {
+			t.Errorf("%s is declared: %t", info.Field, declared)
+		}
+	}
+}
+
 func TestParams(t *testing.T) {
 	for value, want := range map[string]params{
 		"":                               {"first": ""},

@@ -128,7 +128,10 @@ func start(t testing.TB, args ...string) *machine {
 			t.Fatalf("QEMU ended: %s", m.out.String())
 		default:
 		}
-		_, err := os.Stat(m.adminPath())
+		c, err := dial(deadline(t), m.adminPath(), nil)
+		if err == nil {
+			c.close()
+		}
 		return err == nil
 	})
 	m.do("query-status") // answered once everything is open
