@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -28,7 +29,7 @@ func writePass(w io.Writer, pass hostagent.Pass) error {
 		if counts := countsOf(o); len(counts) > 0 {
 			fmt.Fprintf(out, "  %s\n", strings.Join(counts, ", "))
 		}
-		for _, line := range detailsOf(o) {
+		for _, line := range append(detailsOf(o), guestsOf(o)...) {
 			fmt.Fprintf(out, "  %s\n", printable(line))
 		}
 		for rest := o.Problems; len(rest) > 0; {
@@ -164,6 +165,32 @@ func detailsOf(o *inventory.Observation) []string {
 		add("hypervisor", r.Hypervisor)
 		add("endpoint", r.Endpoint)
 		add("cluster member", r.Member)
+	}
+	return lines
+}
+
+// maxGuests is how many VMs and containers are named: a screenful.
+const maxGuests = 20
+
+// guestsOf names the VMs and containers, with their state and who manages them.
+func guestsOf(o *inventory.Observation) []string {
+	var lines []string
+	for i := range o.VMs {
+		if i == maxGuests {
+			return append(lines, fmt.Sprintf("· and %d more (-o json)", len(o.VMs)-i))
+		}
+		vm := &o.VMs[i]
+		line := "· " + cmp.Or(vm.Name, vm.Key()) + " " + cmp.Or(string(vm.State), "in an unknown state")
+		if vm.Name != "" && vm.Name != vm.Key() {
+			line += ", " + vm.Key()
+		}
+		if vm.Manager != nil {
+			line += ", of " + vm.Manager.Name
+		}
+		if vm.AsOf != nil {
+			line += ", as started " + vm.AsOf.Format(time.RFC3339)
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }
