@@ -227,7 +227,7 @@ func (r *reach) usedOn(hp *hostPair) map[string]bool {
 				d := &doc.VMs[i].Disks[j]
 				used[d.Source], used[d.DataFile] = true, true
 				if pool, name, found := strings.Cut(d.Source, "/"); found && d.SourceType == "volume" {
-					used[volumePath(hp, pool, name)] = true
+					used[volumePath(doc, pool, name)] = true
 				}
 				if rest, found := strings.CutPrefix(d.Source, "rbd:"); found {
 					used[rest] = true // as a pool has it
@@ -242,16 +242,15 @@ func (r *reach) usedOn(hp *hostPair) map[string]bool {
 	return used
 }
 
-func volumePath(hp *hostPair, pool, name string) string {
-	for _, doc := range hp.view.docs {
-		for i := range doc.StoragePools {
-			if doc.StoragePools[i].Name != pool {
-				continue
-			}
-			for _, v := range doc.StoragePools[i].Volumes {
-				if v.Name == name {
-					return v.Path
-				}
+// volumePath is where the volume of one of the source's pools is.
+func volumePath(doc *source, pool, name string) string {
+	for i := range doc.StoragePools {
+		if doc.StoragePools[i].Name != pool {
+			continue
+		}
+		for j := range doc.StoragePools[i].Volumes {
+			if v := &doc.StoragePools[i].Volumes[j]; v.Name == name {
+				return v.Path
 			}
 		}
 	}

@@ -23,7 +23,7 @@ func (p *pass) compareVM(vp *pair) {
 	for o := range at.vm.NICs {
 		vp.Paths[o] = at.host.pathOf(at.vm, &at.vm.NICs[o], &p.in)
 	}
-	vp.DiskPaths = at.host.diskPaths(at.vm, &p.in)
+	vp.DiskPaths = at.diskPaths(&p.in)
 	if at.vm.IsContainer() {
 		p.compareContainer(vp)
 		return

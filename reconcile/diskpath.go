@@ -60,12 +60,12 @@ func (d *PhysicalDisk) same(b *inventory.BlockDevice) bool {
 }
 
 // diskPaths follows a VM's disks that hold data.
-func (h *hostView) diskPaths(vm *inventory.VM, in *Input) []DiskPath {
-	disks := storage(vm)
+func (at *place) diskPaths(in *Input) []DiskPath {
+	disks := storage(at.vm)
 	if len(disks) == 0 {
 		return nil
 	}
-	grounds := h.groundsOf(in)
+	grounds := at.host.groundsOf(in)
 	paths := make([]DiskPath, 0, len(disks))
 	for i := range disks {
 		d := &disks[i]
@@ -73,29 +73,34 @@ func (h *hostView) diskPaths(vm *inventory.VM, in *Input) []DiskPath {
 			continue
 		}
 		layers := make([]DiskLayer, 1, 1+len(d.Backing))
-		layers[0] = DiskLayer{d.Source, d.Format, grounds.of(placeOf(d.Source, d.Number, d.BlockDevice, d.DataFile))}
+		layers[0] = DiskLayer{d.Source, d.Format, grounds.of(at.whereIs(d.Source, d.Number, d.BlockDevice, d.DataFile))}
 		for j := range d.Backing {
 			b := &d.Backing[j]
-			layers = append(layers, DiskLayer{b.Source, b.Format, grounds.of(placeOf(b.Source, b.Number, b.BlockDevice, b.DataFile))})
+			layers = append(layers, DiskLayer{b.Source, b.Format, grounds.of(at.whereIs(b.Source, b.Number, b.BlockDevice, b.DataFile))})
 		}
 		paths = append(paths, DiskPath{Disk: diskName(d, i), Layers: layers})
 	}
 	return paths
 }
 
-// where is what is known of the place of a layer.
+// where is what is known of the place of a layer: a collector that could look has
+// the number of its file system, or the device that it is.
 type where struct {
+	runtime             string // whose pools a volume is in
 	source              string
 	number, blockDevice string
 }
 
-// placeOf is where a layer's data is. A collector that could look has the number
-// of its file system, or the device that it is.
-func placeOf(source, number, blockDevice, dataFile string) where {
+func (at *place) whereIs(source, number, blockDevice, dataFile string) where {
 	if dataFile != "" {
 		return where{source: dataFile} // which it didn't look at
 	}
-	return where{source, number, blockDevice}
+	return where{at.doc.Source, source, number, blockDevice}
+}
+
+// isVolume says whether the source is a volume of the runtime's, "pool/volume".
+func (w where) isVolume() bool {
+	return w.blockDevice == "" && w.number == "" && w.source != "" && w.source[0] != '/'
 }
 
 // remotes are the sources that are on other machines, by the prefix that QEMU and

@@ -50,11 +50,10 @@ func storageBody() inventory.Body {
 		},
 		StoragePools: []inventory.StoragePool{
 			{Name: "local", Type: "dir", State: "running", Target: "/srv", Volumes: []inventory.StorageVolume{{Name: "v", Path: "/srv/v"}}},
-			{Name: "ceph", Type: "rbd", State: "running", Source: "vms"}, {Name: "tank", Type: "zfs", Source: "tank/vms"},
+			{Name: "ceph", Type: "rbd", State: "running", Source: "vms", Volumes: []inventory.StorageVolume{{Name: "web", Path: "vms/web"}}}, {Name: "tank", Type: "zfs", Source: "tank/vms"},
 			{Name: "lvm", Type: "logical", State: "running", Volumes: []inventory.StorageVolume{{Name: "web", Path: "/dev/vg-x/web"}}},
 			{Name: "off", Type: "dir", State: "inactive"},
 			// Another runtime's of the same name.
-			{Name: "local", Type: "zfs", State: "running", Source: "tank/lxd", Volumes: []inventory.StorageVolume{{Name: "virtual-machine/v"}}},
 		},
 	}
 }
@@ -100,10 +99,9 @@ func TestDiskPaths(t *testing.T) {
 		"devices in a circle": {inventory.Disk{Source: "/dev/x", BlockDevice: "dm-9"}, "device mapper a → device mapper b", "", "what dm-9 is made of is not known", false},
 		"volume of a pool":    {inventory.Disk{SourceType: "volume", Source: "local/v"}, "pool local (dir) → " + srv, "sdc,sdd:L", "", true},
 		"volume, LVM":         {inventory.Disk{SourceType: "volume", Source: "lvm/web"}, "*", "sda:A sdb:B", "", true},
-		"volume of another":   {inventory.Disk{SourceType: "volume", Source: "local/virtual-machine/v"}, "pool local (zfs)", "", "ZFS tank/lxd/virtual-machine/v", false},
 		"volume, Ceph":        {inventory.Disk{SourceType: "volume", Source: "ceph/web"}, "pool ceph (rbd)", "", "Ceph vms/web", false},
-		"volume, ZFS":         {inventory.Disk{SourceType: "volume", Source: "tank/web"}, "pool tank (zfs)", "", "ZFS tank/vms/web", false},
-		"volume not there":    {inventory.Disk{SourceType: "volume", Source: "local/none"}, "pool local (dir)", "", "pool local shows no volume none", false},
+		"volume, ZFS":         {inventory.Disk{SourceType: "volume", Source: "tank/web"}, "pool tank (zfs) → volume web", "", "ZFS tank/vms", false},
+		"volume not there":    {inventory.Disk{SourceType: "volume", Source: "local/none"}, "pool local (dir)", "", "pool local shows no path of volume none", false},
 		"volume, pool off":    {inventory.Disk{SourceType: "volume", Source: "off/v"}, "pool off (dir)", "", "pool off is inactive", false},
 		"volume, no pool":     {inventory.Disk{SourceType: "volume", Source: "none/v"}, "", "", "nothing is known of storage pool none", false},
 		"data elsewhere":      {inventory.Disk{Source: "/x", Number: "252:0", DataFile: "/srv/data"}, srv, "sdc,sdd:L", "", true},
@@ -142,7 +140,8 @@ func diskPathsOf(body inventory.Body, disks ...inventory.Disk) []reconcile.DiskP
 	}
 	storage := inventory.Body{BlockDevices: body.BlockDevices, FileSystems: body.FileSystems}
 	body.BlockDevices, body.FileSystems = nil, nil
-	in := reconcile.Input{Policy: reconcile.DefaultPolicy(), Now: epoch, Observed: []reconcile.Document{doc("runtime-libvirt", body)}}
+	in := reconcile.Input{Policy: reconcile.DefaultPolicy(), Now: epoch, Observed: []reconcile.Document{
+		doc("runtime-lxd", inventory.Body{StoragePools: []inventory.StoragePool{{Name: "local", Type: "zfs", Source: "tank/lxd"}}}), doc("runtime-libvirt", body)}}
 	if len(storage.FileSystems) > 0 {
 		in.Observed = append(in.Observed, doc("storage", storage))
 	}

@@ -16,8 +16,8 @@ type grounds struct {
 	devices  map[string]*inventory.BlockDevice
 	byFile   map[string]*inventory.BlockDevice // by names below /dev that udev and LVM make
 	byNumber map[string]*inventory.FileSystem
-	mounts   []*inventory.FileSystem             // the longest first
-	pools    map[string][]*inventory.StoragePool // several runtimes have one called default
+	mounts   []*inventory.FileSystem           // the longest first
+	pools    map[string]*inventory.StoragePool // by runtime/name: two runtimes' may have one name
 	known    map[string]*Ground
 }
 
@@ -30,15 +30,14 @@ func (h *hostView) groundsOf(in *Input) *grounds {
 }
 
 func (h *hostView) newGrounds(in *Input) *grounds {
-	g := &grounds{known: map[string]*Ground{}, pools: map[string][]*inventory.StoragePool{}}
+	g := &grounds{known: map[string]*Ground{}, pools: map[string]*inventory.StoragePool{}}
 	var storage *source
 	for _, doc := range h.docs {
 		if len(doc.BlockDevices) > 0 || len(doc.FileSystems) > 0 {
 			storage = doc
 		}
 		for i := range doc.StoragePools {
-			pool := &doc.StoragePools[i]
-			g.pools[pool.Name] = append(g.pools[pool.Name], pool)
+			g.pools[doc.Source+"/"+doc.StoragePools[i].Name] = &doc.StoragePools[i]
 		}
 	}
 	switch {
@@ -80,6 +79,9 @@ func (g *grounds) of(at where) *Ground {
 	key := cmp.Or(at.blockDevice, at.number)
 	if key == "" {
 		key = at.source // a path or an address, which never looks like the others
+		if at.isVolume() {
+			key = at.runtime + "/" + key
+		}
 	}
 	ground, found := g.known[key]
 	if !found {
@@ -113,8 +115,8 @@ func (w *descent) from(at where, depth int) {
 		w.Reason = "it is described in JSON, which is not followed"
 	case depth > maxDescent:
 		w.Reason = "it leads through too many files"
-	case at.blockDevice == "" && at.number == "" && !strings.HasPrefix(at.source, "/"):
-		w.volume(at.source, depth)
+	case at.isVolume():
+		w.volume(at, depth)
 	case w.unseen != "":
 		w.Reason = w.unseen
 	case at.blockDevice != "":
@@ -127,35 +129,31 @@ func (w *descent) from(at where, depth int) {
 }
 
 // volume follows a volume of one of the runtime's pools, "pool/volume".
-func (w *descent) volume(source string, depth int) {
-	poolName, name, _ := strings.Cut(source, "/")
-	pools := w.pools[poolName]
-	if len(pools) == 0 {
+func (w *descent) volume(at where, depth int) {
+	poolName, name, _ := strings.Cut(at.source, "/")
+	pool := w.pools[at.runtime+"/"+poolName]
+	if pool == nil {
 		w.Reason = "nothing is known of storage pool " + poolName
 		return
 	}
-	named := func(v inventory.StorageVolume) bool { return v.Name == name }
-	pool := pools[max(slices.IndexFunc(pools, func(p *inventory.StoragePool) bool { return slices.ContainsFunc(p.Volumes, named) }), 0)]
 	w.hop("pool", poolName, pool.Type)
-	switch pool.Type {
-	case "rbd":
-		w.Remote = "Ceph " + pool.Source + "/" + name
-		return
-	case "zfs":
-		w.Remote = "ZFS " + pool.Source + "/" + name
-		return
-	case "gluster", "iscsi-direct", "sheepdog":
-		w.Remote = pool.Type + " " + pool.Source + "/" + name
-		return
+	path := ""
+	if i := slices.IndexFunc(pool.Volumes, func(v inventory.StorageVolume) bool { return v.Name == name }); i >= 0 {
+		path = pool.Volumes[i].Path
 	}
-	i := slices.IndexFunc(pool.Volumes, named)
+	system := map[string]string{"rbd": "Ceph", "zfs": "ZFS", "gluster": "Gluster", "sheepdog": "Sheepdog", "iscsi-direct": "iSCSI"}[pool.Type]
 	switch {
-	case i >= 0 && strings.HasPrefix(pool.Volumes[i].Path, "/"):
-		w.from(where{source: pool.Volumes[i].Path}, depth+1)
+	case strings.HasPrefix(path, "/"):
+		w.from(where{source: path}, depth+1)
+	case system != "" && path != "":
+		w.Remote = system + " " + path
+	case system != "": // the volume's name there is the runtime's affair
+		w.hop("volume", name, "")
+		w.Remote = system + " " + pool.Source
 	case pool.State != "running":
 		w.Reason = fmt.Sprintf("pool %s is %s", poolName, orElse(pool.State, "not known"))
 	default:
-		w.Reason = fmt.Sprintf("pool %s shows no volume %s", poolName, name)
+		w.Reason = fmt.Sprintf("pool %s shows no path of volume %s", poolName, name)
 	}
 }
 

@@ -126,7 +126,6 @@ var capabilities = sorted([]inventory.Capability{
 	absent("runtime.runningOnly", "it keeps VMs that are stopped"),
 	absent("runtime.member", "libvirt has no clusters"),
 	direct("runtime.endpoint", "the socket that was connected to", ""),
-	absent("runtime.runningOnly", "a stopped domain is listed too"),
 })
 
 const sizeNote = "beside the pass; disks that hold data only; a stopped VM's volume by virStorageVolGetInfo"
