@@ -33,7 +33,7 @@ var capabilities = []inventory.Capability{
 	polled(direct("link.speed", "/sys/class/net/NAME/speed", "physical links that are up")),
 	direct("link.stp", "netlink IFLA_BR_STP_STATE", "the kernel's own or a daemon's"),
 	direct("link.up", "netlink ifi_flags IFF_UP", ""),
-	polled(direct("link.vfs", "netlink IFLA_VFINFO_LIST", "")),
+	polled(direct("link.vfs", "netlink IFLA_VFINFO_LIST", "seen with an igb; there RTM_NEWLINK told of changed settings, which no test can show here")),
 	direct("link.vlan", "netlink IFLA_VLAN_ID", ""),
 	direct("link.vlanFiltering", "netlink IFLA_BR_VLAN_FILTERING", ""),
 	direct("link.vni", "netlink IFLA_VXLAN_ID", "vxlan, except in external mode"),
