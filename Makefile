@@ -15,7 +15,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) user-mode-linux kmod debootstrap openssh-clien
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test lint demo demo-down bench deps demo-deps clean
+.PHONY: help build test frames lint demo demo-down bench deps demo-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -32,6 +32,9 @@ demo-down: ## end the demo and remove every trace of it (root)
 
 test: deps ## all tests, rigs included (root)
 	go test -race -timeout 20m ./...
+
+frames: deps ## 500 generated networks, built for real: do frames go where their paths say? (root)
+	go test -timeout 40m -v ./test/frames -rapid.checks=500
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt'd: $$unformatted"; exit 1; }

@@ -148,7 +148,7 @@ func TestNoFindings(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
-	for _, name := range []string{"vm-web-01", "vm-web-03", "vm-test-of-per", "host-hv-osl1-01", "host-hv-osl1-02"} {
+	for _, name := range []string{"vm-web-01", "vm-web-03", "vm-paths", "vm-test-of-per", "host-hv-osl1-01", "host-hv-osl1-02"} {
 		e := read[reconcile.Explanation](t, name+".json")
 		for suffix, o := range map[string]report.Options{"-100.txt": {}, "-80.txt": {Width: 80}, "-color.txt": {Color: true}} {
 			t.Run(name+suffix, func(t *testing.T) {
