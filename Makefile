@@ -10,7 +10,7 @@ DEMO_PACKAGES := libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qem
 # software, file systems, daemons that hear LLDP, LXD and Incus (which Debian 12 has
 # in its backports only), and a C compiler for the race detector. What ships is
 # built without.
-TEST_PACKAGES := $(DEMO_PACKAGES) user-mode-linux kmod debootstrap openssh-client swtpm swtpm-tools e2fsprogs lvm2 gcc libc6-dev \
+TEST_PACKAGES := $(DEMO_PACKAGES) user-mode-linux kmod debootstrap openssh-client swtpm swtpm-tools e2fsprogs lvm2 thin-provisioning-tools mdadm cryptsetup-bin btrfs-progs fdisk udev gcc libc6-dev \
                  lldpd systemd lxd lxd-client busybox-static incus-base/bookworm-backports
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2

@@ -2,6 +2,9 @@ package storage
 
 import "github.com/dataverket/avstem/inventory"
 
+// notReal is in the notes of capabilities that no test shows on a real object.
+const notReal = "not verified on the real thing"
+
 // capabilities lists the fields in the order of their names, with the file each
 // is read from.
 func capabilities() []inventory.Capability {
@@ -14,7 +17,7 @@ func capabilities() []inventory.Capability {
 		return c
 	}
 	const block = sysBlock + "/*/"
-	const notReal = "not verified on the real thing"
+
 	return []inventory.Capability{
 		direct("blockDevice.backingFile", block+"loop/backing_file", ""),
 		direct("blockDevice.byID", devByID, "else the names that udev's database says the device claims"),

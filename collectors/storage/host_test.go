@@ -157,8 +157,9 @@ func attachLoop(t *testing.T, image string) (name string, detach func()) {
 const hangEnv = "AVSTEM_TEST_HANGING_MOUNT"
 
 // A file system whose server never answers is a problem on that file system;
-// the pass goes on, and later passes don't ask it again. The file system is a
-// real one: FUSE with nobody behind it, in a mount namespace of its own.
+// the pass goes on, and later passes don't ask it again, until it has answered.
+// The file system is a real one: FUSE, with nobody behind it at first, in a mount
+// namespace of its own.
 func TestHangingFileSystem(t *testing.T) {
 	if dir := os.Getenv(hangEnv); dir != "" {
 		underHangingMount(t, dir)
@@ -208,6 +209,22 @@ func underHangingMount(t *testing.T, dir string) {
 	c.mounts.mu.Unlock()
 	if waiting != 1 {
 		t.Errorf("%d calls wait after three passes, want the one", waiting)
+	}
+
+	served := make(chan error, 1)
+	go func() { served <- serveFUSE(device) }()
+	settle(t, &c.mounts)
+	o := observe(c)
+	i := slices.IndexFunc(o.FileSystems, func(f inventory.FileSystem) bool { return f.Mount == dir })
+	if _, found := o.ProblemOf("fileSystem:"+dir, "fileSystem.size"); found || i < 0 || o.FileSystems[i].Size == nil || *o.FileSystems[i].Size != fuseBlocks*4*inventory.KiB ||
+		*o.FileSystems[i].Used != fuseBlocks*2*inventory.KiB || *o.FileSystems[i].Available != fuseBlocks*inventory.KiB {
+		t.Errorf("after its server answered: %+v, problems %v", o.FileSystems, o.Problems)
+	}
+	if err := unix.Unmount(dir, 0); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != nil {
+		t.Errorf("serve FUSE: %v", err)
 	}
 }
 
