@@ -23,6 +23,7 @@ help: ## this list
 build: ## static binaries into bin/
 	$(GOBUILD) -o bin/avstem ./cmd/avstem
 	$(GOBUILD) -o bin/avstem-agent ./cmd/avstem-agent
+	$(GOBUILD) -o bin/avstem-probe ./cmd/avstem-probe
 
 demo: demo-deps build ## real VMs, an inventory that disagrees with them, and what avstem says of it (root)
 	go run ./test/demo/cmd/demo up

@@ -109,7 +109,9 @@ func (e *eyes) forget() {
 }
 
 // first gives the first event about a VM since the last forget.
-func (e *eyes) first(vm *VM, seen *inventory.VM) *event {
+// A guest without a system boots, finds nothing, and boots again: that it does
+// tells of no other step than the one that asks for it.
+func (e *eyes) first(step string, vm *VM, seen *inventory.VM) *event {
 	names := []string{vm.Name}
 	if vm.UUID != uuid.Nil {
 		names = append(names, vm.UUID.String())
@@ -120,6 +122,9 @@ func (e *eyes) first(vm *VM, seen *inventory.VM) *event {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i := range e.heard {
+		if step != "reboot" && slices.Contains([]string{"reboot", "RESET"}, e.heard[i].Event) {
+			continue
+		}
 		if e.heard[i].Entity == "" && !e.heard[i].begins() { // it may be about any VM, and is heeded
 			return &e.heard[i]
 		}

@@ -223,7 +223,7 @@ func (r *run) observe(ctx context.Context, step *evaluate.ProbeStep, returned ti
 			r.seen = seen
 		}
 	}
-	if heard := r.eyes.first(target, known); heard != nil {
+	if heard := r.eyes.first(step.Step, target, known); heard != nil {
 		step.EventAfter, step.Event = since(heard.at, returned), heard.Event
 		if effects[step.Step] == nil {
 			step.SeenAfter = step.EventAfter

@@ -105,7 +105,7 @@ func TestAgentLinksOnlyWhatAHostNeeds(t *testing.T) {
 	agent := list(t, module+"cmd/avstem-agent")[0]
 	for _, dep := range agent.Deps {
 		for _, forbidden := range []string{
-			"github.com/nats-io/nats-server/", module + "reconcile", module + "sentral", module + "report", "testing",
+			"github.com/nats-io/nats-server/", module + "reconcile", module + "sentral", module + "report", module + "evaluate", "testing",
 		} {
 			if strings.HasPrefix(dep, forbidden) {
 				t.Errorf("avstem-agent links %s", dep)
