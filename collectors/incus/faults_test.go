@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -195,6 +196,45 @@ func TestOneThatHangs(t *testing.T) {
 		t.Errorf("complete %t, %d VMs, problems %+v", o.Complete, len(o.VMs), o.Problems)
 	}
 	vmOf(t, o, "acme/03")
+}
+
+// TestOneThatHangsInACluster tells no place, and isn't gone for that.
+func TestOneThatHangsInACluster(t *testing.T) {
+	server := `{"environment": {"server": "lxd", "server_name": "m1", "server_clustered": true}}`
+	mux := fakeList(t, server, func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("recursion") == "1" {
+			<-r.Context().Done()
+			return
+		}
+		synced(w, `["/1.0/instances/01", "/1.0/instances/02"]`)
+	})
+	mux.HandleFunc("GET /1.0/instances/{name}", func(w http.ResponseWriter, r *http.Request) {
+		if r.PathValue("name") == "02" {
+			<-r.Context().Done()
+			return
+		}
+		synced(w, fakeVM("01", `, "location": "m1"`))
+	})
+	o := pass(&Collector{Flavor: LXD, Sockets: []string{fakeDaemon(t, mux)}, CallTimeout: 300 * time.Millisecond})
+	if o.Complete || len(o.VMs) != 2 {
+		t.Errorf("complete %t, %+v", o.Complete, o.VMs)
+	}
+}
+
+// TestInParallel hands a panic on to who can make a problem of it, after the rest.
+func TestInParallel(t *testing.T) {
+	var done atomic.Int32
+	defer func() {
+		if v := recover(); v != "seventh" || done.Load() != 19 {
+			t.Errorf("recovered %v after %d", v, done.Load())
+		}
+	}()
+	inParallel(20, func(i int) {
+		if i == 7 {
+			panic("seventh")
+		}
+		done.Add(1)
+	})
 }
 
 // TestOneThatGoes ceases to be between the list and its snapshots.

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"time"
 
+	"github.com/dataverket/avstem/collectors"
 	"github.com/dataverket/avstem/inventory"
 )
 
@@ -35,14 +37,15 @@ func (c *Collector) list(ctx context.Context, cl *client, s *server) ([]instance
 }
 
 // here leaves out what is located on other members of a cluster: those are
-// theirs to report, or one VM would be seen on every host.
+// theirs to report, or one VM would be seen on every host. One that could not be
+// read tells no place, and stays: what isn't known to be elsewhere isn't gone.
 func here(all []instance, s *server) []instance {
 	if !s.Environment.Clustered {
 		return all
 	}
 	var kept []instance
 	for _, i := range all {
-		if i.Location == s.Environment.Name {
+		if i.Location == s.Environment.Name || i.Location == "" && i.err != nil {
 			kept = append(kept, i)
 		}
 	}
@@ -116,10 +119,11 @@ func (c *Collector) identify(all []instance) []reading {
 	for n := range all {
 		i := &all[n]
 		r := &readings[n]
+		if i.err == nil {
+			*r, i.err = described(i)
+		}
 		if i.err != nil {
 			*r = c.unread(i)
-		} else {
-			*r = describe(i)
 		}
 		if other, twice := taken[r.vm.Key()]; twice {
 			id := r.vm.UUID
@@ -134,6 +138,17 @@ func (c *Collector) identify(all []instance) []reading {
 	}
 	c.known = known
 	return readings
+}
+
+// described is [describe], whose defects are the one instance's.
+func described(i *instance) (r reading, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &collectors.SourceError{Call: instanceCall, Why: inventory.WhyBroken, Err: fmt.Errorf("panic: %v\n%s", v, debug.Stack()),
+				Remedy: "this is a defect in avstem: please report it with the stack"}
+		}
+	}()
+	return describe(i), nil
 }
 
 // unread is an instance of which only the list's word is known.

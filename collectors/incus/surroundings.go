@@ -53,14 +53,24 @@ func (a *asked[T]) get(ctx context.Context, cl *client, path, project string) (*
 // inFlight is how many calls of a pass are under way at once.
 const inFlight = 4
 
-// inParallel does n things, some at once.
+// inParallel does n things, some at once. A panic in one is the caller's, whose
+// runner makes a problem of it, once the others are done.
 func inParallel(n int, do func(int)) {
 	next := make(chan int)
 	var workers sync.WaitGroup
+	panics := make(chan any, n)
+	one := func(i int) {
+		defer func() {
+			if v := recover(); v != nil {
+				panics <- v
+			}
+		}()
+		do(i)
+	}
 	for range min(inFlight, n) {
 		workers.Go(func() {
 			for i := range next {
-				do(i)
+				one(i)
 			}
 		})
 	}
@@ -69,6 +79,9 @@ func inParallel(n int, do func(int)) {
 	}
 	close(next)
 	workers.Wait()
+	if len(panics) > 0 {
+		panic(<-panics)
+	}
 }
 
 // complete adds what the daemon keeps elsewhere to each of the readings.

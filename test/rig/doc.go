@@ -13,6 +13,11 @@
 // file system: DIR/var/lib/libvirt is /var/lib/libvirt inside. Programs outside
 // reach its daemons by the unix sockets under DIR/run.
 //
+// If asked it runs LXD and Incus too (instances.sh), with a directory as the pool,
+// no network of their own and one tiny image, in control groups that are the rig's
+// and go with it. They run containers; VMs take a vhost_vsock that the machine may
+// lack.
+//
 // Guests are emulated (domain type 'qemu'): the machine needs no virtualization
 // of its own, and /dev/kvm is hidden from libvirtd. The switch is Open vSwitch's
 // userspace datapath, so a bridge needs datapath_type=netdev. The rig knows
