@@ -24,7 +24,8 @@ func (c *Collector) fileSystems(ctx context.Context, b *collectors.Builder) erro
 	questions := make([]*question[usage], len(mounts))
 	if measure := c.measuring(); measure != nil {
 		for i, m := range mounts {
-			questions[i] = c.mounts.ask(m.point, func() (usage, error) { return measure(m) })
+			// By its number too: what is mounted in a dead mount's place is another.
+			questions[i] = c.mounts.ask(m.number()+" "+m.point, func() (usage, error) { return measure(m) })
 		}
 	}
 	spread := c.btrfsDevices()
