@@ -95,6 +95,26 @@ func TestParams(t *testing.T) {
 	}
 }
 
+// What a source is called by names no password.
+func TestNamedImage(t *testing.T) {
+	for name, want := range map[string]string{
+		"https://user:secret@host:8443/a@b.iso":           "https:host:8443/a@b.iso",
+		"ssh://me@host/srv/x.img":                         "ssh:host/srv/x.img",
+		"iscsi://u%pw@10.0.0.1/iqn.2026:x/1":              "iscsi:10.0.0.1/iqn.2026:x/1",
+		"rbd:pool/image:id=admin:key=secret":              "rbd:pool/image",
+		"nbd:10.0.0.1:10809:exportname=vol":               "nbd:vol",
+		`json:{"driver":"https","url":"https://u:p@h/x"}`: "https:h/x",
+		"/dev/sdb":    "/dev/sdb",
+		"relative":    "relative",
+		"/a:b/c.img":  "/a:b/c.img",
+		"fat:rw:/srv": "rw:/srv",
+	} {
+		if got := namedImage(name).source; got != want {
+			t.Errorf("%s is called %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestMemory(t *testing.T) {
 	for text, want := range map[string]inventory.Bytes{"16": 16 << 20, "2G": 2 << 30, "1.5g": 3 << 29, "2097152k": 2 << 30, "1048576b": 1 << 20,
 		"": 0, "G": 0, "-1": 0, "nan": 0, "9e99": 0, "16E": 0} {

@@ -165,13 +165,17 @@ const ownMonitor = "give avstem a monitor of its own: start QEMU with -qmp unix:
 // problem says what kept a monitor from telling of its VM, if anything did.
 func (m *monitor) problem(entity string) *inventory.Problem {
 	call := "connect " + m.path
-	p := problem(entity, "", call, m.err0(), ownMonitor)
+	err := m.err
+	if m.refused != "" {
+		err = fmt.Errorf("it is %s's own monitor: a second client would keep %s out", words(m.refused), words(m.refused))
+	}
+	if err == nil {
+		return nil
+	}
+	p := problem(entity, "", call, err, ownMonitor)
 	switch {
 	case m.refused != "":
 		p.Why = inventory.WhyRefused
-		p.Error = fmt.Sprintf("it is %s's own monitor: a second client would keep %s out", words(m.refused), words(m.refused))
-	case m.err == nil:
-		return nil
 	case m.absent():
 		if !m.explicit { // a socket file that its QEMU left
 			return nil
@@ -192,13 +196,6 @@ func (m *monitor) problem(entity string) *inventory.Problem {
 		p.Field = "vm.state"
 	}
 	return &p
-}
-
-func (m *monitor) err0() error {
-	if m.err == nil {
-		return errClosed
-	}
-	return m.err
 }
 
 // words is how people call a manager.

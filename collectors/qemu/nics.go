@@ -93,9 +93,7 @@ func (n *nic) attach(netdev params) {
 	case "tap":
 		n.Attachment, n.tap = "ethernet", true
 		n.Link = netdev["ifname"]
-		for _, fd := range strings.FieldsFunc(netdev["fd"]+":"+netdev["fds"], func(r rune) bool { return r == ':' }) {
-			n.fds = append(n.fds, fd)
-		}
+		n.fds = strings.FieldsFunc(netdev["fd"]+":"+netdev["fds"], func(r rune) bool { return r == ':' })
 	case "bridge":
 		n.Attachment, n.tap = "bridge", true
 		n.Bridge = firstOf(netdev["br"], "br0") // QEMU's default

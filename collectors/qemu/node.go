@@ -140,7 +140,8 @@ func protocolName(p params) string {
 	case "virtio-blk-vhost-user", "virtio-blk-vhost-vdpa":
 		return p["path"]
 	}
-	return prefixed(p["driver"]+":", firstOf(p["url"], p["path"], p["dir"]))
+	_, place, _ := strings.Cut(withoutUser(p["url"]), "://")
+	return prefixed(p["driver"]+":", firstOf(place, p["path"], p["dir"]))
 }
 
 func lun(n string) string {
@@ -155,6 +156,21 @@ func address(p params) string {
 		return ""
 	}
 	return net.JoinHostPort(p["server.host"], p["server.port"])
+}
+
+// withoutUser takes the user and password out of a URL: an observation is no place
+// for them.
+func withoutUser(url string) string {
+	before, rest, found := strings.Cut(url, "//")
+	if !found {
+		return url
+	}
+	authority, path, slash := strings.Cut(rest, "/")
+	authority = authority[strings.LastIndexByte(authority, '@')+1:]
+	if slash {
+		path = "/" + path
+	}
+	return before + "//" + authority + path
 }
 
 func prefixed(prefix, name string) string {
@@ -201,5 +217,5 @@ func namedImage(name string) image {
 	case protocol == "fat":
 		return image{sourceType: "dir", source: rest}
 	}
-	return image{sourceType: "network", source: protocol + ":" + strings.TrimPrefix(rest, "//")}
+	return image{sourceType: "network", source: protocol + ":" + strings.TrimPrefix(withoutUser(rest), "//")}
 }
