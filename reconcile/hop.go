@@ -38,7 +38,6 @@ const (
 	Untags   Treatment = "untags"   // frames of the VLAN leave without a tag
 	Adds     Treatment = "adds"     // one more tag, around what the frames have: a VLAN link, a VF, a tunnel port
 	Removes  Treatment = "removes"  // the outer tag is taken off
-	Carries  Treatment = "carries"  // goes through as it is
 	Discards Treatment = "discards" // doesn't let frames of the VLAN through
 )
 
@@ -80,8 +79,6 @@ func (h *Hop) treatment() string {
 		return "adds tag " + vlan
 	case Removes:
 		return "takes off tag " + vlan
-	case Carries:
-		return "carries tag " + vlan
 	case Discards:
 		if vlan == "0" {
 			vlan = "untagged frames"

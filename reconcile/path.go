@@ -129,7 +129,7 @@ func (p *NICPath) start(hop Hop, link *inventory.Link) {
 
 func (p *NICPath) hop(hop Hop) {
 	if p.Hops == nil {
-		p.Hops = make([]Hop, 0, 4)
+		p.Hops = make([]Hop, 0, 3) // tap, port and switch
 	}
 	p.Hops = append(p.Hops, hop)
 }
@@ -313,6 +313,9 @@ func aliveOf(exits []way) []way {
 func (p *NICPath) goOn(hops []Hop) {
 	if n := len(p.Hops); n > 0 && len(hops) > 0 && p.Hops[n-1].Kind == hops[0].Kind && p.Hops[n-1].Name == hops[0].Name {
 		hops = hops[1:]
+	}
+	if len(p.Hops)+len(hops) > cap(p.Hops) {
+		p.Hops = append(make([]Hop, 0, len(p.Hops)+len(hops)), p.Hops...) // no larger than it is to be
 	}
 	p.Hops = append(p.Hops, hops...)
 }

@@ -176,8 +176,8 @@ func (w *walk) below(link *inventory.Link, f frame, hop Hop) {
 
 // throughVLANLink adds the link's tag around what the frame has.
 func (w *walk) throughVLANLink(link *inventory.Link, f frame, hop, does Hop) {
-	if link.VLAN == nil {
-		w.unsure("the VLAN of %s was not read", link.Name)
+	if link.VLAN == nil || *link.VLAN == 0 { // 0 is a priority without a VLAN
+		w.unsure("%s has no VLAN that was read", link.Name)
 		return
 	}
 	if f.count == maxTags {
