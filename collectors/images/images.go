@@ -62,6 +62,7 @@ type file struct {
 	seen   bool
 	fault  error     // why it can't be looked at
 	note   string    // why it has no digest
+	unread error     // why it could not be read, where that is for somebody to mend
 	notYet time.Time // not to be read before
 }
 
@@ -173,6 +174,10 @@ func (c *Collector) describe(b *collectors.Builder, f *inventory.ImageFile, plac
 		return
 	}
 	f.Undigested = c.whyNot(known, place)
+	if known.unread != nil {
+		b.Problem(inventory.Problem{Entity: "imageFile:" + f.Path, Field: "imageFile.digest", Call: "read " + f.Path, Why: collectors.WhyOf(known.unread),
+			Error: known.unread.Error(), Remedy: "let the agent read images (CAP_DAC_READ_SEARCH); where that is granted, see whether the file's disk or server is well"})
+	}
 }
 
 // whyNot says why a file that was seen has no digest.
@@ -200,7 +205,7 @@ func (c *Collector) look(ctx context.Context, list []inventory.ImageFile) {
 		for _, f := range list {
 			c.files[f.Path] = &file{}
 			if old := before[f.Path]; old != nil {
-				c.files[f.Path].note, c.files[f.Path].notYet, c.files[f.Path].stamp = old.note, old.notYet, old.stamp
+				*c.files[f.Path] = file{stamp: old.stamp, note: old.note, unread: old.unread, notYet: old.notYet}
 			}
 		}
 		c.looking = make(chan struct{})
@@ -231,7 +236,7 @@ func (c *Collector) lookAll(list []inventory.ImageFile, done chan struct{}) {
 		c.mu.Lock()
 		if known := c.files[f.Path]; known != nil {
 			if known.stamp != now {
-				known.note, known.notYet = "", time.Time{}
+				known.note, known.unread, known.notYet = "", nil, time.Time{}
 			}
 			known.seen, known.fault, known.stamp = err == nil, err, now
 		}

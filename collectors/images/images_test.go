@@ -190,6 +190,21 @@ func TestChangedWhileRead(t *testing.T) {
 	}
 }
 
+// TestRefused: a file that may not be read is a problem with a remedy.
+func TestRefused(t *testing.T) {
+	h := newHost(t)
+	h.write(t, "a", 100)
+	c := h.open(t, "a")
+	c.Settled = time.Hour // so that nothing reads it but the test
+	collect(t, c)
+	c.file("/a", stamp{}, "", os.ErrPermission) // what opening it gives to all but root
+	o := collect(t, c)
+	p, found := o.ProblemOf("imageFile:/a", "imageFile.digest")
+	if !found || p.Why != inventory.WhyRefused || p.Remedy == "" || o.ImageFiles[0].Undigested != "permission denied" {
+		t.Errorf("%+v, problems %+v", o.ImageFiles, o.Problems)
+	}
+}
+
 // TestCancelled: closing ends a long read at once, and leaves no digest.
 func TestCancelled(t *testing.T) {
 	h := newHost(t)

@@ -86,9 +86,12 @@ func (c *Collector) file(path string, want stamp, digest string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if known := c.files[path]; known != nil { // a pass may have forgotten it meanwhile
-		known.note = ""
+		known.note, known.unread = "", nil
 		if err != nil {
 			known.note, known.notYet = err.Error(), time.Now().Add(again)
+		}
+		if err != nil && !errors.Is(err, errChanged) && c.ctx.Err() == nil {
+			known.unread = err
 		}
 	}
 	if err != nil {
