@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,8 @@ const (
 	bootTimeout = 5 * time.Minute
 	// commandTimeout bounds a command whose context has no deadline.
 	commandTimeout = 2 * time.Minute
+	// addedFile in a host's directory says that it has a third NIC.
+	addedFile = "nic2"
 )
 
 // Host is one host of a lab.
@@ -43,11 +46,25 @@ func (h *Host) Name() string { return "hv" + strconv.Itoa(h.n+1) }
 // Address is its IP address on mgmt0.
 func (h *Host) Address() string { return "10.77.0." + strconv.Itoa(11+h.n) }
 
-// MAC is the address of one of its NICs: "mgmt0", "nic0" or "nic1".
-func (h *Host) MAC(nic string) string {
-	kind := map[string]int{"mgmt0": 0, "nic0": 1, "nic1": 2}[nic]
-	return fmt.Sprintf("52:54:00:77:%02x:%02x", kind, h.n+1)
+// nicNames are all that a host may have.
+func nicNames() []string { return []string{"mgmt0", "nic0", "nic1", "nic2"} }
+
+// nics are those that it has.
+func (h *Host) nics() []string {
+	if _, err := os.Stat(filepath.Join(h.dir, addedFile)); err != nil {
+		return nicNames()[:3]
+	}
+	return nicNames()
 }
+
+// MAC is the address of one of its NICs: "mgmt0", "nic0" or "nic1", or "nic2"
+// after [Host.AddNIC].
+func (h *Host) MAC(nic string) string {
+	return fmt.Sprintf("52:54:00:77:%02x:%02x", slices.Index(nicNames(), nic), h.n+1)
+}
+
+// tap is the rig's end of one of its NICs.
+func (h *Host) tap(nic string) string { return h.Name() + "-" + nic }
 
 // Console gives the end of what its kernel and systemd have written.
 func (h *Host) Console() string {
@@ -96,7 +113,7 @@ func (h *Host) layer(root string) error {
 		{"root/.ssh/authorized_keys", string(key)},
 		{"etc/systemd/network/10-mgmt0.network", "[Match]\nName=mgmt0\n[Network]\nAddress=" + h.Address() + "/24\nLinkLocalAddressing=no\n"},
 	}
-	for nic, name := range []string{"mgmt0", "nic0", "nic1"} {
+	for nic, name := range nicNames() {
 		files = append(files, struct{ path, text string }{
 			fmt.Sprintf("etc/systemd/network/0%d-%s.link", nic, name), "[Match]\nMACAddress=" + h.MAC(name) + "\nOriginalName=vec*\n[Link]\nName=" + name + "\n"})
 	}
@@ -114,16 +131,34 @@ func (h *Host) layer(root string) error {
 // plug makes the ends of the host's NICs, and connects them to the bridge and the
 // switch.
 func (h *Host) plug() error {
+	for _, nic := range h.nics() {
+		if err := h.plugOne(nic); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *Host) plugOne(nic string) error {
 	script := `set -e
-for tap in "$1m" "$1a" "$1b"; do
-	ip tuntap add "$tap" mode tap
-	ip link set "$tap" up
-done
-ip link set "$1m" master mgmt
-ovs-vsctl add-port switch "$1a" -- set port "$1a" trunks=$2
-ovs-vsctl add-port switch "$1b" -- set port "$1b" trunks=$2`
-	_, err := h.lab.rig.Run("sh", "-c", script, "sh", h.Name(), trunk)
+ip tuntap add "$1" mode tap
+ip link set "$1" up
+if [ "$2" = mgmt0 ]; then
+	ip link set "$1" master mgmt
+else
+	ovs-vsctl add-port switch "$1" -- set port "$1" trunks="$3"
+fi`
+	_, err := h.lab.rig.Run("sh", "-c", script, "sh", h.tap(nic), nic, trunk)
 	return err
+}
+
+// AddNIC gives the host a third NIC on the switch, nic2, which it has once it was
+// rebooted.
+func (h *Host) AddNIC() error {
+	if err := h.plugOne("nic2"); err != nil {
+		return fmt.Errorf("add a NIC to %s: %w", h.Name(), err)
+	}
+	return os.WriteFile(filepath.Join(h.dir, addedFile), nil, 0o644)
 }
 
 // boot starts the kernel. It is a child of the rig's first process, and ends with
@@ -154,8 +189,8 @@ func (h *Host) exec(console *os.File) error {
 		fmt.Sprintf("mem=%dM", h.lab.memory), "rootfstype=hostfs", "rootflags=" + h.dir + "/root", "rw", "init=/lib/systemd/systemd",
 		"con=null", "con0=null,fd:1", "uml_dir=" + h.dir + "/uml", "umid=" + h.Name(),
 	}
-	for i, nic := range []string{"mgmt0", "nic0", "nic1"} {
-		arguments = append(arguments, fmt.Sprintf("vec%d:transport=tap,ifname=%s,depth=128,gro=1,mac=%s", i, h.Name()+string("mab"[i]), h.MAC(nic)))
+	for i, nic := range h.nics() {
+		arguments = append(arguments, fmt.Sprintf("vec%d:transport=tap,ifname=%s,depth=128,gro=1,mac=%s", i, h.tap(nic), h.MAC(nic)))
 	}
 	arguments = append(arguments, adapted...)
 	// The shell ends at once and leaves the kernel to the rig's first process.
@@ -210,6 +245,15 @@ func (h *Host) await(ctx context.Context) error {
 // ssh prepares a command that logs in to the host.
 func (h *Host) ssh(ctx context.Context, command string) *exec.Cmd {
 	return h.lab.rig.Command(ctx, "ssh", append(h.login(), command)...)
+}
+
+// Login prepares an ssh session on the host as root: of a command, or of a shell
+// on the caller's terminal.
+func (h *Host) Login(ctx context.Context, command ...string) *exec.Cmd {
+	if len(command) == 0 {
+		return h.lab.rig.Command(ctx, "ssh", append([]string{"-t"}, h.login()...)...)
+	}
+	return h.ssh(ctx, strings.Join(command, " "))
 }
 
 // login are the arguments by which ssh gets into the host from within the rig.
