@@ -2,18 +2,15 @@ package lab
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
-
-// hosts is how many the tests take: CI has two cores.
-func hosts() int {
-	if Full() {
-		return 3
-	}
-	return 2
-}
 
 func run(t *testing.T, h *Host, command string) string {
 	t.Helper()
@@ -26,7 +23,7 @@ func run(t *testing.T, h *Host, command string) string {
 
 // One lab for everything that doesn't end a host, since a boot costs most.
 func TestLab(t *testing.T) {
-	l := ForTest(t, Options{Hosts: hosts()})
+	l := ForTest(t, Options{Hosts: 2})
 	first, second := l.Host(0), l.Host(1)
 
 	t.Run("every service of a host is up", func(t *testing.T) {
@@ -65,6 +62,9 @@ func TestLab(t *testing.T) {
 				t.Errorf("%s is reached: %v, want %v\n%s", address, err == nil, reached, out)
 			}
 		}
+		for _, h := range []*Host{first, second} {
+			run(t, h, "for v in 110 120 999; do ip link del nic0.$v; done")
+		}
 	})
 
 	t.Run("files go in and come out whole", func(t *testing.T) {
@@ -101,6 +101,13 @@ func TestLab(t *testing.T) {
 		}
 	})
 
+	putAgent(t, l)
+	t.Run("agent", func(t *testing.T) { agentCases(t, l) })
+	if Full() { // what takes longest
+		t.Run("a host of bond, bridge, multipath and LVM is shown exactly", func(t *testing.T) { proveFurnished(t, second) })
+		t.Run("a new NIC is noted and changes no identity", func(t *testing.T) { proveNewNIC(t, first) })
+	}
+
 	t.Run("a reboot keeps the host what it was", func(t *testing.T) {
 		const what = "cat /etc/machine-id /proc/sys/kernel/random/boot_id; stat -c %s '/srv/some dir/file'"
 		before := strings.Split(run(t, first, what), "\n")
@@ -116,7 +123,7 @@ func TestLab(t *testing.T) {
 	t.Run("it can be found again, and leaves nothing", func(t *testing.T) {
 		dir := l.Rig().Dir()
 		found, err := Open(dir)
-		if err != nil || len(found.Hosts()) != hosts() {
+		if err != nil || len(found.Hosts()) != 2 {
 			t.Fatalf("open: %v", err)
 		}
 		if err := found.Stop(); err != nil {
@@ -137,6 +144,57 @@ func TestLab(t *testing.T) {
 			t.Errorf("a process is left: %v", err)
 		}
 	})
+}
+
+// The test's process is killed while hosts boot in its lab.
+func TestLabDiesWithItsStarter(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "lab")
+	starter := exec.CommandContext(t.Context(), os.Args[0])
+	starter.Env = append(os.Environ(), starterDir+"="+dir)
+	starter.Stderr = os.Stderr
+	if err := starter.Start(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the host's kernel boots", func() bool {
+		console, err := os.ReadFile(filepath.Join(dir, "hosts/0/console"))
+		return err == nil && strings.Contains(string(console), "systemd")
+	})
+	if err := starter.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = starter.Wait() // killed
+	await(t, "its processes are gone", func() bool {
+		commands, err := commandLines()
+		return err == nil && !strings.Contains(commands, dir)
+	})
+	if err := Clean(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("%s is still there: %v", dir, err)
+	}
+}
+
+// starterDir tells this test's binary to start a lab there, and to be killed.
+const starterDir = "AVSTEM_TEST_LAB_DIR"
+
+func TestMain(m *testing.M) {
+	dir := os.Getenv(starterDir)
+	if dir == "" {
+		os.Exit(m.Run())
+	}
+	_, err := Start(context.Background(), dir, Options{})
+	fmt.Fprintln(os.Stderr, "start lab:", err)
+	os.Exit(1)
+}
+
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(3 * time.Minute); !done(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not after three minutes: %s", what)
+		}
+	}
 }
 
 // commandLines are those of all processes of the machine.
