@@ -6,16 +6,18 @@ GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X github.com/datave
 # Debian packages that the demo runs: real libvirt, QEMU and Open vSwitch.
 DEMO_PACKAGES := libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu \
                  qemu-system-x86 qemu-utils openvswitch-switch iproute2
-# What the tests want besides: user-mode Linux for what this kernel lacks, a TPM in
-# software, file systems, daemons that hear LLDP, LXD and Incus (which Debian 12 has
-# in its backports only), and a C compiler for the race detector. What ships is
-# built without.
-TEST_PACKAGES := $(DEMO_PACKAGES) user-mode-linux kmod debootstrap openssh-client swtpm swtpm-tools e2fsprogs lvm2 thin-provisioning-tools mdadm cryptsetup-bin btrfs-progs fdisk udev gcc libc6-dev \
+# What the lab runs besides: user-mode Linux, with a root file system by debootstrap.
+LAB_PACKAGES := $(DEMO_PACKAGES) user-mode-linux kmod debootstrap openssh-client
+# What the tests want besides: a TPM in software, file systems, daemons that hear
+# LLDP, LXD and Incus (which Debian 12 has in its backports only), and a C compiler
+# for the race detector. What ships is built without.
+TEST_PACKAGES := $(LAB_PACKAGES) swtpm swtpm-tools e2fsprogs lvm2 thin-provisioning-tools \
+                 mdadm cryptsetup-bin btrfs-progs fdisk udev gcc libc6-dev \
                  lldpd systemd lxd lxd-client busybox-static incus-base/bookworm-backports
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test frames lint demo demo-down bench deps demo-deps clean
+.PHONY: help build test frames lint demo demo-down lab lab-down lab-test bench deps lab-deps demo-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -30,6 +32,15 @@ demo: demo-deps build ## real VMs, an inventory that disagrees with them, and wh
 
 demo-down: ## end the demo and remove every trace of it (root)
 	go run ./test/demo/cmd/demo down
+
+lab: lab-deps build ## two hypervisor hosts to log in to, in user-mode Linux (root)
+	go run ./test/lab/cmd/lab up
+
+lab-down: ## end the lab's hosts and remove every trace of them (root)
+	go run ./test/lab/cmd/lab down
+
+lab-test: deps ## everything that needs such hosts, at full size, and what each case proved (root)
+	go run ./test/lab/cmd/lab test
 
 test: deps ## all tests, rigs included (root)
 	go test -race -timeout 20m ./...
@@ -47,6 +58,9 @@ bench: deps ## speed as ratios against what people use today (root)
 
 deps: ## install what the tests run, where it is missing (Debian, root)
 	@./test/install-packages $(TEST_PACKAGES)
+
+lab-deps: ## install what the lab runs, where it is missing (Debian, root)
+	@./test/install-packages $(LAB_PACKAGES)
 
 demo-deps: ## install what the demo runs, where it is missing (Debian, root)
 	@./test/install-packages $(DEMO_PACKAGES)
