@@ -148,7 +148,7 @@ func TestWatchOutlivesOVSDB(t *testing.T) {
 	n := newNamespace(t)
 	o := prepareOVS(t, n)
 	w := watch{Collector: &Collector{NetNS: n.path(), OVSDB: o.socket(), Root: t.TempDir()}, changes: make(chan collectors.Change),
-		buffer: watchBuffer, probe: 200 * time.Millisecond}
+		buffer: watchBuffer, probe: 2 * time.Second} // as long as a busy machine may keep a server waiting
 	h := watchFor(t, w.run)
 	told := func(event string) {
 		t.Helper()
