@@ -36,7 +36,8 @@ func (r *Rig) IncusCtl(args ...string) (string, error) {
 }
 
 // signalDaemon is a shell script: its arguments are the runtime and the signal.
-const signalDaemon = `kill -s "$2" "$(cat "/run/$1.pid")"`
+const signalDaemon = `pid=$(cat "/run/$1.pid"); kill -s "$2" "$pid"; [ "$2" != STOP ] || {` + awaitStopped + `
+}`
 
 // PauseLXD stops the daemon with SIGSTOP: it accepts connections and answers
 // nothing, as a hung one does.

@@ -28,6 +28,10 @@ kill -s "$1" "$pid"
 // awaitLibvirtdGone goes after signalLibvirtd.
 const awaitLibvirtdGone = `while kill -s 0 "$pid" 2>/dev/null; do sleep 0.01; done`
 
+// awaitStopped goes after a SIGSTOP to $pid: each thread stops in its own time.
+const awaitStopped = `
+while grep -h '^State:' /proc/"$pid"/task/*/status | grep -qv stopped; do sleep 0.01; done`
+
 // KillLibvirtd kills the daemon with SIGKILL and waits until it is gone. Guests
 // go on.
 func (r *Rig) KillLibvirtd() error {
@@ -51,7 +55,7 @@ virsh -q -c qemu:///system list --all`
 // PauseLibvirtd stops the daemon with SIGSTOP: it accepts connections and
 // answers nothing, as a hung one does.
 func (r *Rig) PauseLibvirtd() error {
-	_, err := r.Run("sh", "-c", signalLibvirtd, "sh", "STOP")
+	_, err := r.Run("sh", "-c", signalLibvirtd+awaitStopped, "sh", "STOP")
 	return err
 }
 
