@@ -88,11 +88,13 @@ func (s *Sources) fromFleet(platform string, r *Requirement, c *Check, score *Ch
 }
 
 // worst gives a number of a platform's VMs: one that drives two runtimes is as
-// good as the worse of them. Containers are no VMs and don't count.
+// good as the worse of them. Containers are no VMs and don't count, nor does what
+// shows the VMs of another once more and with less: libvirt's in its QEMU processes.
 func (s *Sources) worst(platform, name string) (worst *Numbers, ratio float64, share *Share) {
+	led := slices.ContainsFunc(s.Numbers, func(n Numbers) bool { return n.Platform == platform && n.Type == "" && n.Identity.led() > 0 })
 	for i := range s.Numbers {
 		n := &s.Numbers[i]
-		if n.Platform != platform || n.Type != "" {
+		if n.Platform != platform || n.Type != "" || led && n.VMs > 0 && n.Identity.led() == 0 {
 			continue
 		}
 		if value, of, found := n.number(name); found && (worst == nil || value < ratio) {

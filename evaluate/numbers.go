@@ -56,6 +56,10 @@ type IdentityShare struct {
 	Unseen  int `json:"unseen,omitempty"`
 }
 
+// led is how many VMs the runtime was the one to be reconciled by: those that
+// Sentral has and those that it doesn't.
+func (s *IdentityShare) led() int { return s.Durable.Of + s.Unknown }
+
 // By is what numbers are made for.
 type By string
 

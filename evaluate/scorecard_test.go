@@ -111,12 +111,22 @@ func TestScore(t *testing.T) {
 		"not held": {change(func(s *Sources) {
 			s.Probes = []ProbeFile{probeOf("p", worked, ProbeStep{Step: "start", Outcome: ProbeWorked, Held: map[string]bool{"uuid": false}})}
 		}), "not acceptable acceptable not acceptable", "3 0 2 1", []string{"make it true of start that the UUID stays what it was"}},
-		"nothing attested":   {change(func(s *Sources) { s.Attested = nil }), "acceptable unknown unknown", "3 3 – –", []string{"attest cost: what it costs", "attest nice: how nice it is"}},
-		"attested long ago":  {change(func(s *Sources) { s.Attested = []Attestation{attest("p", "cost", 3, "2025-01-01"), good.Attested[1]} }), "acceptable unknown unknown", "3 3 – 1", []string{"attest cost: what it costs, anew"}},
-		"attested as bad":    {change(func(s *Sources) { s.Attested = []Attestation{attest("p", "cost", 1, "2026-10-01"), good.Attested[1]} }), "acceptable not acceptable not acceptable", "3 3 1 1", []string{"improve cost, which was attested at level 1: it is so"}},
-		"the newest counts":  {change(func(s *Sources) { s.Attested = append(good.Attested, attest("p", "cost", 0, "2026-11-01")) }), "acceptable not acceptable not acceptable", "3 3 0 1", []string{"improve cost, which was attested at level 0: it is so"}},
-		"only containers":    {change(func(s *Sources) { n := numbersOf("p", 10, 10); n.Type = "container"; s.Numbers = []Numbers{n} }), "unknown acceptable unknown", "– 3 2 1", []string{"let a VM run on p"}},
-		"the worse runtime":  {change(func(s *Sources) { s.Numbers = []Numbers{numbersOf("p", 10, 10), numbersOf("p", 1, 10)} }), "not acceptable acceptable not acceptable", "0 3 2 1", []string{"bring the share on which vm.state is seen from 10 % to 90 %: vm.state is lacking on 9 of 10 (refused: permission denied); allow it"}},
+		"nothing attested":  {change(func(s *Sources) { s.Attested = nil }), "acceptable unknown unknown", "3 3 – –", []string{"attest cost: what it costs", "attest nice: how nice it is"}},
+		"attested long ago": {change(func(s *Sources) { s.Attested = []Attestation{attest("p", "cost", 3, "2025-01-01"), good.Attested[1]} }), "acceptable unknown unknown", "3 3 – 1", []string{"attest cost: what it costs, anew"}},
+		"attested as bad":   {change(func(s *Sources) { s.Attested = []Attestation{attest("p", "cost", 1, "2026-10-01"), good.Attested[1]} }), "acceptable not acceptable not acceptable", "3 3 1 1", []string{"improve cost, which was attested at level 1: it is so"}},
+		"the newest counts": {change(func(s *Sources) { s.Attested = append(good.Attested, attest("p", "cost", 0, "2026-11-01")) }), "acceptable not acceptable not acceptable", "3 3 0 1", []string{"improve cost, which was attested at level 0: it is so"}},
+		"only containers":   {change(func(s *Sources) { n := numbersOf("p", 10, 10); n.Type = "container"; s.Numbers = []Numbers{n} }), "unknown acceptable unknown", "– 3 2 1", []string{"let a VM run on p"}},
+		"the worse runtime": {change(func(s *Sources) { s.Numbers = []Numbers{numbersOf("p", 10, 10), numbersOf("p", 1, 10)} }), "not acceptable acceptable not acceptable", "0 3 2 1", []string{"bring the share on which vm.state is seen from 10 % to 90 %: vm.state is lacking on 9 of 10 (refused: permission denied); allow it"}},
+		"seen twice": {change(func(s *Sources) {
+			whole, again := numbersOf("p", 10, 10), numbersOf("p", 1, 10) // a process shows less of a VM than the daemon that started it
+			whole.Identity.Durable = Share{9, 9}
+			s.Numbers = []Numbers{again, whole}
+		}), "acceptable acceptable acceptable", "3 3 2 1", nil},
+		"two runtimes that both lead": {change(func(s *Sources) {
+			whole, other := numbersOf("p", 10, 10), numbersOf("p", 1, 10)
+			whole.Identity.Durable, other.Identity.Unknown = Share{9, 9}, 1
+			s.Numbers = []Numbers{other, whole}
+		}), "not acceptable acceptable not acceptable", "0 3 2 1", []string{"bring the share on which vm.state is seen from 10 % to 90 %: vm.state is lacking on 9 of 10 (refused: permission denied); allow it"}},
 		"another platform's": {change(func(s *Sources) { s.Attested = []Attestation{attest("q", "cost", 3, "2026-10-01"), good.Attested[1]} }), "acceptable unknown unknown", "3 3 – 1", []string{"attest cost: what it costs"}},
 	} {
 		t.Run(name, func(t *testing.T) {
