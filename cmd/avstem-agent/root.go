@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/internal/buildinfo"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
 	"github.com/dataverket/avstem/cmd/internal/usage"
 )
@@ -48,7 +49,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "avstem-agent: %v\n", err)
+	fmt.Fprintln(stderr, err)
 	if _, usage := errors.AsType[usageError](err); usage {
 		fmt.Fprintf(stderr, "see %s --help\n", command.CommandPath())
 		return exitUsage
@@ -76,6 +77,7 @@ func (a *app) rootCommand() *cobra.Command {
   # publish it to the "avstem up" on this machine, or to another server
   avstem-agent run
   avstem-agent run --server tls://nats.example.org --creds a.creds --site osl1`,
+		Version:       buildinfo.Read().Version,
 		Args:          noArguments,
 		SilenceErrors: true,
 		SilenceUsage:  true,

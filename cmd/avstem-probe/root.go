@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "avstem-probe: %v\n", err)
+	fmt.Fprintln(stderr, err)
 	if _, wrong := errors.AsType[usageError](err); wrong {
 		fmt.Fprintln(stderr, "see avstem-probe --help")
 		return exitUsage

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/internal/buildinfo"
 	"github.com/dataverket/avstem/cmd/internal/usage"
 )
 
@@ -48,6 +49,7 @@ func newRootCommand(a *app) *cobra.Command {
   # what differs now, and why
   avstem drift
   avstem explain web-01`,
+		Version:       buildinfo.Read().Version,
 		Args:          noArguments,
 		SilenceErrors: true,
 		SilenceUsage:  true,
