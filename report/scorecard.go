@@ -14,26 +14,25 @@ import (
 type ScorecardOptions struct {
 	Width int // columns of a terminal: 0 means 100
 	Color bool
-	// Short leaves the evidence of each score out.
-	Short bool
+	// Evidence adds what each score rests on.
+	Evidence bool
 }
 
 // Scorecard writes platforms side by side for people: the gate of each dimension
-// and the level of each requirement, then what would lift each platform, then
-// what every score rests on.
+// and the level of each requirement, then what would lift each platform, and where
+// it is asked for what every score rests on.
 func Scorecard(w io.Writer, card *evaluate.Scorecard, o ScorecardOptions) error {
 	p := &scorePage{newPage(&Options{Width: o.Width, Color: o.Color}, time.Time{}), card}
 	p.head(printable(card.Record) + ", held against what there is evidence for")
 	switch {
 	case len(card.Platforms) == 0:
 		p.para(0, "", "", "There is no evidence about any platform.")
-	case o.Short:
-		p.matrices()
-		p.verdicts()
 	default:
 		p.matrices()
 		p.verdicts()
-		p.evidence()
+		if o.Evidence {
+			p.evidence()
+		}
 	}
 	_, err := io.WriteString(w, p.String())
 	return err

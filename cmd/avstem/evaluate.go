@@ -37,17 +37,18 @@ A file of attestations:
 
 func newEvaluateCommand(a *app) *cobra.Command {
 	var (
-		books            booksFlags
-		probes, attested []string
-		platforms        []string
-		format           string
-		noFleet, short   bool
+		books             booksFlags
+		probes, attested  []string
+		platforms         []string
+		format            string
+		noFleet, evidence bool
 	)
 	c := &cobra.Command{
 		Use:   "evaluate",
 		Short: "Hold platforms against MASKIN 014 by evidence",
 		Long:  evaluateLong,
 		Example: `  avstem evaluate
+  avstem evaluate --platform libvirt --evidence
   avstem evaluate --probe libvirt.json --probe lxd.json --attested attested.yaml -o html > maskin014.html
 
   # over files, without a server
@@ -72,7 +73,7 @@ func newEvaluateCommand(a *app) *cobra.Command {
 			case "html":
 				err = report.ScorecardHTML(a.stdout, card)
 			default:
-				err = report.Scorecard(a.stdout, card, report.ScorecardOptions{Width: a.width, Color: a.color, Short: short})
+				err = report.Scorecard(a.stdout, card, report.ScorecardOptions{Width: a.width, Color: a.color, Evidence: evidence})
 			}
 			if err != nil {
 				return fmt.Errorf("write the scorecard: %w", err)
@@ -84,7 +85,7 @@ func newEvaluateCommand(a *app) *cobra.Command {
 	flags.StringSliceVar(&platforms, "platform", nil, "only `PLATFORM`, such as libvirt; may be given several times")
 	flags.StringArrayVar(&probes, "probe", nil, "`FILE` that avstem-probe wrote; may be given several times, the newest of a platform counts")
 	flags.StringArrayVar(&attested, "attested", nil, "`FILE` of attestations; may be given several times")
-	flags.BoolVar(&short, "short", false, "leave out what each score rests on (table only)")
+	flags.BoolVar(&evidence, "evidence", false, "show what each score rests on, too (the other formats always do)")
 	flags.BoolVar(&noFleet, "no-fleet", false, "ask no server: only what --probe and --attested say")
 	books.addFlags(c)
 	flags.VarP(newChoice(&format, "table", "markdown", "html", "json"), "output", "o", "`FORMAT`: table, markdown, html or json")
