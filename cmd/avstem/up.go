@@ -225,7 +225,7 @@ func (l *sourceLog) observed(o *inventory.Observation) {
 	runtime := strings.HasPrefix(o.Source, "runtime-")
 	switch {
 	case o.Outcome == inventory.OutcomeAbsent && runtime:
-		l.log.Warn("no runtime was found, so no VMs are seen; host, network and storage are", "source", o.Source, "looked", firstProblem(o))
+		l.log.Info("runtime is not on this host", "source", o.Source, "looked", firstProblem(o))
 	case o.Outcome == inventory.OutcomeComplete && runtime:
 		l.log.Info("source is seen", "source", o.Source, "vms", len(o.VMs))
 	case o.Outcome == inventory.OutcomeComplete:
