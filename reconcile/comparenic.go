@@ -263,14 +263,14 @@ func (p *pass) missingNIC(vp *pair, want *sentral.NIC, index int) {
 }
 
 func (p *pass) unknownNIC(vp *pair, have *inventory.NIC, name string, path *NICPath) {
-	where := "on an unknown VLAN (" + path.Reason + ")"
+	where, reason := "on an unknown VLAN", " ("+path.Reason+")"
 	if path.VLAN != nil {
-		where = fmt.Sprintf("on VLAN %d%s", *path.VLAN, p.whose(vp.seen.lead.host.site(), *path.VLAN))
+		reason, where = "", fmt.Sprintf("on VLAN %d%s", *path.VLAN, p.whose(vp.seen.lead.host.site(), *path.VLAN))
 	}
 	p.hold(vp, Comparison{Field: "nic.mac", Path: "nics[" + name + "]", Observed: where, Class: Unexpected}, func() Finding {
 		return Finding{
 			Kind:        NICUnknown,
-			Message:     fmt.Sprintf("%s has a NIC %s that its record doesn't have, %s", vp.name(), name, where),
+			Message:     fmt.Sprintf("%s has a NIC %s that its record doesn't have, %s%s", vp.name(), name, where, reason),
 			Evidence:    path.evidence(),
 			Resolutions: bothWays("detach it", "live", "add the NIC to the record"),
 		}
