@@ -103,8 +103,8 @@ func (p *page) sources(sources []reconcile.SourceStatus) {
 		if s.Old {
 			row.below = append(row.below, note{"too old to conclude anything from", sgrYellow, branch})
 		}
-		for j := range s.Problems {
-			row.below = append(row.below, problemNotes(&s.Problems[j])...)
+		for _, same := range foldProblems(s.Problems) {
+			row.below = append(row.below, problemNotes(same[0], len(same)-1)...)
 		}
 		g.rows = append(g.rows, row)
 	}
@@ -136,8 +136,34 @@ func outcomeSGR(o inventory.Outcome) string {
 	return sgrFaint
 }
 
-// problemNotes says what could not be read, why, and what can be done.
-func problemNotes(q *inventory.Problem) []note {
+// foldProblems takes together what is the same with four or more entities of one
+// kind, such as a field that no VM shows; it stands where the first of them does.
+func foldProblems(problems []inventory.Problem) [][]*inventory.Problem {
+	type likeness struct{ kind, field, why, err, remedy string }
+	like := func(q *inventory.Problem) likeness {
+		kind, _, _ := strings.Cut(q.Entity, ":")
+		return likeness{kind, string(q.Field), string(q.Why), q.Error, q.Remedy}
+	}
+	alike := map[likeness][]*inventory.Problem{}
+	for i := range problems {
+		q := &problems[i]
+		alike[like(q)] = append(alike[like(q)], q)
+	}
+	var folded [][]*inventory.Problem
+	for i := range problems {
+		q := &problems[i]
+		if same := alike[like(q)]; len(same) < foldAt {
+			folded = append(folded, []*inventory.Problem{q})
+		} else if same[0] == q {
+			folded = append(folded, same)
+		}
+	}
+	return folded
+}
+
+// problemNotes says what could not be read, why, and what can be done; more is of
+// how many others the same is true.
+func problemNotes(q *inventory.Problem, more int) []note {
 	var about []string
 	for _, s := range []string{q.Entity, string(q.Field)} {
 		if s != "" {
@@ -147,6 +173,9 @@ func problemNotes(q *inventory.Problem) []note {
 	text := string(q.Why) + ": " + q.Call
 	if q.Error != "" {
 		text += ": " + q.Error
+	}
+	if more > 0 {
+		about = append(about, "(and "+count(more)+" more)")
 	}
 	if len(about) > 0 {
 		text = strings.Join(about, " ") + " " + text

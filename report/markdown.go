@@ -37,7 +37,7 @@ func markdownRow(f *reconcile.Finding, names namer) string {
 		since = f.FirstSeen
 	}
 	cells := []string{severity, string(f.Kind), names.name(&f.Subject), f.Subject.Host, f.Field,
-		intended, observed, f.Message, stamp(since), f.ID}
+		intended, observed, f.Message, second(since), f.ID}
 	for i := range cells {
 		cells[i] = inMarkdown(cells[i])
 	}

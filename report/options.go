@@ -62,6 +62,14 @@ func ago(t, now time.Time) string {
 	return stamp(t)
 }
 
+// second writes a time for people who read it later: in a ticket.
+func second(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
 // stamp writes a time for programs and for where ages aren't wanted.
 func stamp(t time.Time) string {
 	if t.IsZero() {

@@ -159,7 +159,7 @@ func wrap(s string, width int) []string {
 			if line != "" {
 				lines, line = append(lines, line), ""
 			}
-			head, rest := splitAt(word, width)
+			head, rest := splitPathAt(word, width)
 			lines, word = append(lines, head), rest
 		}
 		switch {
@@ -175,6 +175,16 @@ func wrap(s string, width int) []string {
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// splitPathAt cuts a word that is too long for a line behind a slash, if that
+// leaves no more than half of the line empty.
+func splitPathAt(s string, width int) (head, rest string) {
+	head, rest = splitAt(s, width)
+	if i := strings.LastIndexByte(head, '/'); i >= 0 && displayWidth(head[:i+1]) >= width/2 {
+		return head[:i+1], head[i+1:] + rest
+	}
+	return head, rest
 }
 
 // splitAt cuts a text after at most width columns.

@@ -57,6 +57,37 @@ func TestShorten(t *testing.T) {
 	}
 }
 
+func TestWrapCutsPathsBehindASlash(t *testing.T) {
+	for _, test := range []struct {
+		in   string
+		want []string
+	}{
+		{"none → /var/lib/images/mail-01-data.qcow2 50 GiB", []string{"none →", "/var/lib/images/", "mail-01-data.qcow2", "50 GiB"}},
+		{"/a/mail-01-data-of-2026.qcow2", []string{"/a/mail-01-data-of-2", "026.qcow2"}},
+		{"0123456789012345678901/2", []string{"01234567890123456789", "01/2"}},
+		{"名前サーバーの/名前サーバーのイメージ", []string{"名前サーバーの/", "名前サーバーのイメー", "ジ"}},
+	} {
+		if diff := cmp.Diff(test.want, wrap(test.in, 20)); diff != "" {
+			t.Errorf("wrap(%q) (-want +got):\n%s", test.in, diff)
+		}
+	}
+}
+
+func TestFoldProblems(t *testing.T) {
+	problem := func(vm, why string) inventory.Problem {
+		return inventory.Problem{Entity: "vm:" + vm, Field: "nic.link", Why: inventory.WhyAbsent, Call: "/proc/" + vm, Error: why}
+	}
+	problems := []inventory.Problem{problem("1", "a"), problem("2", "b"), problem("3", "a"), problem("4", "a"), problem("5", "b"), problem("6", "a")}
+	var got []string
+	for _, same := range foldProblems(problems) {
+		got = append(got, problemNotes(same[0], len(same)-1)[0].text)
+	}
+	want := []string{"vm:1 nic.link (and 3 more) absent: /proc/1: a", "vm:2 nic.link absent: /proc/2: b", "vm:5 nic.link absent: /proc/5: b"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestShortenPath(t *testing.T) {
 	for _, test := range []struct {
 		in    string
