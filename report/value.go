@@ -131,7 +131,8 @@ func flat(v any) string {
 }
 
 // splitPath takes a path such as nics[52:54:00:aa:00:01].vlan apart. What is
-// within the brackets may hold anything, brackets and dots too.
+// within the brackets may hold anything, brackets and dots too. An entity of an
+// entity, storagePools[default].volumes[custom/blk], is called default/custom/blk.
 func splitPath(path string) (list, entity, leaf string) {
 	open, end := strings.IndexByte(path, '['), strings.LastIndexByte(path, ']')
 	if open < 0 || end < open {
@@ -140,5 +141,9 @@ func splitPath(path string) (list, entity, leaf string) {
 		}
 		return "", "", path
 	}
-	return path[:open], path[open+1 : end], strings.TrimPrefix(path[end+1:], ".")
+	entity = path[open+1 : end]
+	if outer, inner, nested := strings.Cut(entity, "].volumes["); nested {
+		entity = outer + "/" + inner
+	}
+	return path[:open], entity, strings.TrimPrefix(path[end+1:], ".")
 }

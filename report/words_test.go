@@ -190,6 +190,7 @@ func TestSplitPath(t *testing.T) {
 		"disks[/srv/a.b].size":         {"disks", "/srv/a.b", "size"},
 		"disks[a]b].size":              {"disks", "a]b", "size"},
 		"disks[web-01-root]":           {"disks", "web-01-root", ""},
+		"storagePools[a].volumes[b/c]": {"storagePools", "a/b/c", ""},
 		"]x[":                          {"", "", "]x["},
 		"":                             {"", "", ""},
 	} {

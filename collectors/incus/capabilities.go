@@ -68,7 +68,7 @@ var capabilities = sorted([]inventory.Capability{
 	devices("nic.vlan", "vlan", "or the managed network's"),
 	devices("nic.trunks", "vlan.tagged", ""),
 	devices("nic.mtu", "mtu", "only where set"),
-	devices("nic.linkUp", "connected", "only where set; Incus 6.23 and newer: not verified on the real thing"),
+	devices("nic.linkUp", "connected", "only where set: not verified on the real thing"),
 	config("nic.address", "volatile.DEVICE.last_state.pci.slot.name", "of SR-IOV and physical NICs: not verified on the real thing"),
 	absent("nic.portID", "the daemon names no port"),
 
