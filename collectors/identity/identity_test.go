@@ -91,6 +91,7 @@ func TestDeclaredFieldsAreShown(t *testing.T) {
 // This host is whatever the tests run on. What every Linux has must be there,
 // and agree with what uname(2) and the runtime say.
 func TestThisHost(t *testing.T) {
+	collectorstest.Prove(t, collectorstest.ProofFile, "TestThisHost", observe(&Collector{}))
 	host, problems := Read(context.Background(), "")
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {

@@ -53,6 +53,7 @@ var made = cmp.Options{
 // TestRealContainer follows one container through its life, and holds each field
 // to what was asked for.
 func TestRealContainer(t *testing.T) {
+	var seen []*inventory.Observation
 	forBoth(t, func(t *testing.T, r *runtime) {
 		t.Cleanup(func() {
 			r.remove(t, "rich")
@@ -61,7 +62,7 @@ func TestRealContainer(t *testing.T) {
 		})
 		r.do(t, richly)
 		c := r.collector()
-		var seen []*inventory.Observation
+		first := len(seen)
 		read := func(name string) inventory.VM {
 			t.Helper()
 			o := complete(t, c)
@@ -96,7 +97,7 @@ func TestRealContainer(t *testing.T) {
 		if made := running.Snapshots[0].Created; time.Since(made) > time.Hour || time.Until(made) > time.Minute {
 			t.Errorf("the snapshot was made at %s", made)
 		}
-		checkPool(t, r, seen[0])
+		checkPool(t, r, seen[first])
 		for _, nic := range running.NICs {
 			if _, err := r.rig.Run("ip", "link", "show", "dev", nic.Link); err != nil || nic.MAC == (inventory.MAC{}) {
 				t.Errorf("NIC %s is on link %q: %v", nic.MAC, nic.Link, err)
@@ -132,6 +133,7 @@ func TestRealContainer(t *testing.T) {
 		}
 		r.do(t, "delete --project acme risen")
 	})
+	collectorstest.Prove(t, collectorstest.ProofFile, "TestRealContainer", seen...)
 }
 
 func TestConformance(t *testing.T) {

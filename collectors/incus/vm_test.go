@@ -124,6 +124,7 @@ func TestStoppedVM(t *testing.T) {
 	if diff := cmp.Diff(stoppedVM(), *vmOf(t, o, "default/web-01"), digests); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	collectorstest.Prove(t, collectorstest.ProofFile, "TestStoppedVM", o)
 	// The copy has an identity and MACs of its own, and no label tells so.
 	other := vmOf(t, o, "default/web-03")
 	if other.UUID == webUUID || other.NICs[0].MAC == stoppedVM().NICs[0].MAC || other.Placement.VM != stoppedVM().Placement.VM {

@@ -166,6 +166,7 @@ func TestRealGuest(t *testing.T) {
 		if unshown := collectorstest.Unshown(seen...); len(unshown) > 0 {
 			t.Errorf("declared and never shown: %v", unshown)
 		}
+		collectorstest.Prove(t, collectorstest.ProofFile, "TestRealGuest", seen...)
 	})
 	must(t)(r.Virsh("destroy", "rich"))
 	t.Run("gone", func(t *testing.T) {

@@ -37,7 +37,10 @@ func TestConformance(t *testing.T) {
 // vSwitch: of live ones, save what takes hardware, which was recorded.
 func TestEveryCapabilityIsShown(t *testing.T) {
 	var observations []*inventory.Observation
-	for _, file := range []string{"host.json", "lab.json", "lldp.json", "ovs.json", "sriov.json"} {
+	for file, test := range map[string]string{
+		"host.json": "TestLinksOfAHost", "lab.json": "TestLinksOfALabHost", "lldp.json": "TestNeighboursFromNetworkd",
+		"ovs.json": "TestOpenVSwitch", "sriov.json": "TestRecordedVirtualFunctions",
+	} {
 		data, err := os.ReadFile(filepath.Join("testdata", file))
 		if err != nil {
 			t.Fatal(err)
@@ -46,7 +49,9 @@ func TestEveryCapabilityIsShown(t *testing.T) {
 		if err := json.Unmarshal(data, &body); err != nil {
 			t.Fatal(err)
 		}
-		observations = append(observations, &inventory.Observation{Capabilities: capabilities, Body: body.Body})
+		o := &inventory.Observation{Capabilities: capabilities, Body: body.Body}
+		collectorstest.Prove(t, collectorstest.ProofFile, test, o)
+		observations = append(observations, o)
 	}
 	if unshown := collectorstest.Unshown(observations...); len(unshown) > 0 {
 		t.Errorf("no real thing shows %v", unshown)

@@ -174,7 +174,9 @@ func TestEveryCapabilityIsShown(t *testing.T) {
 	}
 	start(t, "-S", "-drive", "file="+dataFile(t)+",format=qcow2,if=virtio")
 	proxmox := collect(t, closed(t, &Collector{Root: collectorstest.Tree(t, "testdata/proxmox.txtar")}))
-	unshown := collectorstest.Unshown(collect(t, open(t, m.monitorPath())), whole, second, collect(t, open(t)), proxmox)
+	seen := []*inventory.Observation{collect(t, open(t, m.monitorPath())), whole, second, collect(t, open(t))}
+	collectorstest.Prove(t, collectorstest.ProofFile, "TestEveryCapabilityIsShown", seen...)
+	unshown := collectorstest.Unshown(append(seen, proxmox)...)
 	if diff := cmp.Diff([]inventory.Field(nil), unshown); diff != "" {
 		t.Errorf("not shown (-want +got):\n%s", diff)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/dataverket/avstem/collectors/collectorstest"
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/sentral"
@@ -113,6 +114,7 @@ func TestHostThroughItsLife(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" || doc.Host != id {
 			t.Errorf("host %s describes itself (-want +got):\n%s", doc.Host, diff)
 		}
+		collectorstest.Prove(t, "../../collectors/identity/"+collectorstest.ProofFile, "TestHostThroughItsLife", &doc)
 		refused(t, parse[[]inventory.Observation](t, out[4])[0])
 		for _, o := range out[5:] {
 			if doc := parse[[]inventory.Observation](t, o)[0]; doc.Identity.EndorsementKey != key {
