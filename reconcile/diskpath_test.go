@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -21,13 +22,19 @@ func storageBody() inventory.Body {
 	dm := func(name, dmName, uuid string, members ...string) inventory.BlockDevice {
 		return inventory.BlockDevice{Name: name, Kind: "dm", DMName: dmName, DMUUID: uuid, Members: members}
 	}
+	lv := func(name, volume, uuid string, members ...string) inventory.BlockDevice {
+		d := dm(name, "vg--x-"+strings.ReplaceAll(volume, "-", "--"), uuid, members...)
+		d.VolumeGroup, d.LogicalVolume = "vg-x", volume
+		return d
+	}
 	return inventory.Body{
 		BlockDevices: []inventory.BlockDevice{
 			disk("sda", "A"), part("sda1", "sda"), part("sda2", "sda"), disk("sdb", "B"), part("sdb2", "sdb"),
+			{Name: "sda9", Kind: "part", Parent: "sda", Content: "zfs_member", Label: "pool"}, {Name: "sdb9", Kind: "part", Parent: "sdb", Content: "zfs_member", Label: "pool"},
 			{Name: "md127", Kind: "md", Members: []string{"sda2", "sdb2"}},
-			dm("dm-0", "vg--x-root--lv", "LVM-abc", "md127"),
-			dm("dm-1", "vg--x-tpool_tdata", "LVM-t-tdata", "md127"), dm("dm-2", "vg--x-tpool_tmeta", "LVM-t-tmeta", "md127"),
-			dm("dm-3", "vg--x-tpool", "LVM-t-tpool", "dm-1", "dm-2"), dm("dm-4", "vg--x-web", "LVM-w", "dm-3"),
+			lv("dm-0", "root-lv", "LVM-abc", "md127"),
+			lv("dm-1", "tpool_tdata", "LVM-t-tdata", "md127"), lv("dm-2", "tpool_tmeta", "LVM-t-tmeta", "md127"),
+			lv("dm-3", "tpool", "LVM-t-tpool", "dm-1", "dm-2"), lv("dm-4", "web", "LVM-w", "dm-3"),
 			disk("sdc", "L"), disk("sdd", "L"), dm("dm-5", "mpatha", "mpath-3600", "sdc", "sdd"), dm("dm-6", "mpatha-part1", "part1-mpath-3600", "dm-5"),
 			dm("dm-7", "secret", "CRYPT-LUKS2-x", "dm-6"),
 			{Name: "loop0", Kind: "loop", BackingFile: "/srv/loop.img"}, {Name: "loop1", Kind: "loop", BackingFile: "/loops/self.img"},
@@ -35,7 +42,7 @@ func storageBody() inventory.Body {
 			{Name: "rbd1", Kind: "disk", Image: "rbd:vms/web"}, {Name: "zd32", Kind: "disk", Image: "zfs:tank/web"},
 			{Name: "md1", Kind: "md", RAIDLevel: "raid1", RAIDDegraded: new(1), Members: []string{"sde"}, ByID: []string{"md-name-x"}},
 			{Name: "sde", Kind: "disk", Serial: "E", PathState: "offline"},
-			dm("dm-8", "vg--x-lost", "LVM-l", "sdz"), dm("dm-9", "a", "", "dm-10"), dm("dm-10", "b", "", "dm-9"),
+			lv("dm-8", "lost", "LVM-l", "sdz"), dm("dm-9", "a", "", "dm-10"), dm("dm-10", "b", "", "dm-9"),
 		},
 		FileSystems: []inventory.FileSystem{
 			{Mount: "/", Type: "ext4", Device: "/dev/root", Number: "252:0", BlockDevice: "dm-0"},
@@ -46,6 +53,7 @@ func storageBody() inventory.Body {
 			{Mount: "/tank", Type: "zfs", Device: "tank/vms", Number: "0:42"},
 			{Mount: "/btr", Type: "btrfs", Device: "/dev/sda1", Number: "0:43"},
 			{Mount: "/spread", Type: "btrfs", Device: "/dev/sdb2", Number: "0:44", Members: []string{"sda1", "sdb2"}},
+			{Mount: "/pool", Type: "zfs", Device: "pool/vms", Dataset: "pool/vms", Number: "0:45"},
 			{Mount: "/odd", Type: "ext4", Device: "/dev/root", Number: "252:99"},
 		},
 		StoragePools: []inventory.StoragePool{
@@ -91,6 +99,12 @@ func TestDiskPaths(t *testing.T) {
 		"RAID by its ID":       {inventory.Disk{Source: "/dev/disk/by-id/md-name-x"}, "RAID md1 (raid1 degraded) → disk sde (serial E, offline)", "sde:E", "", true},
 		"btrfs over two": {inventory.Disk{Source: "/spread/a", Number: "0:44"},
 			"file system /spread (btrfs) → partition sda1 + partition sdb2 → disk sda (M, serial A, WWN wwn-A) + disk sdb (M, serial B, WWN wwn-B)", "sda:A sdb:B", "", false},
+		"ZFS over two": {inventory.Disk{Source: "/pool/a", Number: "0:45"},
+			"file system /pool (zfs) → ZFS pool/vms → partition sda9 + partition sdb9 → disk sda (M, serial A, WWN wwn-A) + disk sdb (M, serial B, WWN wwn-B)", "sda:A sdb:B", "", false},
+		"zvol of such a pool": {inventory.Disk{Source: "/dev/zvol/pool/web"},
+			"ZFS pool/web → partition sda9 + partition sdb9 → disk sda (M, serial A, WWN wwn-A) + disk sdb (M, serial B, WWN wwn-B)", "sda:A sdb:B", "", true},
+		"another overlay": {inventory.Disk{Source: "/srv/merged/a", Number: "0:77"}, "", "",
+			"/srv/merged/a is on a file system with the number 0:77, which is not among the host's", false},
 		"krbd by its path":    {inventory.Disk{Source: "/dev/rbd/vms/web"}, "", "", "Ceph vms/web", true},
 		"zvol":                {inventory.Disk{Source: "/dev/zvol/tank/web", BlockDevice: "zd16"}, "disk zd16", "", "ZFS, by zd16", false},
 		"zvol by its path":    {inventory.Disk{Source: "/dev/zvol/tank/web"}, "", "", "ZFS tank/web", true},
@@ -159,5 +173,22 @@ func TestDiskPathsShareGround(t *testing.T) {
 	unseen := diskPathsOf(inventory.Body{}, inventory.Disk{Source: "/srv/top"})
 	if g := unseen[0].Layers[0].Ground; g.Reached() || !strings.Contains(g.Reason, "nothing is known of the storage of") {
 		t.Errorf("ground without a look at storage is %+v", g)
+	}
+}
+
+// TestDiskPathOfATangle: loop devices over files over loop devices end, however
+// they are tied.
+func TestDiskPathOfATangle(t *testing.T) {
+	body := inventory.Body{FileSystems: []inventory.FileSystem{{Mount: "/", Type: "ext4", Number: "9:0", BlockDevice: "md0"}}}
+	array := inventory.BlockDevice{Name: "md0", Kind: "md"}
+	for i := range 50 {
+		loop := fmt.Sprintf("loop%d", i)
+		array.Members = append(array.Members, loop)
+		body.BlockDevices = append(body.BlockDevices, inventory.BlockDevice{Name: loop, Kind: "loop", BackingFile: "/" + loop})
+	}
+	body.BlockDevices = append(body.BlockDevices, array)
+	g := diskPathsOf(body, inventory.Disk{Source: "/x", Number: "9:0"})[0].Layers[0].Ground
+	if g.Reached() || g.Reason == "" || len(g.Hops) > 2000 {
+		t.Errorf("%d hops, reached %t, reason %q", len(g.Hops), g.Reached(), g.Reason)
 	}
 }

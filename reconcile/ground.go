@@ -19,6 +19,8 @@ type grounds struct {
 	mounts   []*inventory.FileSystem           // the longest first
 	pools    map[string]*inventory.StoragePool // by runtime/name: two runtimes' may have one name
 	known    map[string]*Ground
+	// zpools are the devices that are parts of ZFS pools, by the pools' names.
+	zpools map[string][]string
 }
 
 // groundsOf makes the host's when they are first asked for.
@@ -49,14 +51,18 @@ func (h *hostView) newGrounds(in *Input) *grounds {
 		return g
 	}
 	g.devices, g.byFile = map[string]*inventory.BlockDevice{}, map[string]*inventory.BlockDevice{}
+	g.zpools = map[string][]string{}
 	for i := range storage.BlockDevices {
 		d := &storage.BlockDevices[i]
 		g.devices[d.Name] = d
 		if d.DMName != "" {
 			g.byFile["mapper/"+d.DMName] = d
 		}
-		if vg, lv := volumeOf(d); vg != "" {
-			g.byFile[vg+"/"+lv] = d
+		if d.VolumeGroup != "" {
+			g.byFile[d.VolumeGroup+"/"+d.LogicalVolume] = d
+		}
+		if d.Content == "zfs_member" && d.Label != "" {
+			g.zpools[d.Label] = append(g.zpools[d.Label], d.Name)
 		}
 		for _, id := range d.ByID {
 			g.byFile["disk/by-id/"+id] = d
@@ -76,21 +82,43 @@ func (h *hostView) newGrounds(in *Input) *grounds {
 
 // of is what a layer lies on. It is shared, and not to be changed.
 func (g *grounds) of(at where) *Ground {
-	key := cmp.Or(at.blockDevice, at.number)
-	if key == "" {
-		key = at.source // a path or an address, which never looks like the others
-		if at.isVolume() {
-			key = at.runtime + "/" + key
-		}
-	}
-	ground, found := g.known[key]
+	ground, found := g.known[g.keyOf(at)]
 	if !found {
 		d := &descent{grounds: g}
 		d.from(at, 0)
 		ground = &d.Ground
-		g.known[key] = ground
+		g.known[g.keyOf(at)] = ground
 	}
 	return ground
+}
+
+// keyOf is one for all layers that lie on the same: none of its forms looks like
+// another.
+func (g *grounds) keyOf(at where) string {
+	switch _, away := remote(at.source); {
+	case away:
+	case at.isVolume():
+		return at.runtime + "/" + at.source
+	case g.unseen != "":
+		return ""
+	case at.blockDevice != "" || g.byNumber[at.number] != nil:
+		return cmp.Or(at.blockDevice, at.number)
+	case at.number == "" && !strings.HasPrefix(at.source, "/dev/"):
+		if fs := g.mountOf(at.source); fs != nil {
+			return fs.Mount
+		}
+	}
+	return at.source
+}
+
+// mountOf is the file system that a path's name leads to.
+func (g *grounds) mountOf(path string) *inventory.FileSystem {
+	for _, fs := range g.mounts {
+		if path == fs.Mount || strings.HasPrefix(path, strings.TrimSuffix(fs.Mount, "/")+"/") {
+			return fs
+		}
+	}
+	return nil
 }
 
 // descent is one way down.
@@ -100,8 +128,12 @@ type descent struct {
 }
 
 // maxDescent bounds how often a way may go through a file again: a loop device
-// shows a file, which may be on a loop device.
-const maxDescent = 8
+// shows a file, which may be on a loop device. maxHops bounds what ways that part
+// come to together.
+const (
+	maxDescent = 8
+	maxHops    = 1000
+)
 
 func (w *descent) hop(kind, name, note string) {
 	w.Hops = append(w.Hops, Hop{Kind: kind, Name: name, Note: note})
@@ -110,10 +142,10 @@ func (w *descent) hop(kind, name, note string) {
 func (w *descent) from(at where, depth int) {
 	switch name, away := remote(at.source); {
 	case away:
-		w.Remote = name
+		w.away(name, depth)
 	case strings.HasPrefix(at.source, "json:"):
 		w.Reason = "it is described in JSON, which is not followed"
-	case depth > maxDescent:
+	case depth > maxDescent || len(w.Hops) > maxHops:
 		w.Reason = "it leads through too many files"
 	case at.isVolume():
 		w.volume(at, depth)
@@ -121,8 +153,10 @@ func (w *descent) from(at where, depth int) {
 		w.Reason = w.unseen
 	case at.blockDevice != "":
 		w.device(at.blockDevice, depth)
-	case at.number != "" && w.byNumber[at.number] != nil:
+	case w.byNumber[at.number] != nil:
 		w.fileSystem(w.byNumber[at.number], depth)
+	case at.number != "": // of another overlay, or a subvolume that isn't mounted
+		w.Reason = fmt.Sprintf("%s is on a file system with the number %s, which is not among the host's", at.source, at.number)
 	default:
 		w.path(at.source, depth)
 	}
@@ -146,15 +180,32 @@ func (w *descent) volume(at where, depth int) {
 	case strings.HasPrefix(path, "/"):
 		w.from(where{source: path}, depth+1)
 	case system != "" && path != "":
-		w.Remote = system + " " + path
+		w.away(system+" "+path, depth)
 	case system != "": // the volume's name there is the runtime's affair
 		w.hop("volume", name, "")
-		w.Remote = system + " " + pool.Source
+		w.away(system+" "+pool.Source, depth)
 	case pool.State != "running":
 		w.Reason = fmt.Sprintf("pool %s is %s", poolName, orElse(pool.State, "not known"))
 	default:
 		w.Reason = fmt.Sprintf("pool %s shows no path of volume %s", poolName, name)
 	}
+}
+
+// zfs begins what is said of a volume or data set of ZFS.
+const zfs = "ZFS "
+
+// away ends on another machine, or in a pool of disks. Those of a ZFS pool are
+// the ones that bear its name, where udev looked.
+func (w *descent) away(name string, depth int) {
+	dataset, isZFS := strings.CutPrefix(name, zfs)
+	pool, _, _ := strings.Cut(dataset, "/")
+	members := w.zpools[pool]
+	if !isZFS || len(members) == 0 || depth > maxDescent {
+		w.Remote = name
+		return
+	}
+	w.hop("ZFS", dataset, "")
+	w.device(pool, depth+1, members...)
 }
 
 // path follows the name of a path, which says less than its number would:
@@ -165,11 +216,9 @@ func (w *descent) path(path string, depth int) {
 		w.deviceFile(name, depth)
 		return
 	}
-	for _, fs := range w.mounts {
-		if path == fs.Mount || strings.HasPrefix(path, strings.TrimSuffix(fs.Mount, "/")+"/") {
-			w.fileSystem(fs, depth)
-			return
-		}
+	if fs := w.mountOf(path); fs != nil {
+		w.fileSystem(fs, depth)
+		return
 	}
 	w.Reason = "no file system that is known holds " + path
 }
@@ -183,7 +232,7 @@ func (w *descent) deviceFile(name string, depth int) {
 	case w.byFile[name] != nil:
 		w.device(w.byFile[name].Name, depth)
 	case directory == "zvol":
-		w.Remote = "ZFS " + rest
+		w.away(zfs+rest, depth)
 	case directory == "rbd":
 		w.Remote = "Ceph " + rest
 	default:
@@ -202,7 +251,7 @@ func (w *descent) fileSystem(fs *inventory.FileSystem, depth int) {
 	case away:
 		w.Remote = name + " " + fs.Device
 	case fs.Type == "zfs":
-		w.Remote = "ZFS " + orElse(fs.Dataset, fs.Device)
+		w.away(zfs+orElse(fs.Dataset, fs.Device), depth)
 	case len(fs.Members) > 0:
 		w.device(fs.Mount, depth, fs.Members...)
 	case fs.BlockDevice != "" && w.devices[fs.BlockDevice] != nil:
@@ -238,7 +287,7 @@ func (w *descent) device(name string, depth int, spread ...string) {
 				w.Reason = orElse(w.Reason, name+" is not among the host's block devices")
 				continue
 			}
-			vg, _ := volumeOf(d)
+			vg := d.VolumeGroup
 			if group != "" && vg != group { // below the last of the group's volumes
 				w.hop("volume group", group, "")
 				group = ""
@@ -264,7 +313,7 @@ func (w *descent) device(name string, depth int, spread ...string) {
 func (w *descent) below(d *inventory.BlockDevice, depth int) []string {
 	switch name, away := remote(d.Image); {
 	case away:
-		w.Remote = name
+		w.away(name, depth)
 	case d.Kind == "part" && d.Parent != "":
 		return []string{d.Parent}
 	case len(d.Members) > 0:
@@ -306,8 +355,7 @@ func deviceHop(d *inventory.BlockDevice) Hop {
 		hop.Note = diskIdentity(d)
 	case d.Kind != "dm":
 	case prefix == "LVM":
-		vg, lv := volumeOf(d)
-		hop.Kind, hop.Name = "logical volume", vg+"/"+lv
+		hop.Kind, hop.Name = "logical volume", cmp.Or(strings.Trim(d.VolumeGroup+"/"+d.LogicalVolume, "/"), d.DMName)
 	case prefix == "mpath":
 		hop.Kind, hop.Name = "multipath", d.DMName
 	case strings.HasPrefix(prefix, "part"):
@@ -337,27 +385,4 @@ func raidWords(d *inventory.BlockDevice) string {
 		words = strings.TrimSpace(words + " degraded")
 	}
 	return words
-}
-
-// volumeOf gives LVM's names of a logical volume, which LVM joins with a dash to
-// the name of its device, doubling those in them.
-func volumeOf(d *inventory.BlockDevice) (vg, lv string) {
-	if d.VolumeGroup != "" {
-		return d.VolumeGroup, d.LogicalVolume
-	}
-	if !strings.HasPrefix(d.DMUUID, "LVM-") {
-		return "", ""
-	}
-	for i := 0; i < len(d.DMName); i++ {
-		if d.DMName[i] != '-' {
-			continue
-		}
-		if i+1 < len(d.DMName) && d.DMName[i+1] == '-' {
-			i++
-			continue
-		}
-		single := func(s string) string { return strings.ReplaceAll(s, "--", "-") }
-		return single(d.DMName[:i]), single(d.DMName[i+1:])
-	}
-	return "", ""
 }

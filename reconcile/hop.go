@@ -177,10 +177,25 @@ func join(a, b []VLANRange) []VLANRange {
 
 // without takes one VLAN out of a list.
 func without(ranges []VLANRange, v inventory.VLAN) []VLANRange {
+	return meet(ranges, outside([]VLANRange{{v, v}}))
+}
+
+// outside gives the VLANs that are not in a list.
+func outside(ranges []VLANRange) []VLANRange {
 	if len(ranges) == 0 {
-		return nil
+		return allVLANs
 	}
-	return meet(ranges, []VLANRange{{1, v - 1}, {v + 1, 4094}})
+	others, next := make([]VLANRange, 0, len(ranges)+1), allVLANs[0].First
+	for _, r := range ranges {
+		if r.First > next {
+			others = append(others, VLANRange{next, r.First - 1})
+		}
+		next = r.Last + 1
+	}
+	if last := allVLANs[0].Last; next <= last {
+		others = append(others, VLANRange{next, last})
+	}
+	return others
 }
 
 // Tag is a VLAN tag as a frame carries it.

@@ -259,7 +259,7 @@ func (h *hostView) throughParent(path NICPath, link *inventory.Link) NICPath {
 	if parent == nil {
 		return path.unknown("the link below it is not in this network namespace")
 	}
-	path.GuestVLANs = h.linkCarries(parent, allVLANs, 0)
+	path.GuestVLANs = h.linkCarries(parent, allVLANs, trail{})
 	return h.settle(path, h.waysBelow(parent), nil, vlanFrame{}, "")
 }
 

@@ -9,16 +9,30 @@ import (
 // guestVLANs gives the VLANs that a guest may choose: those whose tag, sent by
 // the guest, is the outermost one when the frames leave the host on a wire.
 func (h *hostView) guestVLANs(net *fabric, own *port) []VLANRange {
-	return h.switchCarries(net, own, allVLANs, 0)
+	return h.switchCarries(net, own, allVLANs, trail{})
+}
+
+// trail is which VLANs have come by where, so that each goes by a place once:
+// what it comes to from there is known then.
+type trail map[string][]VLANRange
+
+// first gives those that come by for the first time.
+func (t trail) first(place string, may []VLANRange) []VLANRange {
+	may = meet(may, outside(t[place]))
+	t[place] = join(t[place], may)
+	return may
 }
 
 // switchCarries gives which of the tags that come by a port get out to the wire.
-func (h *hostView) switchCarries(net *fabric, in *port, may []VLANRange, depth int) (carried []VLANRange) {
+func (h *hostView) switchCarries(net *fabric, in *port, may []VLANRange, been trail) (carried []VLANRange) {
 	nests := net.nests(in)
 	if !nests {
 		may = meet(may, net.admitsTags(in))
 	}
-	if len(may) == 0 || depth > maxDepth || net.unsure != "" {
+	if len(may) == 0 || net.unsure != "" {
+		return nil
+	}
+	if may = been.first(net.name+" by "+in.name, may); len(may) == 0 {
 		return nil
 	}
 	for _, out := range h.outward(net) {
@@ -26,12 +40,12 @@ func (h *hostView) switchCarries(net *fabric, in *port, may []VLANRange, depth i
 		case out == in || (in.ovs != nil && out.ovs == in.ovs) || out.blocked():
 		case nests:
 			if net.unwraps(in, out) {
-				carried = join(carried, h.portCarries(out, may, depth+1))
+				carried = join(carried, h.portCarries(out, may, been))
 			}
 		case out.self:
 			carried = join(carried, h.takenAgain(out.link, meet(may, net.releasesTags(out))))
 		default:
-			carried = join(carried, h.portCarries(out, meet(may, net.releasesTags(out)), depth+1))
+			carried = join(carried, h.portCarries(out, meet(may, net.releasesTags(out)), been))
 			if bare := meet(may, net.untagsAt(out)); len(bare) > 0 {
 				carried = join(carried, h.getAgain(net, out, bare))
 			}
@@ -39,9 +53,6 @@ func (h *hostView) switchCarries(net *fabric, in *port, may []VLANRange, depth i
 	}
 	return carried
 }
-
-// maxDepth is how many switches and links are followed.
-const maxDepth = 16
 
 // nests says whether a guest's tags are no matter of the switch, since it puts
 // one of its own around them.
@@ -93,35 +104,35 @@ func (found *ways) tagged(vlans []VLANRange) (out []VLANRange) {
 	return out
 }
 
-func (h *hostView) portCarries(p *port, may []VLANRange, depth int) []VLANRange {
+func (h *hostView) portCarries(p *port, may []VLANRange, been trail) []VLANRange {
 	if p.ovs == nil {
-		return h.linkCarries(p.link, may, depth)
+		return h.linkCarries(p.link, may, been)
 	}
 	if len(p.ovs.Interfaces) > 1 {
 		return may
 	}
 	switch i := &p.ovs.Interfaces[0]; i.Type {
 	case "", "system":
-		return h.linkCarries(p.link, may, depth)
+		return h.linkCarries(p.link, may, been)
 	case "dpdk":
 		return may
 	case "patch":
 		if net, peer := h.ovsPortNamed(i.Peer); peer != nil {
-			return h.switchCarries(net, peer, may, depth)
+			return h.switchCarries(net, peer, may, been)
 		}
 	}
 	return nil
 }
 
-func (h *hostView) linkCarries(link *inventory.Link, may []VLANRange, depth int) []VLANRange {
-	if link == nil || len(may) == 0 || depth > maxDepth {
+func (h *hostView) linkCarries(link *inventory.Link, may []VLANRange, been trail) []VLANRange {
+	if link == nil || len(may) == 0 {
 		return nil
 	}
 	switch link.Kind {
 	case "physical", "bond", "team":
 		return may
 	case "macvlan", "macvtap":
-		return h.linkCarries(h.links[link.Parent], may, depth+1)
+		return h.linkCarries(h.links[link.Parent], been.first("link "+link.Name, may), been)
 	case "veth":
 		peer := h.links[link.Peer]
 		if peer == nil {
@@ -134,12 +145,12 @@ func (h *hostView) linkCarries(link *inventory.Link, may []VLANRange, depth int)
 			}
 		}
 		if net, p := h.portNamed(peer); p != nil {
-			again = join(again, h.switchCarries(net, p, may, depth+1))
+			again = join(again, h.switchCarries(net, p, may, been))
 		}
 		return again
 	case "bridge":
 		if net := h.fabricOf(link.Name); net != nil {
-			return h.switchCarries(net, net.self(), may, depth+1)
+			return h.switchCarries(net, net.self(), may, been)
 		}
 	}
 	return nil // behind a VLAN link the guest's tag is an inner one

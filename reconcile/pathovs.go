@@ -152,16 +152,16 @@ func (h *hostView) ovsLeadsOn(i inventory.OVSInterface) bool {
 	return true
 }
 
-func (h *hostView) ovsLeadsOff(p *port, depth int) bool {
+func (h *hostView) ovsLeadsOff(p *port, seen map[string]bool) bool {
 	return slices.ContainsFunc(p.ovs.Interfaces, func(i inventory.OVSInterface) bool {
 		switch i.Type {
 		case "", "system":
-			return h.linkLeadsOff(h.links[i.Name], depth)
+			return h.linkLeadsOff(h.links[i.Name], seen)
 		case "internal":
 			return false
 		case "patch":
 			net, peer := h.ovsPortNamed(i.Peer)
-			return peer != nil && slices.ContainsFunc(h.outward(net), func(o *port) bool { return o.ovs != peer.ovs && h.leadsOff(o, depth+1) })
+			return peer != nil && h.switchLeadsOff(net, peer, seen)
 		}
 		return true
 	})

@@ -204,36 +204,50 @@ func (h *hostView) outward(f *fabric) []*port {
 	return f.out
 }
 
-// leadsOff says whether a port is a way off the host, whatever it carries.
-func (h *hostView) leadsOff(p *port, depth int) bool {
-	if depth > maxDepth || p.self {
+// leadsOff says whether a port is a way off the host, whatever it carries. Links
+// and switches that were seen on the way are not looked at again.
+func (h *hostView) leadsOff(p *port, seen map[string]bool) bool {
+	if p.self {
 		return false
 	}
 	if p.ovs != nil {
-		return h.ovsLeadsOff(p, depth)
+		return h.ovsLeadsOff(p, seen)
 	}
-	return h.linkLeadsOff(p.link, depth)
+	return h.linkLeadsOff(p.link, seen)
 }
 
-func (h *hostView) linkLeadsOff(link *inventory.Link, depth int) bool {
-	if link == nil || depth > maxDepth {
+// switchLeadsOff says whether another port of a switch than the one that frames
+// come by is a way off the host.
+func (h *hostView) switchLeadsOff(net *fabric, in *port, seen map[string]bool) bool {
+	if seen[net.name] {
+		return false
+	}
+	seen[net.name] = true
+	return slices.ContainsFunc(h.outward(net), func(p *port) bool {
+		return p != in && (p.ovs == nil || p.ovs != in.ovs) && h.leadsOff(p, seen)
+	})
+}
+
+func (h *hostView) linkLeadsOff(link *inventory.Link, seen map[string]bool) bool {
+	if link == nil {
 		return false
 	}
 	switch link.Kind {
 	case "physical", "bond", "team", "vxlan":
 		return true
 	case "vlan", "macvlan":
-		return h.linkLeadsOff(h.links[link.Parent], depth+1)
+		if seen[link.Name] {
+			return false
+		}
+		seen[link.Name] = true
+		return h.linkLeadsOff(h.links[link.Parent], seen)
 	case "veth":
 		peer := h.links[link.Peer]
 		if peer == nil {
 			return false
 		}
 		net, at := h.portNamed(peer)
-		if net == nil {
-			return false
-		}
-		return slices.ContainsFunc(h.outward(net), func(p *port) bool { return p != at && h.leadsOff(p, depth+1) })
+		return net != nil && h.switchLeadsOff(net, at, seen)
 	}
 	return false
 }

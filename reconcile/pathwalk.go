@@ -71,8 +71,13 @@ type walk struct {
 	narrow narrowest
 	down   bool
 	inside []visit
+	taken  int // steps, of all ways
 	ways   ways
 }
+
+// maxSteps bounds a walk. A switch with a thousand ports is walked in as many
+// steps; many switches that are each tied to each other would never be.
+const maxSteps = 10_000
 
 // visit is a switch that the frame is in, by which a walk knows that it goes in
 // a circle.
@@ -83,6 +88,10 @@ type visit struct {
 
 // then walks on behind a hop, and forgets the hop afterwards.
 func (w *walk) then(hop Hop, s step, on func()) {
+	if w.taken++; w.taken > maxSteps {
+		w.unsure("there are too many ways that frames may take")
+		return
+	}
 	hops, steps, from, narrow, down := len(w.hops), len(w.steps), w.from, w.narrow, w.down
 	w.down = w.down || hop.Down
 	w.steps = append(w.steps, s)
@@ -297,7 +306,7 @@ func (w *walk) flood(net *fabric, in *port, inside vlanFrame, hop Hop) {
 		f, does, carried := net.release(out, inside)
 		switch {
 		case !carried:
-			if w.h.leadsOff(out, 0) {
+			if w.h.leadsOff(out, map[string]bool{}) {
 				w.ways.shut = append(w.ways.shut, shutPort{net, out.name, inside.vlan, append(slices.Clone(w.hops), hop)})
 			}
 			continue
