@@ -32,7 +32,7 @@ func (h *hostView) switchCarries(net *fabric, in *port, may []VLANRange, been tr
 	if len(may) == 0 || net.unsure != "" {
 		return nil
 	}
-	if may = been.first(net.name+" by "+in.name, may); len(may) == 0 {
+	if may = been.first(net.key+" by "+in.name, may); len(may) == 0 {
 		return nil
 	}
 	for _, out := range h.outward(net) {
@@ -89,7 +89,7 @@ func (h *hostView) takenAgain(link *inventory.Link, may []VLANRange) (again []VL
 // getAgain gives which of the VLANs that a port lets out without a tag get the
 // same tag again further on.
 func (h *hostView) getAgain(net *fabric, p *port, bare []VLANRange) []VLANRange {
-	found := h.walkFrom(origin{at: net.name, in: p.name, link: true}, func(w *walk) { w.leave(net, p, frame{}, Hop{}) })
+	found := h.walkFrom(origin{at: net.key, in: p.name, link: true}, func(w *walk) { w.leave(net, p, frame{}, Hop{}) })
 	return found.tagged(bare)
 }
 

@@ -17,7 +17,7 @@ type origin struct {
 
 // waysInside follows a frame that is inside a switch already.
 func (h *hostView) waysInside(net *fabric, own *port, inside vlanFrame, from inventory.Field) *ways {
-	key := origin{at: net.name, inside: inside}
+	key := origin{at: net.key, inside: inside}
 	var in *port
 	for _, p := range h.outward(net) { // a container's veth
 		if (own.link != nil && p.link == own.link) || (own.ovs != nil && p.ovs == own.ovs) {
@@ -78,11 +78,27 @@ func (h *hostView) indexNetwork() {
 		for j := range bridge.Ports {
 			at := ovsPort{bridge, &bridge.Ports[j]}
 			for _, iface := range at.port.Interfaces {
-				h.ports[iface.Name] = at
+				if !h.isElsewhere(iface.Name) {
+					h.ports[iface.Name] = at
+				}
 				if mac, err := inventory.ParseMAC(iface.ExternalIDs["attached-mac"]); err == nil {
 					h.portOf[mac] = at
 				}
 			}
 		}
 	}
+}
+
+// isElsewhere says whether an OVS interface's link is a port of something else:
+// after a crash the database keeps ports whose names other links have then.
+func (h *hostView) isElsewhere(name string) bool {
+	link := h.links[name]
+	if link == nil || h.links[link.Master] == nil {
+		return false
+	}
+	switch h.links[link.Master].Kind {
+	case "bridge", "bond", "team":
+		return true
+	}
+	return false
 }

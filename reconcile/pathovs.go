@@ -92,10 +92,11 @@ func untags(vlan inventory.VLAN) Hop {
 
 // ovsFabric gives the switch of an OVS bridge.
 func (h *hostView) ovsFabric(bridge *inventory.OVSBridge) *fabric {
-	if f := h.fabrics[bridge.Name]; f != nil {
+	key := "OVS " + bridge.Name
+	if f := h.fabrics[key]; f != nil {
 		return f
 	}
-	f := &fabric{name: bridge.Name, ovs: bridge, unsure: h.unread("what the ports of "+bridge.Name+" do",
+	f := &fabric{name: bridge.Name, key: key, ovs: bridge, unsure: h.unread("what the ports of "+bridge.Name+" do",
 		"ovsBridge.ports", "ovsPort.interfaces", "ovsPort.mode", "ovsPort.tag", "ovsPort.trunks", "ovsInterface.type", "ovsInterface.peer")}
 	if flows := bridge.FailMode == "secure" || bridge.Controlled; flows && f.unsure == "" {
 		f.unsure = "what " + bridge.Name + " does with frames is decided by its OpenFlow flows, which avstem doesn't read"
@@ -131,6 +132,9 @@ func (h *hostView) outwardOVS(f *fabric) []*port {
 	var out []*port
 	for i := range f.ovs.Ports {
 		p := &f.ovs.Ports[i]
+		if len(p.Interfaces) == 1 && h.isElsewhere(p.Interfaces[0].Name) {
+			continue
+		}
 		if slices.ContainsFunc(p.Interfaces, h.ovsLeadsOn) {
 			out = append(out, h.newOVSPort(p))
 		}

@@ -10,6 +10,7 @@ import (
 // fabric is a switch inside a host: a Linux bridge or an Open vSwitch one.
 type fabric struct {
 	name   string
+	key    string // which tells it from one of the other kind with its name
 	bridge *inventory.Link
 	ovs    *inventory.OVSBridge
 	// unsure says why what the switch does can't be told from its ports.
@@ -139,7 +140,7 @@ func (h *hostView) fabricOf(name string) *fabric {
 	if bridge == nil || bridge.Kind != "bridge" {
 		return nil
 	}
-	f := &fabric{name: name, bridge: bridge}
+	f := &fabric{name: name, key: name, bridge: bridge}
 	if f.filters() {
 		f.unsure = h.unread("the VLANs of "+name+"'s ports", "link.portVLANs")
 	}
@@ -162,7 +163,7 @@ func (h *hostView) keepFabric(f *fabric) {
 	if h.fabrics == nil {
 		h.fabrics = map[string]*fabric{}
 	}
-	h.fabrics[f.name] = f
+	h.fabrics[f.key] = f
 }
 
 // portNamed gives the switch that a link is a port of, and the port.
@@ -219,10 +220,10 @@ func (h *hostView) leadsOff(p *port, seen map[string]bool) bool {
 // switchLeadsOff says whether another port of a switch than the one that frames
 // come by is a way off the host.
 func (h *hostView) switchLeadsOff(net *fabric, in *port, seen map[string]bool) bool {
-	if seen[net.name] {
+	if seen[net.key] {
 		return false
 	}
-	seen[net.name] = true
+	seen[net.key] = true
 	return slices.ContainsFunc(h.outward(net), func(p *port) bool {
 		return p != in && (p.ovs == nil || p.ovs != in.ovs) && h.leadsOff(p, seen)
 	})

@@ -8,15 +8,16 @@ import (
 	"github.com/dataverket/avstem/reconcile"
 )
 
-// pathIn follows a NIC of a running VM through a host with those links.
-func pathIn(body inventory.Body, nic inventory.NIC) reconcile.NICPath {
+// pathIn follows NICs of a running VM through a host with those links, and gives
+// the last one's path.
+func pathIn(body inventory.Body, nics ...inventory.NIC) reconcile.NICPath {
 	doc := func(source string, body inventory.Body) reconcile.Document {
 		o := &inventory.Observation{Host: hostID("hv1"), Site: "osl1", Source: source, Outcome: inventory.OutcomeComplete, Complete: true, Body: body}
 		return reconcile.Document{Observation: o, Received: epoch}
 	}
 	in := reconcile.Input{Policy: reconcile.DefaultPolicy(), Now: epoch, Observed: []reconcile.Document{doc("network", body),
-		doc("runtime-libvirt", inventory.Body{VMs: []inventory.VM{{NativeID: "vm", Name: "vm", State: inventory.StateRunning, NICs: []inventory.NIC{nic}}}})}}
-	return reconcile.Reconcile(in).VMs[0].Paths[0]
+		doc("runtime-libvirt", inventory.Body{VMs: []inventory.VM{{NativeID: "vm", Name: "vm", State: inventory.StateRunning, NICs: nics}}})}}
+	return reconcile.Reconcile(in).VMs[0].Paths[len(nics)-1]
 }
 
 // No host has these, but a document may: following them ends, and soon.
@@ -67,5 +68,19 @@ func TestPathThroughAMesh(t *testing.T) {
 				t.Errorf("path is %+v", path)
 			}
 		})
+	}
+}
+
+// TestPathWhereTwoSwitchesHaveOneName: Open vSwitch's database may still have a
+// bridge in whose place there is a Linux bridge now.
+func TestPathWhereTwoSwitchesHaveOneName(t *testing.T) {
+	pvid := func(v inventory.VLAN) []inventory.PortVLAN { return []inventory.PortVLAN{{ID: v, PVID: true, Untagged: true}} }
+	body := inventory.Body{
+		Links: []inventory.Link{{Name: "br0", Kind: "bridge", VLANFiltering: new(true)}, {Name: "tap0", Kind: "tun"},
+			{Name: "tap1", Kind: "tun", Master: "br0", PortVLANs: pvid(10)}, {Name: "eno1", Kind: "physical", Master: "br0", PortVLANs: pvid(10)}},
+		OVSBridges: []inventory.OVSBridge{{Name: "br0", Ports: []inventory.OVSPort{{Name: "tap0", Tag: new(inventory.VLAN(20)), Interfaces: []inventory.OVSInterface{{Name: "tap0"}}}}}},
+	}
+	if path := pathIn(body, inventory.NIC{Link: "tap0"}, inventory.NIC{Link: "tap1"}); path.Exit != "eno1" {
+		t.Errorf("path is %+v", path)
 	}
 }
