@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -46,14 +47,14 @@ func (p *pass) checkOrphans() {
 }
 
 // orphans makes findings of a pool's unused volumes.
-func (p *pass) orphans(hp *hostPair, doc *source, pool *inventory.StoragePool, used map[string]bool) {
-	backs := map[string]bool{} // what a volume of a used chain rests on
+func (p *pass) orphans(hp *hostPair, doc *source, pool *inventory.StoragePool, used *uses) {
+	backs := map[string]bool{} // what a volume of a used chain rests on, by the last part of its path
 	for range len(pool.Volumes) {
 		before := len(backs)
 		for i := range pool.Volumes {
 			v := &pool.Volumes[i]
-			if v.Backing != nil && (p.needed(v.Path, used) || backs[v.Path]) {
-				backs[v.Backing.Source] = true
+			if v.Backing != nil && (p.needed(v.Path, used) || backs[path.Base(v.Path)]) {
+				backs[path.Base(v.Backing.Source)] = true
 			}
 		}
 		if len(backs) == before {
@@ -62,7 +63,7 @@ func (p *pass) orphans(hp *hostPair, doc *source, pool *inventory.StoragePool, u
 	}
 	var unused []*inventory.StorageVolume
 	for i := range pool.Volumes {
-		if v := &pool.Volumes[i]; isDisk(v) && !p.needed(v.Path, used) && !backs[v.Path] {
+		if v := &pool.Volumes[i]; isDisk(v) && !p.needed(v.Path, used) && !backs[path.Base(v.Path)] {
 			unused = append(unused, v)
 		}
 	}
@@ -92,10 +93,10 @@ func isDisk(v *inventory.StorageVolume) bool {
 	return v.Format != "raw" || *v.Capacity >= minOrphan
 }
 
-// needed says whether a VM uses the path, or Sentral has it as an image or as a
-// disk's source.
-func (p *pass) needed(at string, used map[string]bool) bool {
-	return used[at] || used[path.Base(at)] || len(p.intended.images[at]) > 0 || p.intended.sources[at]
+// needed says whether what is at the path is used, or Sentral has it as an image
+// or as a disk's source.
+func (p *pass) needed(at string, used *uses) bool {
+	return used.has(at) || len(p.intended.images[at]) > 0 || p.intended.sources[at]
 }
 
 // reach knows who can reach what.
@@ -103,13 +104,11 @@ type reach struct {
 	*pass
 	// seen counts the hosts that see a disk: one that several see is shared.
 	seen map[string]int
-	used map[*hostPair]map[string]bool
+	used map[*hostPair]*uses
 }
 
-// users gives what every VM uses that could use the pool, or why that isn't
-// known. What the VMs of other hosts use counts by its name alone: they may have
-// the pool at another place.
-func (r *reach) users(hp *hostPair, doc *source, pool *inventory.StoragePool) (used map[string]bool, unsure string) {
+// users gives what is used by whoever could use the pool, or why that isn't known.
+func (r *reach) users(hp *hostPair, doc *source, pool *inventory.StoragePool) (used *uses, unsure string) {
 	switch {
 	case r.intended.unsure || len(r.intended.LeftOut) > 0:
 		return nil, "a record of Sentral that can't be used may name it"
@@ -127,10 +126,14 @@ func (r *reach) users(hp *hostPair, doc *source, pool *inventory.StoragePool) (u
 	if unsure == "" {
 		unsure = unseenVMs(hp)
 	}
-	if local || unsure != "" {
-		return r.usedOn(hp), unsure
+	own := r.usedOn(hp)
+	if unsure == "" && pool.Type == "logical" && own.nameless != "" {
+		unsure = "nobody can say which device " + own.nameless + " is, which a VM has"
 	}
-	all := map[string]bool{}
+	if local || unsure != "" {
+		return own, unsure
+	}
+	all := &uses{names: maps.Clone(own.names), devices: own.devices, grounds: own.grounds}
 	for _, other := range r.hostPairs {
 		if other == hp || other.site() != hp.site() || !other.awaited() && other.Observed == nil {
 			continue
@@ -138,12 +141,7 @@ func (r *reach) users(hp *hostPair, doc *source, pool *inventory.StoragePool) (u
 		if unsure := unseenVMs(other); unsure != "" {
 			return nil, "other hosts can reach the pool, and " + unsure
 		}
-		for source := range r.usedOn(other) {
-			all[path.Base(source)] = true
-		}
-	}
-	for source := range r.usedOn(hp) {
-		all[source] = true
+		maps.Copy(all.names, r.usedOn(other).names)
 	}
 	return all, ""
 }
@@ -207,51 +205,6 @@ func unseenVMs(hp *hostPair) string {
 	for _, doc := range hp.view.docs {
 		if isRuntime(doc.Source) && doc.Outcome != inventory.OutcomeAbsent && doc.hidesAny("", "vm.disks", "disk.source", "disk.backing") {
 			return "the disks of some VM on " + hp.key() + " can't be seen whole"
-		}
-	}
-	return ""
-}
-
-// usedOn collects every path that VMs of the host use, CD-ROMs too.
-func (r *reach) usedOn(hp *hostPair) map[string]bool {
-	if used, found := r.used[hp]; found {
-		return used
-	}
-	if r.used == nil {
-		r.used = map[*hostPair]map[string]bool{}
-	}
-	used := map[string]bool{}
-	for _, doc := range hp.view.docs {
-		for i := range doc.VMs {
-			for j := range doc.VMs[i].Disks {
-				d := &doc.VMs[i].Disks[j]
-				used[d.Source], used[d.DataFile] = true, true
-				if pool, name, found := strings.Cut(d.Source, "/"); found && d.SourceType == "volume" {
-					used[volumePath(doc, pool, name)] = true
-				}
-				if rest, found := strings.CutPrefix(d.Source, "rbd:"); found {
-					used[rest] = true // as a pool has it
-				}
-				for k := range d.Backing {
-					used[d.Backing[k].Source], used[d.Backing[k].DataFile] = true, true
-				}
-			}
-		}
-	}
-	r.used[hp] = used
-	return used
-}
-
-// volumePath is where the volume of one of the source's pools is.
-func volumePath(doc *source, pool, name string) string {
-	for i := range doc.StoragePools {
-		if doc.StoragePools[i].Name != pool {
-			continue
-		}
-		for j := range doc.StoragePools[i].Volumes {
-			if v := &doc.StoragePools[i].Volumes[j]; v.Name == name {
-				return v.Path
-			}
 		}
 	}
 	return ""

@@ -111,6 +111,18 @@ func (g *grounds) keyOf(at where) string {
 	return at.source
 }
 
+// deviceAt is the device that a path below /dev leads to, where that is known.
+func (g *grounds) deviceAt(path string) *inventory.BlockDevice {
+	name, found := strings.CutPrefix(path, "/dev/")
+	switch {
+	case !found:
+		return nil
+	case g.devices[name] != nil:
+		return g.devices[name]
+	}
+	return g.byFile[name]
+}
+
 // mountOf is the file system that a path's name leads to.
 func (g *grounds) mountOf(path string) *inventory.FileSystem {
 	for _, fs := range g.mounts {
@@ -226,11 +238,10 @@ func (w *descent) path(path string, depth int) {
 // deviceFile follows the name of a device below /dev.
 func (w *descent) deviceFile(name string, depth int) {
 	directory, rest, _ := strings.Cut(name, "/")
+	d := w.deviceAt("/dev/" + name)
 	switch {
-	case w.devices[name] != nil:
-		w.device(name, depth)
-	case w.byFile[name] != nil:
-		w.device(w.byFile[name].Name, depth)
+	case d != nil:
+		w.device(d.Name, depth)
 	case directory == "zvol":
 		w.away(zfs+rest, depth)
 	case directory == "rbd":

@@ -74,7 +74,9 @@ func TestPathThroughAMesh(t *testing.T) {
 // TestPathWhereTwoSwitchesHaveOneName: Open vSwitch's database may still have a
 // bridge in whose place there is a Linux bridge now.
 func TestPathWhereTwoSwitchesHaveOneName(t *testing.T) {
-	pvid := func(v inventory.VLAN) []inventory.PortVLAN { return []inventory.PortVLAN{{ID: v, PVID: true, Untagged: true}} }
+	pvid := func(v inventory.VLAN) []inventory.PortVLAN {
+		return []inventory.PortVLAN{{ID: v, PVID: true, Untagged: true}}
+	}
 	body := inventory.Body{
 		Links: []inventory.Link{{Name: "br0", Kind: "bridge", VLANFiltering: new(true)}, {Name: "tap0", Kind: "tun"},
 			{Name: "tap1", Kind: "tun", Master: "br0", PortVLANs: pvid(10)}, {Name: "eno1", Kind: "physical", Master: "br0", PortVLANs: pvid(10)}},
