@@ -112,6 +112,15 @@ func (p Progress) Answers() bool { return p.Problem == nil }
 // an open finding, and nothing is pending any more.
 func (p Progress) Settled() bool { return p.Answers() && p.Pending == 0 && len(p.Awaited) == 0 }
 
+// lastWords is the end of what avstem has logged.
+func (a *Avstem) lastWords() string {
+	data, err := os.ReadFile(a.LogFile())
+	if err != nil {
+		return err.Error()
+	}
+	return string(data[max(0, len(data)-2000):])
+}
+
 // Await asks until enough is true of what it sees, or ctx ends. It returns the
 // last findings, as JSON, and calls show with all that it sees.
 func (a *Avstem) Await(ctx context.Context, enough func(Progress) bool, show func(Progress)) ([]byte, error) {
@@ -120,7 +129,7 @@ func (a *Avstem) Await(ctx context.Context, enough func(Progress) bool, show fun
 	var last Progress
 	for {
 		if !a.Running() {
-			return nil, errors.New("await findings: avstem has ended: see " + a.LogFile())
+			return nil, fmt.Errorf("await findings: avstem has ended: see %s, which ends with\n%s", a.LogFile(), a.lastWords())
 		}
 		data, p := a.progress(ctx)
 		if ctx.Err() == nil {
