@@ -39,7 +39,9 @@ func StartAvstem(r *rig.Rig, program string) (*Avstem, error) {
 	// A clean environment: the caller's AVSTEM_ variables are about another one.
 	const script = `env -i PATH="$PATH" HOME=/root setsid "$1" up --inventory "$2" --state-dir "$3" --interval 5s \
 	</dev/null >"$4" 2>&1 &
-echo $! >"$5"`
+echo $! >"$5"
+# The process is sh, env and setsid before it is avstem.
+while kill -0 $! 2>/dev/null && [ "$(cat /proc/$!/comm)" != avstem ]; do sleep 0.01; done`
 	if _, err := r.Run("sh", "-c", script, "sh", a.Program(), a.Inventory(), a.StateDir(), a.LogFile(), a.pidFile()); err != nil {
 		return nil, fmt.Errorf("start avstem: %w", err)
 	}
