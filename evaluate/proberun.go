@@ -56,7 +56,7 @@ const (
 	ProbeWorked      ProbeOutcome = "worked" // by a program alone
 	ProbeFailed      ProbeOutcome = "failed"
 	ProbeUnsupported ProbeOutcome = "unsupported" // the runtime has no such thing, or not for this VM
-	ProbeNotTried    ProbeOutcome = "not-tried"   // a step before it failed
+	ProbeNotTried    ProbeOutcome = "not-tried"   // a step before it failed, or the probe was interrupted
 )
 
 // ProbeStep is one step of a probe.

@@ -115,7 +115,11 @@ type run struct {
 // step carries out one step, looks for its effect, and compares.
 func (r *run) step(ctx context.Context, name string) evaluate.ProbeStep {
 	step := evaluate.ProbeStep{Step: name, Outcome: evaluate.ProbeNotTried}
-	if r.broken != "" {
+	switch {
+	case ctx.Err() != nil: // a step that was interrupted says nothing of the runtime
+		step.Error = context.Cause(ctx).Error()
+		return step
+	case r.broken != "":
 		step.Error = r.broken
 		return step
 	}
@@ -132,7 +136,7 @@ func (r *run) step(ctx context.Context, name string) evaluate.ProbeStep {
 	case errors.Is(err, ErrUnsupported):
 		step.Outcome, step.Error = evaluate.ProbeUnsupported, err.Error()
 		return step
-	case errors.Is(err, ErrNotTried):
+	case errors.Is(err, ErrNotTried), err != nil && ctx.Err() != nil:
 		step.Error = err.Error()
 		return step
 	case err != nil:
