@@ -24,12 +24,13 @@ func writePass(w io.Writer, pass hostagent.Pass) error {
 		fmt.Fprintf(out, " (provisional: %s)", printable(pass.Note))
 	}
 	fmt.Fprintln(out)
+	listed := map[string]bool{} // VMs, by key
 	for _, o := range pass.Observations {
 		fmt.Fprintf(out, "\n%s: %s in %s\n", o.Source, o.Outcome, took(o.Took))
 		if counts := countsOf(o); len(counts) > 0 {
 			fmt.Fprintf(out, "  %s\n", strings.Join(counts, ", "))
 		}
-		for _, line := range append(detailsOf(o), guestsOf(o)...) {
+		for _, line := range append(detailsOf(o), guestsOf(o, listed)...) {
 			fmt.Fprintf(out, "  %s\n", printable(line))
 		}
 		for rest := o.Problems; len(rest) > 0; {
@@ -62,6 +63,10 @@ func sameButField(a, b *inventory.Problem) bool {
 // writeProblem writes problems that differ in nothing but the field as one.
 func writeProblem(out io.Writer, same []inventory.Problem) {
 	p := same[0]
+	if p.Entity == "" && p.Field == "" && p.Why == inventory.WhyAbsent { // a runtime that this host doesn't have
+		fmt.Fprintf(out, "  %s\n  → %s\n", printable(p.Error), printable(p.Remedy))
+		return
+	}
 	for _, other := range same[1:] {
 		p.Field += ", " + other.Field
 	}
@@ -172,27 +177,47 @@ func detailsOf(o *inventory.Observation) []string {
 // maxGuests is how many VMs and containers are named: a screenful.
 const maxGuests = 20
 
-// guestsOf names the VMs and containers, with their state and who manages them.
-func guestsOf(o *inventory.Observation) []string {
+// guestsOf names the VMs and containers, with their state and who manages them:
+// but for those that are listed, which another source showed of the same host.
+func guestsOf(o *inventory.Observation, listed map[string]bool) []string {
 	var lines []string
+	again, more := 0, 0
 	for i := range o.VMs {
-		if i == maxGuests {
-			return append(lines, fmt.Sprintf("· and %d more (-o json)", len(o.VMs)-i))
-		}
 		vm := &o.VMs[i]
-		line := "· " + cmp.Or(vm.Name, vm.Key()) + " " + cmp.Or(string(vm.State), "in an unknown state")
-		if vm.Name != "" && vm.Name != vm.Key() {
-			line += ", " + vm.Key()
+		switch {
+		case listed[vm.Key()]:
+			again++
+			continue
+		case len(lines) == maxGuests:
+			more++
+			continue
 		}
-		if vm.Manager != nil {
-			line += ", of " + vm.Manager.Name
-		}
-		if vm.AsOf != nil {
-			line += ", as started " + vm.AsOf.Format(time.RFC3339)
-		}
-		lines = append(lines, line)
+		lines = append(lines, guestLine(vm))
+	}
+	for i := range o.VMs {
+		listed[o.VMs[i].Key()] = true
+	}
+	if more > 0 {
+		lines = append(lines, fmt.Sprintf("· and %d more (-o json)", more))
+	}
+	if again > 0 {
+		lines = append(lines, fmt.Sprintf("· %d of them as above", again))
 	}
 	return lines
+}
+
+func guestLine(vm *inventory.VM) string {
+	line := "· " + cmp.Or(vm.Name, vm.Key()) + " " + cmp.Or(string(vm.State), "in an unknown state")
+	if vm.Name != "" && vm.Name != vm.Key() {
+		line += ", " + vm.Key()
+	}
+	if vm.Manager != nil {
+		line += ", of " + vm.Manager.Name
+	}
+	if vm.AsOf != nil {
+		line += ", as started " + vm.AsOf.Format(time.RFC3339)
+	}
+	return line
 }
 
 // printable shows what a terminal would act on instead of sending it.

@@ -5,9 +5,42 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
 	"github.com/dataverket/avstem/inventory"
 )
+
+// A VM that two sources show is named by the first, as a host without a runtime is
+// told so without alarm.
+func TestVMsAreNamedOnce(t *testing.T) {
+	vms := func(n int) []inventory.VM {
+		all := make([]inventory.VM, n)
+		for i := range all {
+			all[i] = inventory.VM{UUID: uuid.UUID{15: byte(i + 1)}, State: inventory.StateRunning}
+		}
+		return all
+	}
+	pass := hostagent.Pass{Observations: []*inventory.Observation{
+		{Source: "runtime-libvirt", Body: inventory.Body{VMs: vms(1)}},
+		{Source: "runtime-qemu", Body: inventory.Body{VMs: vms(2 + maxGuests)}},
+		{Source: "runtime-lxd", Outcome: inventory.OutcomeAbsent, Problems: []inventory.Problem{
+			{Call: "connect", Why: inventory.WhyAbsent, Error: "LXD is not on this host", Remedy: "none is needed"}}},
+	}}
+	var b bytes.Buffer
+	if err := writePass(&b, pass); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]int{
+		"· 00000000-0000-0000-0000-000000000001 running\n": 1, "· 00000000-0000-0000-0000-000000000002 running\n": 1,
+		"· and 1 more (-o json)\n": 1, "· 1 of them as above\n": 1,
+		"runtime-lxd: absent in 0s\n  LXD is not on this host\n  → none is needed\n": 1,
+	} {
+		if got := strings.Count(b.String(), text); got != want {
+			t.Errorf("%q is there %d times, want %d, in\n%s", text, got, want, b.String())
+		}
+	}
+}
 
 // One cause is said once, however many fields it takes away.
 func TestProblemsOfOneCause(t *testing.T) {
