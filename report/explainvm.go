@@ -2,6 +2,7 @@ package report
 
 import (
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -90,6 +91,9 @@ func (p *page) seen(lead string, vm *reconcile.ObservedVM) {
 	}
 	if at := ago(vm.ObservedAt, p.now); at != "" {
 		words += ", " + at
+	}
+	if vm.Fresh && !vm.ObservedAt.IsZero() && p.now.Sub(vm.ObservedAt) >= time.Minute { // documents are sent when something changed
+		words += " and nothing has changed since"
 	}
 	if !vm.Fresh {
 		words += ": too old to conclude anything from"

@@ -28,7 +28,7 @@ func Platforms(w io.Writer, numbers []evaluate.Numbers, o PlatformsOptions) erro
 	width := (&Options{Width: o.Width}).width()
 	var b strings.Builder
 	if len(numbers) == 0 {
-		b.WriteString("No runtime has been reported by any host.\n")
+		b.WriteString("No host has reported such a runtime.\n")
 	}
 	// As many as fit stand side by side, the others below.
 	each := max(1, (width-platformLabel)/platformColumn)

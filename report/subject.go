@@ -99,10 +99,10 @@ func isChange(f *reconcile.Finding) bool {
 
 func change(f *reconcile.Finding) string {
 	_, entity, leaf := splitPath(f.Field)
-	label := shorten(printable(entity), 40)
+	label := shorten(printable(entity), labelWidth)
 	// The kind has said "nic.vlan" already.
 	if _, said, _ := strings.Cut(string(f.Kind), "."); !strings.EqualFold(leaf, said) && f.Field != f.Subject.Type {
-		label = strings.TrimSpace(label + " " + shorten(printable(leaf), 40))
+		label = strings.TrimSpace(label + " " + shorten(printable(leaf), labelWidth))
 	}
 	if label != "" {
 		label += ": "
@@ -121,6 +121,7 @@ func marked(f *reconcile.Finding, words string) string {
 
 // How much of one side, and of a message, a table shows.
 const (
+	labelWidth   = 36 // with its colon within the column of a page of 100
 	valueWidth   = 60
 	messageWidth = 240
 )

@@ -73,6 +73,26 @@ func TestWrapCutsPathsBehindASlash(t *testing.T) {
 	}
 }
 
+// A document that is old since nothing changed doesn't mean that nobody looked.
+func TestSeenSaysWhetherItIsStillSo(t *testing.T) {
+	now := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		age   time.Duration
+		fresh bool
+		want  string
+	}{
+		{30 * time.Second, true, "running on hv1, by runtime-libvirt, 30s ago"},
+		{4 * time.Minute, true, "running on hv1, by runtime-libvirt, 4m ago and nothing has changed since"},
+		{4 * time.Minute, false, "running on hv1, by runtime-libvirt, 4m ago: too old to conclude anything from"},
+	} {
+		p := newPage(&Options{}, now)
+		p.seen("seen", &reconcile.ObservedVM{VM: inventory.VM{State: inventory.StateRunning}, Host: "hv1", Source: "runtime-libvirt", ObservedAt: now.Add(-test.age), Fresh: test.fresh})
+		if !strings.Contains(p.String(), test.want+"\n") {
+			t.Errorf("%s, fresh %v: %s", test.age, test.fresh, p.String())
+		}
+	}
+}
+
 func TestFoldProblems(t *testing.T) {
 	problem := func(vm, why string) inventory.Problem {
 		return inventory.Problem{Entity: "vm:" + vm, Field: "nic.link", Why: inventory.WhyAbsent, Call: "/proc/" + vm, Error: why}
