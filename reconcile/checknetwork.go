@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/dataverket/avstem/inventory"
 )
 
 // checkPaths asks of each NIC of a VM that runs whether its frames can get to the
@@ -47,6 +49,10 @@ func (p *pass) uplink(vp *pair, path *NICPath, name string) {
 	}
 	if path.shut != nil && len(path.GuestVLANs) > 0 {
 		f.Verdict = Potential // it may send tagged frames alone
+	}
+	if path.shut != nil && path.shut.router != "" {
+		f.Verdict = Potential
+		f.Evidence = append(f.Evidence, path.shut.router+" of the host is on it and has an address: it may route what the uplink doesn't carry")
 	}
 	p.find(vp.finding(f))
 }
@@ -97,4 +103,42 @@ func (h *hostView) carryingWords(net *fabric, uplinks []string) string {
 		}
 	}
 	return strings.Join(words, "; ")
+}
+
+// routerOn names a link by which the host itself is on a VLAN of a switch, with an
+// address: then it may be the guests' router.
+func (h *hostView) routerOn(net *fabric, vlan inventory.VLAN) string {
+	routes := func(link *inventory.Link) bool { return link != nil && len(link.Addresses) > 0 }
+	on := func(name string, untagged inventory.VLAN) string {
+		for _, link := range h.vlanLinks[name] {
+			if link.VLAN != nil && *link.VLAN == vlan && routes(link) {
+				return link.Name
+			}
+		}
+		if untagged == vlan && routes(h.links[name]) {
+			return name
+		}
+		return ""
+	}
+	if net.ovs == nil {
+		return on(net.name, pvidOf(net.bridge))
+	}
+	for i := range net.ovs.Ports {
+		p := &net.ovs.Ports[i]
+		for _, iface := range p.Interfaces {
+			if found := on(iface.Name, ovsTag(p)); iface.Type == "internal" && found != "" {
+				return found
+			}
+		}
+	}
+	return ""
+}
+
+func pvidOf(link *inventory.Link) inventory.VLAN {
+	for _, v := range link.PortVLANs {
+		if v.PVID {
+			return v.ID
+		}
+	}
+	return 0
 }

@@ -49,6 +49,7 @@ type shutOut struct {
 	at       string // the switch
 	uplinks  []string
 	carrying string // what they carry instead
+	router   string // the host's own link on that VLAN, which has an address
 }
 
 // pathOf follows a NIC from its tap to where its frames leave the host, and
@@ -414,7 +415,7 @@ func (p NICPath) shutIn(h *hostView, shut []shutPort) NICPath {
 	}
 	p.Reason = fmt.Sprintf("%s, the uplink of %s, doesn't carry %s", listed(names, "or"), first.net.name, what)
 	if len(p.GuestVLANs) == 0 || first.vlan > 1 { // or the guest uses tags alone
-		p.shut = &shutOut{vlan: first.vlan, at: first.net.name, uplinks: names, carrying: h.carryingWords(first.net, names)}
+		p.shut = &shutOut{vlan: first.vlan, at: first.net.name, uplinks: names, carrying: h.carryingWords(first.net, names), router: h.routerOn(first.net, first.vlan)}
 	}
 	return p
 }
