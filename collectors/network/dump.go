@@ -109,11 +109,21 @@ func socketDumper(socket *nl.NetlinkSocket) dumper {
 	}
 }
 
-// receive reads one dump to its end.
+// maxCut is how many messages that were cut short are passed over to reach the
+// end of a dump.
+const maxCut = 256
+
+// receive reads one dump to its end: with a request after one that was given up
+// the kernel is busy. A message that is longer than the buffer is cut short, which
+// comes out as EINVAL.
 func receive(socket *nl.NetlinkSocket, reply uint16, seq uint32) (payloads [][]byte, err error) {
-	interrupted := false
+	interrupted, cut := false, 0
 	for {
 		messages, from, err := socket.Receive()
+		if errors.Is(err, unix.EINVAL) && cut < maxCut {
+			cut++
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -134,7 +144,10 @@ func receive(socket *nl.NetlinkSocket, reply uint16, seq uint32) (payloads [][]b
 				if err := dumpError(m.Data); err != nil {
 					return nil, fmt.Errorf("broken off by the kernel: %w", err)
 				}
-				if interrupted {
+				switch {
+				case cut > 0:
+					return nil, fmt.Errorf("%d messages were cut short: %w", cut, unix.EINVAL)
+				case interrupted:
 					return payloads, errInterrupted
 				}
 				return payloads, nil

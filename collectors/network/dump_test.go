@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -247,6 +248,25 @@ func TestDumpError(t *testing.T) {
 	for name, tt := range tests {
 		if diff := cmp.Diff(tt.want, dumpError(tt.data), cmp.Comparer(errors.Is)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// An adapter with some hundred virtual functions fills a message of 64 KiB.
+func TestLinksWithoutTooManyFunctions(t *testing.T) {
+	for _, refusal := range []error{unix.EINVAL, fmt.Errorf("broken off by the kernel: %w", unix.EMSGSIZE)} {
+		o := observeFrom(t, t.TempDir(), func(_ context.Context, what request) ([][]byte, error) {
+			switch {
+			case what.reply != unix.RTM_NEWLINK || what.family != unix.AF_UNSPEC:
+				return nil, nil
+			case what.extMask&rtnlVFs != 0:
+				return nil, refusal
+			}
+			return recorded(t, "links.hex"), nil
+		})
+		told := slices.ContainsFunc(o.Problems, func(p inventory.Problem) bool { return p.Field == "link.vfs" && p.Call == linkRequest.name })
+		if len(o.Links) == 0 || !told {
+			t.Errorf("%v: %d links, told of their functions: %t; problems %v", refusal, len(o.Links), told, o.Problems)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/dataverket/avstem/collectors"
 )
 
@@ -37,7 +39,7 @@ func (c *Collector) openError(err error) error {
 // linksFrom reads links, their addresses and their VLANs by dump. Only the first
 // must be had: without the others a link is still a link.
 func (c *Collector) linksFrom(ctx context.Context, dump dumper, b *collectors.Builder) ([]rawLink, bool, error) {
-	messages, err := dumpAgain(ctx, consistent(dump), linkRequest)
+	messages, err := dumpLinks(ctx, consistent(dump), b)
 	whole := err == nil
 	switch {
 	case errors.Is(err, errInterrupted):
@@ -60,6 +62,25 @@ func (c *Collector) linksFrom(ctx context.Context, dump dumper, b *collectors.Bu
 	nameFunctions(links)
 	c.neighbours(ctx, links, b)
 	return links, whole && decoded, nil
+}
+
+// dumpLinks dumps links with their virtual functions, or where those of an adapter
+// are too many for one message without them: the kernel says so, or it is longer
+// than what a message is received into and can't be taken apart.
+func dumpLinks(ctx context.Context, dump dumper, b *collectors.Builder) ([][]byte, error) {
+	messages, err := dumpAgain(ctx, dump, linkRequest)
+	if !errors.Is(err, unix.EMSGSIZE) && !errors.Is(err, unix.EINVAL) {
+		return messages, err
+	}
+	bare := linkRequest
+	bare.extMask &^= rtnlVFs
+	messages, bareErr := dumpAgain(ctx, dump, bare)
+	if bareErr != nil {
+		return messages, bareErr
+	}
+	b.Problem(problem("", "link.vfs", linkRequest.name, fmt.Errorf("an adapter's virtual functions don't fit into a message: %w", err),
+		"none is known: links are read without their virtual functions, and NICs on those as the runtime has configured them"))
+	return messages, nil
 }
 
 // consistent adds what the kernel's flag can't tell: a list with one name twice

@@ -172,7 +172,7 @@ func TestWatchOutlivesOVSDB(t *testing.T) {
 	told("OVSDB is there")
 	bridge("br1")
 	n.must(syscall.Kill(o.pids["ovsdb-server"], syscall.SIGSTOP))
-	told("says nothing")
+	told("nothing was heard")
 	n.must(syscall.Kill(o.pids["ovsdb-server"], syscall.SIGCONT))
 	told("OVSDB is there")
 	bridge("br2")

@@ -97,7 +97,7 @@ func probeOVSDB(ctx context.Context, conn io.Writer, heard *atomic.Bool, every t
 		case <-ticker.C:
 		}
 		if !heard.Swap(false) {
-			return fmt.Errorf("ovsdb-server says nothing for %v", every)
+			return fmt.Errorf("nothing was heard of ovsdb-server for %v: it doesn't answer, or who is told of changes takes that long", every)
 		}
 		if err := json.NewEncoder(conn).Encode(rpcRequest{"echo", []any{}, "alive"}); err != nil {
 			return fmt.Errorf("write to ovsdb-server: %w", err)
