@@ -72,7 +72,11 @@ func (h *hostView) indexNetwork() {
 			}
 		}
 	}
-	h.ports, h.portOf = map[string]ovsPort{}, map[inventory.MAC]ovsPort{}
+	count := 0
+	for i := range h.network.OVSBridges {
+		count += len(h.network.OVSBridges[i].Ports)
+	}
+	h.ports, h.portOf = make(map[string]ovsPort, count), map[inventory.MAC]ovsPort{}
 	for i := range h.network.OVSBridges {
 		bridge := &h.network.OVSBridges[i]
 		for j := range bridge.Ports {
@@ -81,8 +85,10 @@ func (h *hostView) indexNetwork() {
 				if !h.isElsewhere(iface.Name) {
 					h.ports[iface.Name] = at
 				}
-				if mac, err := inventory.ParseMAC(iface.ExternalIDs["attached-mac"]); err == nil {
-					h.portOf[mac] = at
+				if text := iface.ExternalIDs["attached-mac"]; text != "" {
+					if mac, err := inventory.ParseMAC(text); err == nil {
+						h.portOf[mac] = at
+					}
 				}
 			}
 		}
