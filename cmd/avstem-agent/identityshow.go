@@ -145,7 +145,7 @@ func (a *app) writeIdentity(id hostIdentity) error {
 		fmt.Fprintln(out, "\nnot read:")
 	}
 	for i := range id.Unread {
-		writeProblem(out, id.Unread[i:i+1])
+		writeProblem(out, id.Unread[i:i+1], 0)
 	}
 	return out.Flush()
 }

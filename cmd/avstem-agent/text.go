@@ -33,13 +33,8 @@ func writePass(w io.Writer, pass hostagent.Pass) error {
 		for _, line := range append(detailsOf(o), guestsOf(o, listed)...) {
 			fmt.Fprintf(out, "  %s\n", printable(line))
 		}
-		for rest := o.Problems; len(rest) > 0; {
-			n := 1
-			for n < len(rest) && sameButField(&rest[0], &rest[n]) {
-				n++
-			}
-			writeProblem(out, rest[:n])
-			rest = rest[n:]
+		for _, same := range alike(causes(o.Problems)) {
+			writeProblem(out, same[0], len(same)-1)
 		}
 	}
 	return out.Flush()
@@ -52,6 +47,50 @@ func took(d time.Duration) time.Duration {
 	return d.Round(time.Millisecond)
 }
 
+// causes takes together the problems that differ in nothing but the field.
+func causes(problems []inventory.Problem) [][]inventory.Problem {
+	var all [][]inventory.Problem
+	for rest := problems; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && sameButField(&rest[0], &rest[n]) {
+			n++
+		}
+		all = append(all, rest[:n])
+		rest = rest[n:]
+	}
+	return all
+}
+
+// manyAlike is with how many entities a problem is before it is told of one.
+const manyAlike = 4
+
+// alike takes together what many entities of one kind have alike, such as a field
+// that no VM shows; it stands where the first of them does.
+func alike(causes [][]inventory.Problem) [][][]inventory.Problem {
+	key := func(same []inventory.Problem) string {
+		kind, _, _ := strings.Cut(same[0].Entity, ":")
+		words := []string{kind, string(same[0].Why), same[0].Error, same[0].Remedy}
+		for _, p := range same {
+			words = append(words, string(p.Field))
+		}
+		return strings.Join(words, "\x00")
+	}
+	byKey := map[string][][]inventory.Problem{}
+	for _, same := range causes {
+		byKey[key(same)] = append(byKey[key(same)], same)
+	}
+	var all [][][]inventory.Problem
+	for _, same := range causes {
+		switch many := byKey[key(same)]; {
+		case len(many) < manyAlike:
+			all = append(all, [][]inventory.Problem{same})
+		case &many[0][0] == &same[0]:
+			all = append(all, many)
+		}
+	}
+	return all
+}
+
 // sameButField says whether two problems are one to a reader: what can't be opened
 // is missing in every field that would come from it.
 func sameButField(a, b *inventory.Problem) bool {
@@ -60,8 +99,9 @@ func sameButField(a, b *inventory.Problem) bool {
 	return a.Field != "" && b.Field != "" && *a == other
 }
 
-// writeProblem writes problems that differ in nothing but the field as one.
-func writeProblem(out io.Writer, same []inventory.Problem) {
+// writeProblem writes problems that differ in nothing but the field as one; more
+// is with how many other entities it is the same.
+func writeProblem(out io.Writer, same []inventory.Problem, more int) {
 	p := same[0]
 	if p.Entity == "" && p.Field == "" && p.Why == inventory.WhyAbsent { // a runtime that this host doesn't have
 		fmt.Fprintf(out, "  %s\n  → %s\n", printable(p.Error), printable(p.Remedy))
@@ -78,6 +118,9 @@ func writeProblem(out io.Writer, same []inventory.Problem) {
 		about = string(p.Field) // of the one host, or of everything
 	case p.Field != "":
 		about += " " + string(p.Field)
+	}
+	if more > 0 {
+		about += fmt.Sprintf(" (and %d more)", more)
 	}
 	fmt.Fprintf(out, "  ! %s: %s: %s\n", printable(about), p.Why, printable(withCall(p)))
 	if p.Remedy != "" {

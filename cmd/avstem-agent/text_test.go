@@ -42,6 +42,29 @@ func TestVMsAreNamedOnce(t *testing.T) {
 	}
 }
 
+// What no VM shows is said of one.
+func TestProblemsOfManyVMs(t *testing.T) {
+	problem := func(vm string, fields ...inventory.Field) (all []inventory.Problem) {
+		for _, f := range fields {
+			all = append(all, inventory.Problem{Entity: "vm:" + vm, Field: f, Call: "/proc/" + vm, Why: "refused", Error: "no"})
+		}
+		return all
+	}
+	o := &inventory.Observation{Source: "runtime-qemu"}
+	for _, vm := range []string{"1", "2", "3", "4"} {
+		o.Problems = append(o.Problems, problem(vm, "nic.link", "disk.number")...)
+	}
+	o.Problems = append(o.Problems, problem("5", "nic.link")...)
+	var b bytes.Buffer
+	if err := writePass(&b, hostagent.Pass{Observations: []*inventory.Observation{o}}); err != nil {
+		t.Fatal(err)
+	}
+	want := "\n  ! vm:1 nic.link, disk.number (and 3 more): refused: /proc/1: no\n  ! vm:5 nic.link: refused: /proc/5: no\n"
+	if !strings.HasSuffix(b.String(), want) {
+		t.Errorf("it is\n%s\nwant at its end\n%s", b.String(), want)
+	}
+}
+
 // One cause is said once, however many fields it takes away.
 func TestProblemsOfOneCause(t *testing.T) {
 	refused := inventory.Problem{Field: "ovsBridge.name", Call: "dial", Why: "refused", Error: "permission denied", Remedy: "let it in"}
