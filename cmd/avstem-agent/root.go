@@ -107,7 +107,7 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVar(&a.host.StateDir, "state-dir", "", "`DIR` of what is kept (default /var/lib/avstem for root, $XDG_STATE_HOME/avstem for others)")
 	flags.StringVar(&a.host.Site, "site", bus.DefaultSite, "`SITE` that the host is in")
-	flags.StringVar(&a.host.Root, "root", "", "`DIR` where the host's file system begins, if not /")
+	flags.StringVar(&a.host.Root, "root", "", "`DIR` where the host's file system begins, if not /; a capture has no links")
 	flags.StringArrayVar(&a.host.LibvirtSockets, "libvirt-socket", nil, "libvirt's read-only `SOCKET`; may be given more than once")
 	flags.StringVar(&a.host.LibvirtURI, "libvirt-uri", "", "libvirt's driver `URI` (default qemu:///system)")
 	flags.StringArrayVar(&a.host.IncusSockets, "incus-socket", nil, "Incus's `SOCKET`, or none to leave Incus alone; may be given more than once")

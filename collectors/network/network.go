@@ -38,6 +38,10 @@ type Collector struct {
 	OVSDB string
 	// Root is the directory under which sys and run are found; empty means "/".
 	Root string
+	// Capture says that Root has the files of another host, or of another boot of
+	// this one, whose kernel nobody can ask: its links are in no file, and those of
+	// this kernel aren't its own.
+	Capture bool
 }
 
 // Source gives the collector's name.
@@ -46,6 +50,11 @@ func (c *Collector) Source() string { return "network" }
 // Collect makes one pass: links first, since they are the source's entities,
 // then OVS, whose failure only hides what OVS knows.
 func (c *Collector) Collect(ctx context.Context, b *collectors.Builder) error {
+	if c.Capture {
+		return &collectors.SourceError{Call: "rtnetlink", Why: inventory.WhyAbsent,
+			Remedy: "run the agent on the host itself: links are told by its kernel and not by files",
+			Err:    fmt.Errorf("the files below %s are of another host or boot than this kernel: %w", c.Root, collectors.ErrAbsent)}
+	}
 	links, whole, err := c.links(ctx, b)
 	if err != nil {
 		return err

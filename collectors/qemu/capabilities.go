@@ -37,7 +37,7 @@ var capabilities = sorted([]inventory.Capability{
 	derived("vm.nics", "QMP qom-list, or /proc/PID/cmdline -device, -nic, -net", "in guest order where PCI addresses are known"),
 	derived("vm.disks", "QMP query-block, or /proc/PID/cmdline -device, -drive, -blockdev", "in the order of the command line, then of the monitor"),
 	line("vm.placement", "-smbios type=1,serial=dv:VM-ID", "Proxmox VE: the tag dv-vm-… in /etc/pve/qemu-server/VMID.conf (not verified on the real thing)"),
-	derived("vm.manager", "/proc/PID/cmdline, ancestors of the process", "who runs QEMU, by its own mark: not verified on the real thing"),
+	derived("vm.manager", "/proc/PID/cmdline, ancestors of the process", "who runs QEMU, by its own mark; all but libvirt's not verified on the real thing"),
 	derived("vm.image", "the root disk's backing chain", ""),
 	line("placement.vm", "-smbios type=1,serial=dv:VM-ID", ""),
 	absent("placement.tenant", "a command line has room for an ID only"),

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/dataverket/avstem/collectors"
+	"github.com/dataverket/avstem/collectors/collectorstest"
 	"github.com/dataverket/avstem/collectors/libvirt"
 	"github.com/dataverket/avstem/collectors/qemu"
 	"github.com/dataverket/avstem/inventory"
@@ -88,6 +89,8 @@ func TestLibvirtLeads(t *testing.T) {
 	if vm.Source != "runtime-libvirt" || len(vm.Also) != 1 || vm.Also[0] != "runtime-qemu" || vm.Platform != "libvirt" || vm.State != inventory.StatePaused {
 		t.Errorf("VM is %s by %s, also by %v, of %s", vm.State, vm.Source, vm.Also, vm.Platform)
 	}
+	byProcess := (&collectors.Runner{Collector: h.sources[1], Timeout: time.Minute}).Run(t.Context())
+	collectorstest.Prove(t, "../../collectors/qemu/"+collectorstest.ProofFile, "TestLibvirtLeads", byProcess)
 	if n := kinds(result); n[reconcile.ObserveConflict]+n[reconcile.VMUnknown]+n[reconcile.VMMissing]+n[reconcile.ObservePartial] > 0 {
 		t.Errorf("findings: %v", n)
 	}

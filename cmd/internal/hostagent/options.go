@@ -24,7 +24,8 @@ import (
 // Options are plain values, as flags give them.
 type Options struct {
 	// Root is where the host's file system begins, "" for "/": another one is a
-	// capture or a mount of the host's.
+	// mount of the host's, or a capture, which has another boot ID than the kernel
+	// and tells nothing of links.
 	Root string
 	// LibvirtSockets are tried in order; none means the usual ones. LibvirtURI
 	// is the driver's, "" for qemu:///system.
@@ -70,7 +71,7 @@ func Collectors(o Options) []collectors.Collector {
 	vms := &libvirt.Collector{Root: o.Root, Sockets: o.LibvirtSockets, URI: o.LibvirtURI, Logger: o.Logger}
 	all := []collectors.Collector{
 		&identity.Collector{Root: o.Root},
-		&network.Collector{Root: o.Root, NetNS: o.NetNS, OVSDB: o.OVSDB},
+		&network.Collector{Root: o.Root, NetNS: o.NetNS, OVSDB: o.OVSDB, Capture: o.NetNS == "" && isCapture(o.Root)},
 		&storage.Collector{Root: o.Root},
 		vms,
 		// What VMs rest on is libvirt's to know; the collectors don't know each other.
@@ -85,6 +86,17 @@ func Collectors(o Options) []collectors.Collector {
 		}
 	}
 	return append(all, &qemu.Collector{Root: o.Root, NetNS: o.NetNS, Monitors: o.QMPSockets, Logger: o.Logger})
+}
+
+// isCapture says whether the files below root are known to be of another boot than
+// the kernel that runs. A container that has its host's / elsewhere is no capture.
+func isCapture(root string) bool {
+	if root == "" {
+		return false
+	}
+	theirs, err := identity.BootID(root)
+	ours, oursErr := identity.BootID("")
+	return err == nil && oursErr == nil && theirs != ours
 }
 
 // Sources names the collectors' sources.
