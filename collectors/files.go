@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/dataverket/avstem/inventory"
 )
@@ -92,4 +93,22 @@ func WhyOf(err error) inventory.Why {
 		return inventory.WhyTimedOut
 	}
 	return inventory.WhyBroken
+}
+
+// Legible writes bytes that are no UTF-8, which a name of the kernel's may hold
+// and JSON may not, as a backslash with three octal digits, the way that mountinfo
+// writes a space. Different names stay different.
+func Legible(name string) string {
+	if utf8.ValidString(name) {
+		return name
+	}
+	var out strings.Builder
+	for i, r := range name {
+		if _, size := utf8.DecodeRuneInString(name[i:]); r == utf8.RuneError && size == 1 {
+			fmt.Fprintf(&out, `\%03o`, name[i])
+			continue
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
 }

@@ -66,3 +66,11 @@ func TestWhyOf(t *testing.T) {
 		}
 	}
 }
+
+func TestLegible(t *testing.T) {
+	for path, want := range map[string]string{"/a b": "/a b", "/å": "/å", "/\xff\xfe": `/\377\376`, "/å\xc3": `/å\303`, "/\ufffd": "/\ufffd"} {
+		if got := Legible(path); got != want {
+			t.Errorf("legible %q = %q, want %q", path, got, want)
+		}
+	}
+}

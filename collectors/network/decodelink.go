@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dataverket/avstem/collectors"
 	"github.com/dataverket/avstem/inventory"
 )
 
@@ -14,6 +15,7 @@ import (
 type rawLink struct {
 	inventory.Link
 	index, master, parent, active int
+	kernelName                    string // as the kernel has it, whose bytes may be no text
 	hardware                      uint16 // ARPHRD_…, linux/if_arp.h
 	foreign                       bool   // parent is an index in another network namespace
 	physical                      string // the device of its physical function, where it is a virtual one
@@ -24,7 +26,7 @@ func linkName(b []byte) (name string) {
 	if len(b) >= unix.SizeofIfInfomsg {
 		_ = attributes(b[unix.SizeofIfInfomsg:], func(kind uint16, v []byte) error {
 			if kind == unix.IFLA_IFNAME {
-				name = cmp.Or(name, text(v))
+				name = cmp.Or(name, collectors.Legible(text(v)))
 			}
 			if name != "" {
 				return errFound
@@ -48,7 +50,8 @@ func decodeLink(b []byte) (rawLink, error) {
 	err := attributes(b[unix.SizeofIfInfomsg:], func(kind uint16, v []byte) (err error) {
 		switch kind {
 		case unix.IFLA_IFNAME:
-			l.Name = cmp.Or(l.Name, text(v))
+			l.kernelName = cmp.Or(l.kernelName, text(v))
+			l.Name = collectors.Legible(l.kernelName)
 		case unix.IFLA_ADDRESS:
 			l.MAC = mac(v)
 		case unix.IFLA_PERM_ADDRESS:
@@ -76,7 +79,7 @@ func decodeLink(b []byte) (rawLink, error) {
 		case unix.IFLA_PROP_LIST:
 			err = attributes(v, func(kind uint16, v []byte) error {
 				if kind == unix.IFLA_ALT_IFNAME {
-					l.AltNames = append(l.AltNames, text(v))
+					l.AltNames = append(l.AltNames, collectors.Legible(text(v)))
 				}
 				return nil
 			})

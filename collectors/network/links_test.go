@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 
+	"github.com/dataverket/avstem/collectors"
 	"github.com/dataverket/avstem/inventory"
 )
 
@@ -215,5 +216,32 @@ func TestMissingNamespaceIsSaid(t *testing.T) {
 	}
 	if p := o.Problems[0]; p.Why != inventory.WhyAbsent || p.Call != "enter network namespace /nonexistent/netns" || p.Remedy == "" {
 		t.Errorf("problem %+v", p)
+	}
+}
+
+// A link's name may be any bytes but a few. In a document two that differ in bytes
+// which are no text must not be one.
+func TestLinksWhoseNamesAreNoText(t *testing.T) {
+	n := newNamespace(t)
+	n.add(&netlink.Bridge{LinkAttrs: attrs("br\xff", 1)})
+	n.add(&netlink.Bridge{LinkAttrs: attrs("br\xfe", 2)})
+	n.add(&netlink.Veth{LinkAttrs: attrs("end0", 3), PeerName: "end1", PeerHardwareAddr: attrs("", 4).HardwareAddr})
+	n.must(n.LinkSetMaster(n.link("end0"), n.link("br\xfe")))
+	o := (&collectors.Runner{Collector: &Collector{NetNS: n.path(), Root: t.TempDir()}}).Run(t.Context())
+	raw, err := json.Marshal(o.Links)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read []inventory.Link
+	if err := json.Unmarshal(raw, &read); err != nil {
+		t.Fatal(err)
+	}
+	masters := map[string]string{}
+	for _, l := range read {
+		masters[l.Name] = l.Master
+	}
+	want := map[string]string{"lo": "", `br\377`: "", `br\376`: "", "end0": `br\376`, "end1": ""}
+	if diff := cmp.Diff(want, masters); diff != "" {
+		t.Errorf("masters by link (-want +got):\n%s", diff)
 	}
 }

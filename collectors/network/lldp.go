@@ -58,7 +58,7 @@ func (c *Collector) fromNetworkd(links []rawLink, b *collectors.Builder) {
 // readNetworkd reads a link's file. Networkd's indexes are those of the network
 // namespace that it runs in, which is that of the sysfs beside it.
 func (c *Collector) readNetworkd(l *rawLink, file string) ([]inventory.Neighbour, error) {
-	if err := c.sameLink("/sys/class/net/"+l.Name, l.index); err != nil {
+	if err := c.sameLink("/sys/class/net/"+l.kernelName, l.index); err != nil {
 		return nil, err
 	}
 	data, err := collectors.ReadFile(c.Root, file)

@@ -102,10 +102,10 @@ func hearLLDPD(conn io.ReadWriter, links []rawLink) error {
 	var bad error
 	for i := range links {
 		l := &links[i]
-		if !listens[l.Name] {
+		if !listens[l.kernelName] {
 			continue
 		}
-		reply, err := callLLDPD(conn, lldpdGetInterface, lldpdString(l.Name))
+		reply, err := callLLDPD(conn, lldpdGetInterface, lldpdString(l.kernelName))
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ func (c *Collector) sysfs(l *rawLink, b *collectors.Builder) {
 	if l.Kind != kindPhysical {
 		return
 	}
-	dir := "/sys/class/net/" + l.Name
+	dir := "/sys/class/net/" + l.kernelName
 	if err := c.sameLink(dir, l.index); err != nil {
 		for _, field := range []inventory.Field{"link.driver", "link.physicalFunction", "link.speed"} {
 			b.Problem(problem(linkEntity(l.Name), field, dir, err,

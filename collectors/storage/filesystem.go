@@ -33,8 +33,8 @@ func (c *Collector) fileSystems(ctx context.Context, b *collectors.Builder) erro
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		name := legible(m.point)
-		fs := inventory.FileSystem{Mount: name, Device: legible(m.source), Type: m.fsType, ReadOnly: m.readOnly,
+		name := collectors.Legible(m.point)
+		fs := inventory.FileSystem{Mount: name, Device: collectors.Legible(m.source), Type: m.fsType, ReadOnly: m.readOnly,
 			Number: m.number(), BlockDevice: c.deviceOf(m)}
 		c.pooled(&fs, m, spread)
 		if questions[i] != nil {

@@ -5,7 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/dataverket/avstem/collectors"
 )
 
 // mountinfo lists the mounts of the agent's mount namespace.
@@ -61,7 +62,7 @@ func parseMount(line string) (mount, error) {
 	m := mount{
 		major: uint32(major), minor: uint32(minor),
 		root: unescape(fields[3]), point: unescape(fields[4]),
-		fsType: legible(unescape(rest[0])), source: unescape(rest[1]),
+		fsType: collectors.Legible(unescape(rest[0])), source: unescape(rest[1]),
 	}
 	for option := range strings.SplitSeq(rest[2], ",") {
 		subvolume, found := strings.CutPrefix(option, "subvol=")
@@ -91,23 +92,6 @@ func unescape(text string) string {
 			}
 		}
 		out.WriteByte(text[i])
-	}
-	return out.String()
-}
-
-// legible writes bytes that are no UTF-8, which a path may hold and JSON may
-// not, the way the kernel writes a space. Different paths stay different.
-func legible(path string) string {
-	if utf8.ValidString(path) {
-		return path
-	}
-	var out strings.Builder
-	for i, r := range path {
-		if _, size := utf8.DecodeRuneInString(path[i:]); r == utf8.RuneError && size == 1 {
-			fmt.Fprintf(&out, `\%03o`, path[i])
-			continue
-		}
-		out.WriteRune(r)
 	}
 	return out.String()
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/dataverket/avstem/collectors"
 	"github.com/dataverket/avstem/inventory"
 )
 
@@ -47,11 +48,6 @@ func TestUnescape(t *testing.T) {
 	for text, want := range map[string]string{`a\040b`: "a b", `\134040`: `\040`, `\`: `\`, `\04`: `\04`, `\999`: `\999`, `\400`: `\400`, `\377`: "\xff"} {
 		if got := unescape(text); got != want {
 			t.Errorf("unescape %q = %q, want %q", text, got, want)
-		}
-	}
-	for path, want := range map[string]string{"/a b": "/a b", "/å": "/å", "/\xff\xfe": `/\377\376`, "/å\xc3": `/å\303`, "/\ufffd": "/\ufffd"} {
-		if got := legible(path); got != want {
-			t.Errorf("legible %q = %q, want %q", path, got, want)
 		}
 	}
 }
@@ -102,7 +98,7 @@ func FuzzParseMountinfo(f *testing.F) {
 				t.Errorf("%q is chosen twice", m.point)
 			}
 			points[m.point] = true
-			if text := legible(m.point); !utf8.ValidString(text) {
+			if text := collectors.Legible(m.point); !utf8.ValidString(text) {
 				t.Errorf("%q is no UTF-8", text)
 			}
 		}

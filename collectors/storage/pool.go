@@ -25,7 +25,7 @@ func (c *Collector) pooled(fs *inventory.FileSystem, m mount, btrfs map[string][
 			fs.PoolState, _ = collectors.ReadText(c.Root, procZFS+"/"+pool+"/state") // where ZFS is a module of another make
 		}
 	case "btrfs":
-		fs.Dataset = legible(strings.TrimPrefix(m.subvolume, "/"))
+		fs.Dataset = collectors.Legible(strings.TrimPrefix(m.subvolume, "/"))
 		fs.Members = btrfs[c.kernelName(m.source)]
 	}
 }
