@@ -206,8 +206,11 @@ func (p *pass) checkSharedDisks() {
 				continue
 			}
 			k := key{at.host.ID.String(), d.Source}
-			if d.SourceType == "network" {
+			switch d.SourceType {
+			case "network":
 				k.scope = at.host.site()
+			case "volume": // of a pool that is the runtime's own
+				k.scope += " " + at.doc.Source
 			}
 			uses[k] = append(uses[k], diskUse{seen.pair, d})
 		}

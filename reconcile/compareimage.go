@@ -54,6 +54,15 @@ func (p *pass) wrongImage(vp *pair, want, made string, evidence ...string) func(
 	}
 }
 
+// perhaps makes a finding that is only potential.
+func perhaps(find func() Finding) func() Finding {
+	return func() Finding {
+		f := find()
+		f.Verdict = Potential
+		return f
+	}
+}
+
 // meant says whether the reference means the image.
 func meant(want *sentral.ImageRef, i *sentral.Image) bool {
 	return i.ID == want.ID && (want.Version == "" || i.Version == want.Version)
@@ -105,7 +114,11 @@ func (p *pass) compareDigest(vp *pair, c Comparison, image *inventory.Image) (fi
 	}
 	theirs := strings.Join(digests, " or ")
 	c.Intended, c.Observed = name+" "+theirs, strings.TrimSpace(made+" "+digest)
-	return p.hold(vp, c, p.wrongImage(vp, name, orElse(made, digest), evidence, "its digest is "+digest+", Sentral's is "+theirs)), true
+	wrong := p.wrongImage(vp, name, orElse(made, digest), evidence, "its digest is "+digest+", Sentral's is "+theirs)
+	if made == "" && len(p.intended.images[image.Source]) == 0 {
+		return p.hold(vp, c, perhaps(wrong)), true // or the same, converted to another format
+	}
+	return p.hold(vp, c, wrong), true
 }
 
 // isAnother says whether Sentral has only other images at the path.
