@@ -129,7 +129,12 @@ func (h *hostView) linkCarries(link *inventory.Link, may []VLANRange, been trail
 		return nil
 	}
 	switch link.Kind {
-	case "physical", "bond", "team":
+	case "physical":
+		if _, vf := h.functionBehind(link); vf != nil && tags(vf) {
+			return nil // they are inner ones then
+		}
+		return may
+	case "bond", "team":
 		return may
 	case "macvlan", "macvtap":
 		return h.linkCarries(h.links[link.Parent], been.first("link "+link.Name, may), been)

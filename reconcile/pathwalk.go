@@ -125,7 +125,7 @@ func (w *walk) transmit(link *inventory.Link, f frame, does Hop) {
 	s := step{link: link}
 	switch link.Kind {
 	case "physical":
-		w.then(hop, s, func() { w.exit(link.Name, f, nil) })
+		w.throughAdapter(link, f, hop)
 	case "bond", "team":
 		w.throughBond(link, f, hop)
 	case "vlan":
