@@ -15,9 +15,12 @@ TEST_PACKAGES := $(LAB_PACKAGES) swtpm swtpm-tools e2fsprogs lvm2 thin-provision
                  mdadm cryptsetup-bin btrfs-progs fdisk udev gcc libc6-dev \
                  lldpd systemd lxd lxd-client busybox-static incus-base/bookworm-backports
 
+# What the agent is measured beside.
+BENCH_PACKAGES := $(TEST_PACKAGES) strace time fusioninventory-agent
+
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test frames lint demo demo-down lab lab-down lab-test bench deps lab-deps demo-deps clean
+.PHONY: help build test frames lint demo demo-down lab lab-down lab-test bench bench-host deps lab-deps demo-deps bench-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -53,11 +56,17 @@ lint: ## formatting, vet, staticcheck
 	go vet ./...
 	go run $(STATICCHECK) ./...
 
-bench: deps ## speed as ratios against what people use today (root)
+bench: bench-deps ## speed as ratios against what people use today (root)
 	go test -run '^$$' -bench . -benchtime 3x ./...
+
+bench-host: bench-deps ## one pass over 50 VMs, 200 links and 60 block devices: CPU, syscalls, memory (root)
+	go test -run '^$$' -bench . -benchtime 3x -timeout 30m ./test/cost
 
 deps: ## install what the tests run, where it is missing (Debian, root)
 	@./test/install-packages $(TEST_PACKAGES)
+
+bench-deps:
+	@./test/install-packages $(BENCH_PACKAGES)
 
 lab-deps: ## install what the lab runs, where it is missing (Debian, root)
 	@./test/install-packages $(LAB_PACKAGES)
