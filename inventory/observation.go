@@ -219,8 +219,9 @@ func compareNeighbours(x, y Neighbour) int {
 // Seal puts the document into canonical order and sets its digest: SHA-256 over
 // everything that says what was seen, which leaves out when it was seen, the
 // order it was enumerated in, the wording of errors, and measures that change
-// all the time ([Disk.Allocation], [FileSystem.Used], [FileSystem.Available], and those
-// of pools and volumes). The same state always gives the same digest.
+// all the time ([Disk.Allocation] and that of layers, [FileSystem.Used],
+// [FileSystem.Available], the size of a server's file system, and those of pools and
+// volumes). The same state always gives the same digest.
 func (o *Observation) Seal() error {
 	o.Body.Canonicalize()
 	slices.SortFunc(o.Problems, func(x, y Problem) int {
@@ -249,7 +250,11 @@ func (o *Observation) digest() (string, error) {
 	}
 	stable.Body.FileSystems = slices.Clone(o.FileSystems)
 	for i := range stable.Body.FileSystems {
-		stable.Body.FileSystems[i].Used, stable.Body.FileSystems[i].Available = nil, nil
+		fs := &stable.Body.FileSystems[i]
+		fs.Used, fs.Available = nil, nil
+		if fs.BlockDevice == "" && len(fs.Members) == 0 { // a server's: of ZFS it is what is used and what the pool has free
+			fs.Size = nil
+		}
 	}
 	stable.Body.VMs = slices.Clone(o.VMs)
 	for i := range stable.Body.VMs {
@@ -257,7 +262,11 @@ func (o *Observation) digest() (string, error) {
 		vm.AsOf = nil
 		vm.Disks = slices.Clone(vm.Disks)
 		for j := range vm.Disks {
-			vm.Disks[j].Allocation = nil
+			d := &vm.Disks[j]
+			d.Allocation, d.Backing = nil, slices.Clone(d.Backing)
+			for k := range d.Backing {
+				d.Backing[k].Allocation = nil // grows while a layer is merged into it
+			}
 		}
 	}
 	stable.Body.StoragePools = slices.Clone(o.StoragePools)

@@ -72,7 +72,7 @@ func digestOf(t testing.TB, o *Observation) string {
 var volatile = map[string]bool{
 	"Schema": true, "Site": true, "Epoch": true, "Gen": true, "ObservedAt": true, "Took": true, "Digest": true,
 	"Problems.Error": true, "Problems.Remedy": true,
-	"Body.FileSystems.Available": true, "Body.FileSystems.Used": true, "Body.VMs.AsOf": true, "Body.VMs.Disks.Allocation": true,
+	"Body.FileSystems.Available": true, "Body.FileSystems.Used": true, "Body.VMs.AsOf": true, "Body.VMs.Disks.Allocation": true, "Body.VMs.Disks.Backing.Allocation": true,
 	"Body.StoragePools.Available": true, "Body.StoragePools.Volumes.Allocation": true,
 }
 
@@ -99,6 +99,23 @@ func TestDigestCoversEveryField(t *testing.T) {
 	for path := range volatile {
 		if !paths[path] {
 			t.Errorf("%s is called volatile and is no field", path)
+		}
+	}
+}
+
+// The size of a file system that a server has is what its volume uses and what is
+// free, which another volume's writers change.
+func TestDigestLeavesOutAServersSize(t *testing.T) {
+	size := func(n Bytes, fs FileSystem) string {
+		fs.Size = &n
+		return digestOf(t, &Observation{Body: Body{FileSystems: []FileSystem{fs}}})
+	}
+	for fs, want := range map[*FileSystem]bool{
+		{Type: "nfs4", Number: "0:40"}: true, {Type: "ext4", Number: "8:1", BlockDevice: "sda1"}: false,
+		{Type: "btrfs", Number: "0:41", Members: []string{"sda1", "sdb1"}}: false,
+	} {
+		if same := size(1, *fs) == size(2, *fs); same != want {
+			t.Errorf("%s of another size has the same digest: %t, want %t", fs.Type, same, want)
 		}
 	}
 }
