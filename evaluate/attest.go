@@ -27,8 +27,8 @@ type Attestation struct {
 	Where string `yaml:"-" json:"where"`
 }
 
-// AttestedFor is how long an attestation counts: prices, licences and releases
-// change.
+// AttestedFor is how long an attestation counts, and a probe's result: prices,
+// licences and releases change.
 const AttestedFor = 365 * 24 * time.Hour
 
 // maxAttested bounds a file of attestations.
@@ -55,6 +55,9 @@ func ReadAttestations(r io.Reader, name string, c *Criteria) ([]Attestation, err
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
+	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("it goes on after its first YAML document: want one")
 	}
 	var all []Attestation
 	var wrong []error
@@ -112,8 +115,20 @@ func (a *Attestation) check(c *Criteria) error {
 	return nil
 }
 
+// date is when the attestation was true; it was checked when it was read.
+func (a *Attestation) date() time.Time {
+	date, _ := time.Parse(time.DateOnly, a.Date)
+	return date
+}
+
 // old says whether the attestation is too old to count.
-func (a *Attestation) old(now time.Time) bool {
-	date, err := time.Parse(time.DateOnly, a.Date)
-	return err != nil || now.Sub(date) > AttestedFor
+func (a *Attestation) old(now time.Time) bool { return now.Sub(a.date()) > AttestedFor }
+
+// before says whether the attestation goes before another of the same thing: the
+// newer one does, and of one day's the one that says the least.
+func (a *Attestation) before(other *Attestation, now time.Time) bool {
+	if a.Date == other.Date {
+		return a.Level < other.Level
+	}
+	return newer(a.date(), other.date(), now)
 }

@@ -52,7 +52,7 @@ func (s *Sources) judge(platform string, r *Requirement, c *Check, now time.Time
 		s.fromFleet(platform, r, c, &score)
 	case c.Probe != nil:
 		score.From = "probe"
-		s.fromProbe(platform, r, c, &score)
+		s.fromProbe(platform, r, c, now, &score)
 	default:
 		score.From = "attested"
 		s.fromAttested(platform, r, c, now, &score)
@@ -211,10 +211,19 @@ func leastOf(fields []FieldShare) *FieldShare {
 	return least
 }
 
-func (s *Sources) fromProbe(platform string, r *Requirement, c *Check, score *CheckScore) {
-	file := s.probeOf(platform)
-	if file == nil {
+func (s *Sources) fromProbe(platform string, r *Requirement, c *Check, now time.Time, score *CheckScore) {
+	file := s.probeOf(platform, now)
+	switch {
+	case file == nil:
 		score.Missing = "no result of a probe was given"
+		score.Lift = probeLift(platform)
+		return
+	case file.Run.At.After(now.Add(ahead)):
+		score.Missing = fmt.Sprintf("the probe in %s says that it was in the future (%s)", file.Name, file.Run.At.UTC().Format(time.RFC3339))
+		score.Lift = probeLift(platform)
+		return
+	case now.Sub(file.Run.At) > AttestedFor:
+		score.Missing = fmt.Sprintf("the probe of %s (%s) is more than a year old", file.Run.At.UTC().Format(time.DateOnly), file.Name)
 		score.Lift = probeLift(platform)
 		return
 	}
@@ -249,6 +258,9 @@ func (s *Sources) fromProbe(platform string, r *Requirement, c *Check, score *Ch
 	if len(t.open) > 0 {
 		says += "; nothing is known of " + strings.Join(t.open, ", ")
 	}
+	if len(file.Run.Left) > 0 {
+		says += "; left behind: " + strings.Join(file.Run.Left, ", ")
+	}
 	score.Evidence = []Evidence{{Says: says, Link: file.Name + "#" + strings.Join(c.Probe.Steps, ","), At: file.Run.At.UTC().Format(time.RFC3339)}}
 	if score.reach(c, r, ratio) {
 		return
@@ -277,15 +289,28 @@ func probeLift(platform string) string {
 	return "run avstem-probe on a lab host with " + platform + ", and give its result with --probe"
 }
 
-// probeOf is the newest result for a platform.
-func (s *Sources) probeOf(platform string) *ProbeFile {
+// ahead is how far in the future evidence may be dated: clocks differ, and so do
+// the days of time zones.
+const ahead = 24 * time.Hour
+
+// probeOf is the newest result for a platform. One from the future is given only
+// where there is no other.
+func (s *Sources) probeOf(platform string, now time.Time) *ProbeFile {
 	var newest *ProbeFile
 	for i := range s.Probes {
-		if f := &s.Probes[i]; f.Run.Platform == platform && (newest == nil || f.Run.At.After(newest.Run.At)) {
+		if f := &s.Probes[i]; f.Run.Platform == platform && (newest == nil || newer(f.Run.At, newest.Run.At, now)) {
 			newest = f
 		}
 	}
 	return newest
+}
+
+// newer says whether evidence of one time counts more than of another.
+func newer(a, b, now time.Time) bool {
+	if future := a.After(now.Add(ahead)); future != b.After(now.Add(ahead)) {
+		return !future
+	}
+	return a.After(b)
 }
 
 func (s *Sources) fromAttested(platform string, r *Requirement, c *Check, now time.Time, score *CheckScore) {
@@ -293,13 +318,16 @@ func (s *Sources) fromAttested(platform string, r *Requirement, c *Check, now ti
 	var newest *Attestation
 	for i := range s.Attested {
 		a := &s.Attested[i]
-		if a.Platform == platform && a.Requirement == r.ID && (a.Check == "" || a.Check == c.ID) && (newest == nil || a.Date > newest.Date) {
+		if a.Platform == platform && a.Requirement == r.ID && (a.Check == "" || a.Check == c.ID) && (newest == nil || a.before(newest, now)) {
 			newest = a
 		}
 	}
 	switch {
 	case newest == nil:
 		score.Missing = "nobody has attested it"
+		return
+	case newest.date().After(now.Add(ahead)):
+		score.Missing = fmt.Sprintf("what was attested (%s) is dated in the future, on %s", newest.Where, newest.Date)
 		return
 	case newest.old(now):
 		score.Missing = fmt.Sprintf("what was attested on %s (%s) is more than a year old", newest.Date, newest.Where)

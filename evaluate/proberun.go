@@ -30,14 +30,18 @@ type ProbeRun struct {
 	Avstem  string        `json:"avstem"` // the version that probed
 	At      time.Time     `json:"at"`
 	Took    time.Duration `json:"tookNanos"`
-	// Limit is how soon a change had to be observed to count as seen in time;
-	// Interval is between the passes by which what has no event was looked for.
+	// Limit is how long a change was looked for (what counts as seen in time is at
+	// most [SeenWithin]); Interval is between the passes by which what has no event was looked for.
 	Limit    time.Duration `json:"limitNanos"`
 	Interval time.Duration `json:"intervalNanos"`
 	Steps    []ProbeStep   `json:"steps"`
 	// Left is what could not be removed afterwards: empty, or a person must.
 	Left []string `json:"left,omitempty"`
 }
+
+// SeenWithin is how soon after a step its effect must be observed to count as seen
+// in time. A probe may have looked for longer: that makes nothing any sooner.
+const SeenWithin = 10 * time.Second
 
 // ProbeSteps are the steps of a probe, in the order in which they are tried.
 var ProbeSteps = []string{
@@ -103,7 +107,26 @@ func ReadProbe(r io.Reader) (*ProbeRun, error) {
 	case run.Platform == "":
 		return nil, fmt.Errorf("it names no platform")
 	}
+	if err := run.check(); err != nil {
+		return nil, err
+	}
 	return &run, nil
+}
+
+// check refuses what no probe writes.
+func (p *ProbeRun) check() error {
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		switch {
+		case p.step(s.Step) != s:
+			return fmt.Errorf("step %s is there twice", s.Step)
+		case !slices.Contains([]ProbeOutcome{ProbeWorked, ProbeFailed, ProbeUnsupported, ProbeNotTried}, s.Outcome):
+			return fmt.Errorf("step %s has an outcome %q that this avstem doesn't know", s.Step, s.Outcome)
+		case s.SeenAfter != nil && *s.SeenAfter < 0 || s.EventAfter != nil && *s.EventAfter < 0:
+			return fmt.Errorf("step %s was observed before it was done", s.Step)
+		}
+	}
+	return nil
 }
 
 // step gives a step of the run, nil where it has none of that name.
@@ -168,7 +191,7 @@ func (p *ProbeRun) tally(c *ProbeCheck) tally {
 	for _, name := range c.Steps {
 		said := unknown
 		if s := p.step(name); s != nil {
-			said = s.is(c.Aspect, p.Limit)
+			said = s.is(c.Aspect, min(p.Limit, SeenWithin))
 		}
 		switch said {
 		case inapplicable:

@@ -74,7 +74,10 @@ func Score(c *Criteria, s *Sources, platforms []string, now time.Time) *Scorecar
 		platforms = s.platforms()
 	}
 	card := &Scorecard{Record: c.Record, At: now.UTC(), Criteria: c, Platforms: make([]PlatformScore, 0, len(platforms))}
-	for _, platform := range platforms {
+	for i, platform := range platforms {
+		if slices.Contains(platforms[:i], platform) {
+			continue
+		}
 		card.Platforms = append(card.Platforms, scorePlatform(c, s, platform, now))
 	}
 	return card

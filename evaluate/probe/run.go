@@ -47,7 +47,7 @@ func Run(ctx context.Context, o Options) (*evaluate.ProbeRun, error) {
 	if err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}
-	if left := o.Driver.Clean(ctx); len(left) > 0 {
+	if left := o.clean(ctx); len(left) > 0 {
 		return nil, fmt.Errorf("probe: remove what an earlier probe left: %w", errors.Join(left...))
 	}
 	r := &run{Options: o, about: about, vm: newVM(), started: time.Now()}
@@ -64,9 +64,7 @@ func Run(ctx context.Context, o Options) (*evaluate.ProbeRun, error) {
 		}
 	}
 	r.eyes.close()
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
-	defer cancel()
-	for _, err := range o.Driver.Clean(clean) {
+	for _, err := range o.clean(context.WithoutCancel(ctx)) {
 		result.Left = append(result.Left, err.Error())
 	}
 	result.Took = time.Since(r.started)
@@ -76,12 +74,18 @@ func Run(ctx context.Context, o Options) (*evaluate.ProbeRun, error) {
 	return result, nil
 }
 
+func (o *Options) clean(ctx context.Context) []error {
+	ctx, cancel := context.WithTimeoutCause(ctx, cleanTimeout, fmt.Errorf("cleaning up took more than %s", cleanTimeout))
+	defer cancel()
+	return o.Driver.Clean(ctx)
+}
+
 func (o *Options) defaults() {
 	if o.Interval == 0 {
 		o.Interval = time.Second
 	}
 	if o.Limit == 0 {
-		o.Limit = 10 * time.Second
+		o.Limit = evaluate.SeenWithin
 	}
 	if o.StepTimeout == 0 {
 		o.StepTimeout = time.Minute
