@@ -20,10 +20,10 @@ BENCH_PACKAGES := $(TEST_PACKAGES) strace time fusioninventory-agent
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test frames lint demo demo-down lab lab-down lab-test bench bench-host deps lab-deps demo-deps bench-deps clean
+.PHONY: help build test frames lint demo demo-down lab lab-down lab-test compare-runtimes bench bench-host deps lab-deps demo-deps bench-deps clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 27
 
 build: ## static binaries into bin/
 	$(GOBUILD) -o bin/avstem ./cmd/avstem
@@ -44,6 +44,9 @@ lab-down: ## end the lab's hosts and remove every trace of them (root)
 
 lab-test: deps ## everything that needs such hosts, at full size, and what each case proved (root)
 	go run ./test/lab/cmd/lab test
+
+compare-runtimes: deps build ## libvirt, QEMU and LXD beside each other: numbers, probes, MASKIN 014, and a page (root)
+	go run ./test/compare/cmd/compare
 
 test: deps ## all tests, rigs included (root)
 	go test -race -timeout 20m ./...

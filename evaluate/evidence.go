@@ -245,6 +245,10 @@ func (s *Sources) fromProbe(platform string, r *Requirement, c *Check, now time.
 	default:
 		score.Missing = fmt.Sprintf("the probe could not tell of %s whether %s", strings.Join(t.open, ", "), aspectWords(c.Probe.Aspect))
 		score.Lift = fmt.Sprintf("let the probe get through %s (see %s)", strings.Join(t.open, ", "), file.Name)
+		if what, held := strings.CutPrefix(c.Probe.Aspect, "held:"); held && file.Run.worked(t.open) {
+			score.Missing = fmt.Sprintf("the probe's guest has no %s that could be kept", what)
+			score.Lift = fmt.Sprintf("let the probe's guest have %s, if the runtime has such (see %s)", what, file.Name)
+		}
 		return
 	}
 	score.Share = &t.share

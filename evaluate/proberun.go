@@ -45,8 +45,8 @@ const SeenWithin = 10 * time.Second
 
 // ProbeSteps are the steps of a probe, in the order in which they are tried.
 var ProbeSteps = []string{
-	"create", "start", "stop", "reboot", "restart-daemon", "attach-disk", "detach-disk", "attach-nic", "detach-nic",
-	"set-metadata", "rename", "snapshot", "clone", "delete",
+	"create", "start", "set-metadata", "stop", "reboot", "restart-daemon", "attach-disk", "detach-disk", "attach-nic", "detach-nic",
+	"rename", "snapshot", "clone", "delete",
 }
 
 // Kept is what a probe looks at before and after each step.
@@ -206,4 +206,14 @@ func (p *ProbeRun) tally(c *ProbeCheck) tally {
 		t.share.Of++
 	}
 	return t
+}
+
+// worked says whether all of some steps worked.
+func (p *ProbeRun) worked(steps []string) bool {
+	for _, name := range steps {
+		if s := p.step(name); s == nil || s.Outcome != ProbeWorked {
+			return false
+		}
+	}
+	return true
 }

@@ -38,8 +38,7 @@ func Platforms(w io.Writer, numbers []evaluate.Numbers, o PlatformsOptions) erro
 		}
 		t := &sideBySide{b: &b, painter: painter(o.Color), width: min(platformMost, (width-platformLabel)/len(part))}
 		t.headlines(part)
-		t.fields(part, o.All)
-		t.compared(part)
+		t.parts(part, append(seenPart(part, o.All), comparedPart(part)...))
 	}
 	gaps(&b, numbers, &o, width)
 	_, err := io.WriteString(w, b.String())
@@ -72,31 +71,40 @@ func (t *sideBySide) title(text string) {
 	t.b.WriteString("\n" + t.painter.paint(sgrBold, text) + "\n")
 }
 
+// headline is one line above the fields. One that is empty for all is left out.
+type headline struct {
+	Label string
+	sgr   string
+	Cell  func(*evaluate.Numbers) string
+}
+
+var headlines = []headline{
+	{"runtime", "", func(n *evaluate.Numbers) string { return strings.TrimSpace(n.Runtime + " " + n.Version) }},
+	{"host", "", func(n *evaluate.Numbers) string { return n.Host }},
+	{"hosts seen whole", "", func(n *evaluate.Numbers) string { return ofAll(n.Hosts) }},
+	{"guests seen", "", func(n *evaluate.Numbers) string { return count(n.VMs) }},
+	{"observability", sgrBold, func(n *evaluate.Numbers) string { return ratio(n.Observability) }},
+	{"  if all were set", "", func(n *evaluate.Numbers) string { return ratio(n.Observable) }},
+	{"reconcilability", sgrBold, func(n *evaluate.Numbers) string { return ratio(n.Reconcilability) }},
+	{"durable identity", "", func(n *evaluate.Numbers) string { return ofAll(n.Identity.Durable) }},
+	{"NIC paths followed", "", func(n *evaluate.Numbers) string { return ofAll(n.Paths) }},
+	{"not in Sentral", "", func(n *evaluate.Numbers) string { return orWords(some(n.Identity.Unknown), "0") }},
+	{"missing", "", func(n *evaluate.Numbers) string { return some(n.Identity.Missing) }},
+	{"could not be looked for", "", func(n *evaluate.Numbers) string { return some(n.Identity.Unseen) }},
+}
+
 func (t *sideBySide) headlines(part []evaluate.Numbers) {
-	row := func(label, sgr string, cell func(*evaluate.Numbers) string) {
+	for _, h := range append([]headline{{"", sgrBold, platformTitle}}, headlines...) {
 		cells := make([]string, len(part))
 		some := false
 		for i := range part {
-			cells[i] = printable(cell(&part[i]))
+			cells[i] = printable(h.Cell(&part[i]))
 			some = some || cells[i] != ""
 		}
 		if some {
-			t.row(label, sgr, cells)
+			t.row(h.Label, h.sgr, cells)
 		}
 	}
-	row("", sgrBold, platformTitle)
-	row("runtime", "", func(n *evaluate.Numbers) string { return strings.TrimSpace(n.Runtime + " " + n.Version) })
-	row("host", "", func(n *evaluate.Numbers) string { return n.Host })
-	row("hosts seen whole", "", func(n *evaluate.Numbers) string { return ofAll(n.Hosts) })
-	row("guests seen", "", func(n *evaluate.Numbers) string { return count(n.VMs) })
-	row("observability", sgrBold, func(n *evaluate.Numbers) string { return ratio(n.Observability) })
-	row("  if all were set", "", func(n *evaluate.Numbers) string { return ratio(n.Observable) })
-	row("reconcilability", sgrBold, func(n *evaluate.Numbers) string { return ratio(n.Reconcilability) })
-	row("durable identity", "", func(n *evaluate.Numbers) string { return ofAll(n.Identity.Durable) })
-	row("NIC paths followed", "", func(n *evaluate.Numbers) string { return ofAll(n.Paths) })
-	row("not in Sentral", "", func(n *evaluate.Numbers) string { return orWords(some(n.Identity.Unknown), "0") })
-	row("missing", "", func(n *evaluate.Numbers) string { return some(n.Identity.Missing) })
-	row("could not be looked for", "", func(n *evaluate.Numbers) string { return some(n.Identity.Unseen) })
 }
 
 func platformTitle(n *evaluate.Numbers) string {
@@ -106,41 +114,64 @@ func platformTitle(n *evaluate.Numbers) string {
 	return n.Platform
 }
 
-func (t *sideBySide) fields(part []evaluate.Numbers, all bool) {
-	t.rows("Seen on", part, func(n *evaluate.Numbers) []evaluate.FieldShare {
+// numbersPart is a list of fields of all platforms, under its title.
+type numbersPart struct {
+	Title  string
+	of     func(*evaluate.Numbers) []evaluate.FieldShare
+	Fields []string // of any of them
+}
+
+// partsOf are the fields that reconciling needs, and those that were compared.
+func partsOf(numbers []evaluate.Numbers) []numbersPart {
+	return append(seenPart(numbers, false), comparedPart(numbers)...)
+}
+
+func seenPart(numbers []evaluate.Numbers, all bool) []numbersPart {
+	return newPart("Seen on", numbers, func(n *evaluate.Numbers) []evaluate.FieldShare {
 		return slices.DeleteFunc(slices.Clone(n.Fields), func(f evaluate.FieldShare) bool { return !f.Needed && !all })
 	})
 }
 
-func (t *sideBySide) compared(part []evaluate.Numbers) {
-	t.rows("Compared on", part, func(n *evaluate.Numbers) []evaluate.FieldShare { return n.Compared })
+func comparedPart(numbers []evaluate.Numbers) []numbersPart {
+	return newPart("Compared on", numbers, func(n *evaluate.Numbers) []evaluate.FieldShare { return n.Compared })
 }
 
-func (t *sideBySide) rows(title string, part []evaluate.Numbers, of func(*evaluate.Numbers) []evaluate.FieldShare) {
-	var names []string
-	shares := make([][]evaluate.FieldShare, len(part))
-	for i := range part {
-		shares[i] = of(&part[i])
-		for _, f := range shares[i] {
-			if !slices.Contains(names, string(f.Field)) {
-				names = append(names, string(f.Field))
+// newPart is none where there is no field.
+func newPart(title string, numbers []evaluate.Numbers, of func(*evaluate.Numbers) []evaluate.FieldShare) []numbersPart {
+	p := numbersPart{Title: title, of: of}
+	for i := range numbers {
+		for _, f := range of(&numbers[i]) {
+			if !slices.Contains(p.Fields, string(f.Field)) {
+				p.Fields = append(p.Fields, string(f.Field))
 			}
 		}
 	}
-	if len(names) == 0 {
-		return
+	if len(p.Fields) == 0 {
+		return nil
 	}
-	t.title(title)
-	for _, name := range names {
-		cells := make([]string, len(part))
-		for i := range part {
-			cells[i] = "–"
-			if at := slices.IndexFunc(shares[i], func(f evaluate.FieldShare) bool { return string(f.Field) == name }); at >= 0 {
-				cells[i] = shareCell(&shares[i][at])
+	return []numbersPart{p}
+}
+
+func (t *sideBySide) parts(part []evaluate.Numbers, parts []numbersPart) {
+	for _, p := range parts {
+		t.title(p.Title)
+		for _, field := range p.Fields {
+			cells := make([]string, len(part))
+			for i := range part {
+				cells[i] = fieldCell(p.of(&part[i]), field)
 			}
+			t.row(field, "", cells)
 		}
-		t.row(name, "", cells)
 	}
+}
+
+// fieldCell is a field's cell among those of one platform.
+func fieldCell(fields []evaluate.FieldShare, field string) string {
+	at := slices.IndexFunc(fields, func(f evaluate.FieldShare) bool { return string(f.Field) == field })
+	if at < 0 {
+		return "–"
+	}
+	return shareCell(&fields[at])
 }
 
 // shareCell is "85 % poll", or "0 % not-there": how it is seen, or why it isn't.

@@ -61,7 +61,7 @@ func newEvaluateCommand(a *app) *cobra.Command {
 			if noFleet && books.files.intended != "" {
 				return usageError{errors.New("--no-fleet and --intended exclude each other")}
 			}
-			card, err := a.scorecard(c.Context(), &books, noFleet, probes, attested, platforms)
+			card, sources, err := a.scorecard(c.Context(), &books, noFleet, probes, attested, platforms)
 			if err != nil {
 				return fmt.Errorf("evaluate platforms: %w", err)
 			}
@@ -71,7 +71,7 @@ func newEvaluateCommand(a *app) *cobra.Command {
 			case "markdown":
 				err = report.ScorecardMarkdown(a.stdout, card)
 			case "html":
-				err = report.ScorecardHTML(a.stdout, card)
+				err = report.ScorecardHTML(a.stdout, card, sources)
 			default:
 				err = report.Scorecard(a.stdout, card, report.ScorecardOptions{Width: a.width, Color: a.color, Evidence: evidence})
 			}
@@ -92,33 +92,33 @@ func newEvaluateCommand(a *app) *cobra.Command {
 	return c
 }
 
-// scorecard gathers the evidence and judges.
-func (a *app) scorecard(ctx context.Context, books *booksFlags, noFleet bool, probes, attested, platforms []string) (*evaluate.Scorecard, error) {
+// scorecard gathers the evidence and judges; it gives both.
+func (a *app) scorecard(ctx context.Context, books *booksFlags, noFleet bool, probes, attested, platforms []string) (*evaluate.Scorecard, *evaluate.Sources, error) {
 	criteria, err := evaluate.MASKIN014()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	sources := &evaluate.Sources{}
 	for _, name := range probes {
 		run, err := readProbe(name)
 		if err != nil {
-			return nil, fmt.Errorf("read probe result %s: %w", name, err)
+			return nil, nil, fmt.Errorf("read probe result %s: %w", name, err)
 		}
 		sources.Probes = append(sources.Probes, evaluate.ProbeFile{Name: filepath.Base(name), Run: run})
 	}
 	for _, name := range attested {
 		read, err := readAttestations(name, criteria)
 		if err != nil {
-			return nil, fmt.Errorf("read attestations %s: %w", name, errors.New(strings.ReplaceAll(err.Error(), "\n", "\n  ")))
+			return nil, nil, fmt.Errorf("read attestations %s: %w", name, errors.New(strings.ReplaceAll(err.Error(), "\n", "\n  ")))
 		}
 		sources.Attested = append(sources.Attested, read...)
 	}
 	if !noFleet {
 		if sources.Numbers, sources.NumbersAt, err = a.numbers(ctx, books, evaluate.ByPlatform, ""); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return evaluate.Score(criteria, sources, platforms, a.now()), nil
+	return evaluate.Score(criteria, sources, platforms, a.now()), sources, nil
 }
 
 func readProbe(name string) (*evaluate.ProbeRun, error) {

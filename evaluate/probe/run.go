@@ -32,8 +32,12 @@ type Options struct {
 }
 
 // settle is how long the events of a step may come after its effect was seen
-// before they would count for the next one.
-const settle = 300 * time.Millisecond
+// before they would count for the next one; settleProcess is the same where a VM
+// is a process, which is looked for each two seconds.
+const (
+	settle        = 300 * time.Millisecond
+	settleProcess = 2500 * time.Millisecond
+)
 
 // cleanTimeout bounds the cleaning up, which goes on after ctx has ended.
 const cleanTimeout = 2 * time.Minute
@@ -188,15 +192,18 @@ func (r *run) prepare(ctx context.Context, name string) error {
 		return fmt.Errorf("%s it first: %w", wanted, err)
 	}
 	r.seen, _, _ = r.eyes.await(ctx, r.Limit, r.vm, effects[wanted](r.vm, &r.about))
-	return r.quiet(ctx)
+	if wanted == "start" && r.about.Transient {
+		return quiet(ctx, settleProcess)
+	}
+	return quiet(ctx, settle)
 }
 
 // quiet lets the events of what was done before come in.
-func (r *run) quiet(ctx context.Context) error {
+func quiet(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-time.After(settle):
+	case <-time.After(d):
 		return nil
 	}
 }
@@ -223,7 +230,7 @@ func (r *run) observe(ctx context.Context, step *evaluate.ProbeStep, returned ti
 	if _, watches := r.Collector.(collectors.Watcher); watches && step.Step == "restart-daemon" {
 		r.eyes.awaitListening(ctx, returned.Add(-step.Took), listenWithin)
 	}
-	if r.quiet(ctx) != nil {
+	if quiet(ctx, settle) != nil {
 		return
 	}
 	if effects[step.Step] == nil {
@@ -239,6 +246,12 @@ func (r *run) observe(ctx context.Context, step *evaluate.ProbeStep, returned ti
 	}
 	if r.vm.UUID == uuid.Nil && r.seen != nil {
 		r.vm.UUID = r.seen.UUID
+	}
+	if step.Step == "stop" && r.about.Transient {
+		// Whether it is still the same shows once it is there again.
+		if err := r.prepare(ctx, "reboot"); err != nil {
+			return
+		}
 	}
 	if step.Step != "clone" && step.Step != "create" {
 		step.Held, step.Changed = held(step.Step, r.vm, before, r.seen)
