@@ -164,7 +164,7 @@ func TestRunPublishesEverySource(t *testing.T) {
 			Observation: func(o *inventory.Observation) { seen <- o }})
 	}()
 	sources := map[string]*inventory.Observation{}
-	for timeout := time.After(30 * time.Second); len(sources) < 4; {
+	for timeout := time.After(30 * time.Second); len(sources) < 4 || sources["identity"] == nil; {
 		select {
 		case o := <-seen:
 			sources[o.Source] = o
