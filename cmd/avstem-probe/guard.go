@@ -26,7 +26,7 @@ type guard struct {
 	cmd  *exec.Cmd
 }
 
-func (a *app) startGuard() (*guard, error) {
+func (a *app) startGuard(lock *os.File) (*guard, error) {
 	in, pipe, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -38,6 +38,7 @@ func (a *app) startGuard() (*guard, error) {
 	}
 	cmd := exec.Command("/proc/self/exe", arguments...)
 	cmd.Stdin, cmd.Stderr = in, os.Stderr
+	cmd.ExtraFiles = []*os.File{lock}                    // held until it has cleaned up, too
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a terminal's Ctrl-C is for the probe
 	if err := cmd.Start(); err != nil {
 		pipe.Close()

@@ -120,6 +120,33 @@ func TestProgram(t *testing.T) {
 		eventually(t, "the second process to clean up", func() bool { return traces(t) == "" })
 	})
 
+	// Each would remove the other's VM.
+	t.Run("a second one is refused while it is at work", func(t *testing.T) {
+		cmd, _, stderr := command(path, "--runtime", "qemu", yes, "--without-sentral")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the VM", func() bool { return strings.Contains(traces(t), "/proc/") })
+		if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		for _, second := range [][]string{{"--runtime", "qemu", yes, "--clean"}, {"--runtime", "qemu", yes, "--without-sentral"}} {
+			other, _, says := command(path, second...)
+			if err := other.Run(); err == nil || !strings.Contains(says.String(), "another avstem-probe is at work") {
+				t.Errorf("%v: %v\n%s", second, err, says)
+			}
+		}
+		if traces(t) == "" {
+			t.Error("the VM of the one at work is gone")
+		}
+		if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%v\n%s", err, stderr)
+		}
+	})
+
 	t.Run("what was left is removed by the next, or alone", func(t *testing.T) {
 		dir := "/run/" + probe.Prefix + "qemu"
 		if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -81,7 +81,7 @@ reads what -o json writes.
 This changes the host, and needs root. Everything that it makes is named
 avstem-probe-… and is removed at the end: also when it is interrupted, by a second
 process when it is killed, and by the next one at the latest (--clean does that
-alone). The VM is the smallest that there is, on a network that leads nowhere,
+alone). One probe of a runtime runs at a time. The VM is the smallest that there is, on a network that leads nowhere,
 and has no guest system.
 
 It refuses to run on a host that Sentral calls active: by --inventory, or else by
@@ -149,17 +149,24 @@ func (a *app) main(ctx context.Context) error {
 	}
 	defer target.driver.Close()
 	defer target.close()
-	switch {
-	case a.guard:
+	if a.guard { // it has its probe's lock
 		return a.watchOver(ctx, target.driver)
-	case a.clean:
-		return errors.Join(target.driver.Clean(ctx)...)
 	}
-	host, err := a.self(ctx)
+	var host *self
+	if !a.clean {
+		if host, err = a.self(ctx); err != nil {
+			return err
+		}
+	}
+	lock, err := a.lock(ctx)
 	if err != nil {
 		return err
 	}
-	guard, err := a.startGuard()
+	defer lock.Close()
+	if a.clean {
+		return errors.Join(target.driver.Clean(ctx)...)
+	}
+	guard, err := a.startGuard(lock)
 	if err != nil {
 		return fmt.Errorf("probe: start the process that cleans up should this one be killed: %w", err)
 	}
