@@ -131,7 +131,7 @@ func (a *app) readBooks(ctx context.Context, flags *diffFlags) (*reconcile.Input
 	if err != nil {
 		return nil, err
 	}
-	observed, err := a.readObserved(flags.observed)
+	observed, err := a.readObserved(ctx, flags.observed)
 	if err != nil {
 		return nil, err
 	}
@@ -174,16 +174,37 @@ func readIntended(ctx context.Context, dir string) (*sentral.Inventory, error) {
 	return source.Read(ctx)
 }
 
-func (a *app) readObserved(names []string) ([]*inventory.Observation, error) {
+func (a *app) readObserved(ctx context.Context, names []string) ([]*inventory.Observation, error) {
 	var all []*inventory.Observation
 	for _, name := range names {
-		read, err := a.readObservations(name)
+		read, err := a.readUnlessInterrupted(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("read observations from %s: %w", name, err)
 		}
 		all = append(all, read...)
 	}
 	return all, nil
+}
+
+// readUnlessInterrupted returns when ctx ends, too: a terminal, or a pipe that
+// nobody writes to, can be waited for without end. The reading is left behind, in
+// a process that is about to end.
+func (a *app) readUnlessInterrupted(ctx context.Context, name string) ([]*inventory.Observation, error) {
+	type result struct {
+		read []*inventory.Observation
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		read, err := a.readObservations(name)
+		done <- result{read, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case r := <-done:
+		return r.read, r.err
+	}
 }
 
 func (a *app) readObservations(name string) ([]*inventory.Observation, error) {

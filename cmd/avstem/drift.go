@@ -77,6 +77,9 @@ func (a *app) drift(ctx context.Context, asked *selection, out *findingsOutput, 
 		// A misspelt site must not look like one without drift.
 		return fmt.Errorf("show drift: %w", err)
 	}
+	if err != nil {
+		a.notef("findings may be out of date: %v", err)
+	}
 
 	var shown []reconcile.Finding
 	pending := 0
@@ -114,11 +117,10 @@ func readFindings(ctx context.Context, conn *bus.Conn) ([]reconcile.Finding, err
 
 // tell adds to the page what the reconcilers say of their passes, and to
 // standard error what a reader must know before trusting it: whether all of them
-// judge at the moment. Its error, why they say nothing, has been written there too.
+// judge at the moment. Its error is why they say nothing.
 func (a *app) tell(ctx context.Context, conn *bus.Conn, options *report.Options) (judging bool, err error) {
 	states, err := statuses(ctx, conn, a.site())
 	if err != nil {
-		a.notef("findings may be out of date: %v", err)
 		return false, err
 	}
 	judging = true

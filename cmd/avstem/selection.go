@@ -30,11 +30,30 @@ func (s *selection) addFlags(c *cobra.Command) {
 	flags.StringSliceVar(&s.kinds, "kind", nil, "only findings of `KIND`, such as nic.vlan, or nic for all about NICs; may be given several times")
 }
 
+// kindsLike lists the kinds of a kind's group, or the groups where that is none.
+func kindsLike(kind string) string {
+	wanted, _, _ := strings.Cut(kind, ".")
+	var kinds, groups []string
+	for _, info := range reconcile.Kinds() {
+		group, _, _ := strings.Cut(string(info.Kind), ".")
+		if group == wanted {
+			kinds = append(kinds, string(info.Kind))
+		}
+		if !slices.Contains(groups, group) {
+			groups = append(groups, group)
+		}
+	}
+	if len(kinds) > 0 {
+		return "want one of " + strings.Join(kinds, ", ")
+	}
+	return "want one of docs/findings.md, or a group of them: " + strings.Join(groups, ", ")
+}
+
 // check refuses what no finding could ever be.
 func (s *selection) check() error {
 	for _, kind := range s.kinds {
 		if !slices.ContainsFunc(reconcile.Kinds(), func(info reconcile.KindInfo) bool { return ofKind(info.Kind, kind) }) {
-			return usageError{fmt.Errorf("select by kind: there is no kind %q", kind)}
+			return usageError{fmt.Errorf("select by kind: there is no kind %q: %s", kind, kindsLike(kind))}
 		}
 	}
 	return nil
