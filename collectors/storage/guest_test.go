@@ -92,7 +92,7 @@ btrfs -q subvolume create /tmp/btrfs/vms
 mkdir -p /tmp/vms; mount -o subvol=/vms /dev/loop1 /tmp/vms
 mkdir -p /tmp/over/l /tmp/over/u /tmp/over/w /tmp/over/m
 mount -t overlay -o lowerdir=/tmp/over/l,upperdir=/tmp/over/u,workdir=/tmp/over/w overlay /tmp/over/m
-udevadm settle
+udevadm trigger --subsystem-match=block; udevadm settle # it may not have heard yet of who wrote last
 `
 
 // TestLabHost proves on real block devices, made in a guest, every capability
