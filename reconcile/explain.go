@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/sentral"
 )
 
 // Explanation is everything known about one thing. Exactly one of VM and Host is
@@ -137,13 +138,18 @@ func (q asked) byID(vm *VMMatch, host *HostMatch) bool {
 
 func (q asked) is(id uuid.UUID) bool { return id != uuid.Nil && strings.EqualFold(id.String(), q.text) }
 
+// names says whether it is a record's name, or a mark of the machine's.
+func (q asked) names(h *sentral.Host) bool {
+	return h.Name == q.text || q.is(h.SystemUUID) || (!inventory.IsJunkSerial(h.Serial) && strings.EqualFold(h.Serial, q.text))
+}
+
 // byName says whether the thing goes by it otherwise.
 func (q asked) byName(vm *VMMatch, host *HostMatch) bool {
 	switch {
 	case q.text == "":
 		return false
 	case host != nil:
-		return (host.Intended != nil && host.Intended.Name == q.text) || (host.Observed != nil && host.Observed.name() == q.text) ||
+		return (host.Intended != nil && q.names(host.Intended)) || (host.Observed != nil && host.Observed.name() == q.text) ||
 			slices.ContainsFunc(host.Former, q.is)
 	case vm.name() == q.text || vm.qualifiedName() == q.text:
 		return true

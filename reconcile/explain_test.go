@@ -16,6 +16,8 @@ import (
 const (
 	webUUID   = "0b7e2f6e-6d3a-4d43-9d0c-0d6a4c1c0001"
 	strayUUID = "0b7e2f6e-6d3a-4d43-9d0c-0d6a4c1c0002"
+
+	systemUUID = "4c4c4544-0042-3510-8052-b4c04f4e3232"
 )
 
 // explainable has VMs and hosts whose names overlap.
@@ -28,7 +30,7 @@ func explainable() (*reconcile.Result, []reconcile.Finding) {
 	in := reconcile.Input{
 		Policy: reconcile.DefaultPolicy(), Now: epoch,
 		Intended: &sentral.Inventory{
-			Hosts: []sentral.Host{{ID: "hv1", Name: "hv1.example.com", HostID: hostID("hv1"), Site: "osl1"}, {ID: "hv2", HostID: hostID("hv2"), Site: "osl1"}},
+			Hosts: []sentral.Host{{ID: "hv1", Name: "hv1.example.com", HostID: hostID("hv1"), Site: "osl1", SystemUUID: uuid.MustParse(systemUUID), Serial: "CZ3A"}, {ID: "hv2", HostID: hostID("hv2"), Site: "osl1"}},
 			VMs: []sentral.VM{
 				{ID: "vm-7", RuntimeID: uuid.MustParse(webUUID), Name: "web", Tenant: "acme", Project: "shop", Site: "osl1", NICs: []sentral.NIC{{MAC: inventory.MAC{0x52, 0x54, 0, 0, 0, 1}}}},
 				{ID: "vm-8", Name: "db", Tenant: "acme", Project: "shop", Site: "osl1"},
@@ -63,6 +65,7 @@ func TestExplainByName(t *testing.T) {
 		"acme/shop/db": "vm vm-8", "globex/pay/db": "vm vm-9",
 		"stray": "vm " + strayUUID, "shop/stray": "vm " + strayUUID, strayUUID: "vm " + strayUUID,
 		"hv1": "host hv1", "hv1.example.com": "host hv1", "node-a": "host hv1", hostID("hv1").String(): "host hv1",
+		systemUUID: "host hv1", strings.ToUpper(systemUUID): "host hv1", "cz3a": "host hv1",
 		"hv2": "host hv2", hostID("x").String(): "host same",
 		"": "unknown", "nobody": "unknown", "00000000-0000-0000-0000-000000000000": "unknown", "00:00:00:00:00:00": "unknown", "f-none": "unknown",
 		"db":   `explain "db": 2 things answer to it: VM acme/shop/db (vm-8) and VM globex/pay/db (vm-9); ask for one by its ID`,

@@ -89,6 +89,19 @@ func (h *self) is(r *sentral.Host) bool {
 		slices.ContainsFunc([]string{r.Name, r.ID}, func(s string) bool { return strings.EqualFold(s, h.name) || strings.EqualFold(s, short) })
 }
 
+// names are all that a reconciler may know this host by. Its record may bear no
+// hostname that the host knows, and no agent may have run here.
+func (h *self) names() []string {
+	short, _, _ := strings.Cut(h.name, ".")
+	names := []string{h.id.String(), h.name, short, h.marks.SystemUUID.String(), inventory.SwapUUID(h.marks.SystemUUID).String()}
+	if !inventory.IsJunkSerial(h.marks.Serial) {
+		names = append(names, h.marks.Serial)
+	}
+	names = slices.DeleteFunc(names, func(n string) bool { return n == "" || n == uuid.Nil.String() })
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // askFor is how long the reconciler may think.
 const askFor = 10 * time.Second
 
@@ -107,7 +120,7 @@ func (a *app) askReconciler(ctx context.Context, h *self) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	for _, name := range []string{h.id.String(), h.name} {
+	for _, name := range h.names() {
 		reply, err := conn.NATS().RequestWithContext(ctx, subject, []byte(name))
 		if err != nil {
 			return fmt.Errorf("probe: ask the reconciler of site %s whether Sentral calls this host active (%s): %w", a.site, otherwise, err)
