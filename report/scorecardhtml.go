@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/dataverket/avstem/evaluate"
 )
@@ -30,7 +31,7 @@ func ScorecardHTML(w io.Writer, card *evaluate.Scorecard, sources *evaluate.Sour
 		"level":      levelCell,
 		"checkLevel": func(c evaluate.CheckScore) string { return checkLevel(&c) },
 		"lift":       func(l evaluate.Lift) string { return liftWords(&l) },
-		"anchor":     func(platform, requirement string) string { return platform + "." + requirement },
+		"anchor":     anchor,
 		"score":      func(d evaluate.DimensionScore, id string) *evaluate.RequirementScore { return d.Requirement(id) },
 		"requirements": func(c *evaluate.Criteria, dimension string) []evaluate.Requirement {
 			return slices.DeleteFunc(slices.Clone(c.Requirements), func(r evaluate.Requirement) bool { return r.Dimension != dimension })
@@ -58,6 +59,20 @@ func told(numbers []evaluate.Numbers) []headline {
 	return slices.DeleteFunc(slices.Clone(headlines), func(h headline) bool {
 		return !slices.ContainsFunc(numbers, func(n evaluate.Numbers) bool { return h.Cell(&n) != "" })
 	})
+}
+
+// anchor names the place of a platform's requirement on the page. What an ID can't
+// hold, or could be taken for the dot, is written as its number.
+func anchor(platform, requirement string) string {
+	var b strings.Builder
+	for _, r := range platform {
+		if r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r)) || r == '-' {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, "_%x_", r)
+		}
+	}
+	return b.String() + "." + requirement
 }
 
 func gateClass(g evaluate.Gate) string {
