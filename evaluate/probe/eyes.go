@@ -86,6 +86,13 @@ func (h *event) begins() bool {
 	return h.Entity == "" && (strings.HasPrefix(h.Event, "watching") || strings.HasPrefix(h.Event, "listening"))
 }
 
+// names says whether it is about the VM of a name, which may have a project before
+// it, or of an ID. A clone's name only begins like its VM's.
+func (h *event) names(name string) bool {
+	entity, ofVM := strings.CutPrefix(h.Entity, "vm:")
+	return ofVM && name != "" && (entity == name || strings.HasSuffix(entity, "/"+name))
+}
+
 func (e *eyes) close() {
 	e.stop()
 	e.ended.Wait()
@@ -108,9 +115,9 @@ func (e *eyes) forget() {
 	e.heard = nil
 }
 
-// first gives the first event about a VM since the last forget.
-// A guest without a system boots, finds nothing, and boots again: that it does
-// tells of no other step than the one that asks for it.
+// first gives the first event about a VM since the last forget. A guest
+// without a system boots, finds nothing, and boots again: that it does tells of no
+// other step than the one that asks for it.
 func (e *eyes) first(step string, vm *VM, seen *inventory.VM) *event {
 	names := []string{vm.Name}
 	if vm.UUID != uuid.Nil {
@@ -129,7 +136,7 @@ func (e *eyes) first(step string, vm *VM, seen *inventory.VM) *event {
 			return &e.heard[i]
 		}
 		for _, name := range names {
-			if name != "" && strings.Contains(e.heard[i].Entity, name) {
+			if e.heard[i].names(name) {
 				return &e.heard[i]
 			}
 		}

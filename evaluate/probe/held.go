@@ -40,9 +40,23 @@ func held(step string, t *VM, before, after *inventory.VM) (map[string]bool, []s
 	}
 	if before.Placement != nil && step != "set-metadata" {
 		same := after.Placement != nil && *before.Placement == *after.Placement
-		note("metadata", same, *before.Placement, after.Placement)
+		note("metadata", same, placed(before.Placement), placed(after.Placement))
 	}
 	return kept, changed
+}
+
+// placed writes a VM's placement for people.
+func placed(p *inventory.Placement) string {
+	if p == nil {
+		return "nothing"
+	}
+	var words []string
+	for _, of := range [][2]string{{"VM", p.VM}, {"tenant", p.Tenant}, {"project", p.Project}, {"environment", p.Environment}} {
+		if of[1] != "" {
+			words = append(words, of[0]+" "+of[1])
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 // macsOf are a VM's MAC addresses in guest order, without the one that comes and
