@@ -1,7 +1,10 @@
 package qemu
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -132,6 +135,7 @@ func (c *Collector) readDisks(r *reading, disks []disk, told bool) {
 		d := &disks[i].Disk
 		if r.process != nil && d.IsStorage() && (d.SourceType == "file" || d.SourceType == "block") && filepath.IsAbs(d.Source) {
 			c.readImage(r, d, told)
+			d.Source = c.elsewhere(r.process.pid, d.Source) + d.Source
 		}
 		r.vm.Disks = append(r.vm.Disks, *d)
 	}
@@ -139,6 +143,28 @@ func (c *Collector) readDisks(r *reading, disks []disk, told bool) {
 		chain := disks[root].Backing
 		r.vm.Image = &inventory.Image{Source: chain[len(chain)-1].Source, Known: inventory.ImageByChain}
 	}
+}
+
+// elsewhere names the mount namespace that a path of a process is of, as
+// /proc/PID/ns/mnt does ("mnt:[4026532281]"), where the host has nothing or another
+// file by that path: two containers may each have a /disk.img. It is empty where
+// the file is the host's, as with libvirt's namespaces, or it can't be told. The
+// host is what its first process sees: our own mounts may be others.
+func (c *Collector) elsewhere(pid int, path string) string {
+	below := func(pid int, name string) string { return filepath.Join("/", c.Root, procFile(pid, name)) }
+	seen, err := os.Stat(filepath.Join(below(pid, "root"), path))
+	if err != nil {
+		return ""
+	}
+	hosts, err := os.Stat(filepath.Join(below(1, "root"), path))
+	if err == nil && os.SameFile(seen, hosts) || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	namespace, err := os.Readlink(below(pid, "ns/mnt"))
+	if err != nil {
+		return ""
+	}
+	return namespace
 }
 
 // readImage reads a disk's chain of images. Of one that a monitor told, it adds

@@ -450,3 +450,47 @@ func TestAsAnotherUser(t *testing.T) {
 		t.Errorf("problems %v", o.Problems)
 	}
 }
+
+// Two processes may have one path for two files, each in mounts of its own, and a
+// third one the host's: none of them shares a disk with another.
+func TestPathsOfOtherMounts(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "disk.img")
+	if err := os.WriteFile(path, make([]byte, 1<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const script = `mount -t tmpfs none "$1" && truncate -s 1M "$1/disk.img" && shift && exec "$@"`
+	qemu := func(name, wrapped string) {
+		line := []string{"/usr/bin/qemu-system-x86_64", "-accel", "tcg", "-display", "none", "-nodefaults", "-m", "16", "-S", "-name", name,
+			"-blockdev", "driver=raw,node-name=d,file.driver=file,file.filename=" + path, "-device", "virtio-blk-pci,drive=d"}
+		if wrapped != "" {
+			line = append([]string{"unshare", "-m", "sh", "-c", wrapped, "sh", dir}, line...)
+		}
+		cmd := exec.Command(line[0], line[1:]...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			cmd.Process.Kill()
+			cmd.Wait()
+		})
+	}
+	qemu("a", script)
+	qemu("b", script)
+	qemu("hosts", "")
+	sources := map[string]string{}
+	await(t, "the three", func() bool {
+		for _, vm := range collect(t, open(t)).VMs {
+			if len(vm.Disks) == 1 && vm.Disks[0].Capacity != nil {
+				sources[vm.Name] = vm.Disks[0].Source
+			}
+		}
+		return len(sources) == 3
+	})
+	of := func(name string) bool {
+		return strings.HasPrefix(sources[name], "mnt:[") && strings.HasSuffix(sources[name], "]"+path)
+	}
+	if sources["hosts"] != path || !of("a") || !of("b") || sources["a"] == sources["b"] {
+		t.Errorf("sources are %v", sources)
+	}
+}
