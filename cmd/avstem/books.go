@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,7 +49,7 @@ func (a *app) numbers(ctx context.Context, f *booksFlags, by evaluate.By, platfo
 	if f.files.intended != "" {
 		all, at, err = a.countFiles(ctx, f, by)
 	} else {
-		all, at, err = a.askNumbers(ctx, by)
+		all, at, err = a.askNumbers(ctx, by, platform)
 	}
 	if err != nil || platform == "" {
 		return all, at, err
@@ -66,7 +67,7 @@ func (a *app) countFiles(ctx context.Context, f *booksFlags, by evaluate.By) ([]
 
 // askNumbers adds up what the reconcilers count. One that doesn't answer makes
 // the whole unsaid: a site less would look like a smaller fleet.
-func (a *app) askNumbers(ctx context.Context, by evaluate.By) ([]evaluate.Numbers, time.Time, error) {
+func (a *app) askNumbers(ctx context.Context, by evaluate.By, platform string) ([]evaluate.Numbers, time.Time, error) {
 	conn, err := a.connect(ctx)
 	if err != nil {
 		return nil, time.Time{}, err
@@ -79,7 +80,7 @@ func (a *app) askNumbers(ctx context.Context, by evaluate.By) ([]evaluate.Number
 	var parts [][]evaluate.Numbers
 	var oldest time.Time
 	for _, site := range names {
-		data, err := ask(ctx, conn, site, "numbers", []byte(by))
+		data, err := ask(ctx, conn, site, "numbers", []byte(strings.TrimSpace(string(by)+" "+platform)))
 		if err != nil {
 			return nil, time.Time{}, err
 		}

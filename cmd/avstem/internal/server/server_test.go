@@ -257,6 +257,10 @@ func TestQuestionsAreAnswered(t *testing.T) {
 	if err := json.Unmarshal(reply.Data, &a); err != nil || a.At.IsZero() || len(a.Numbers) != 1 || a.Numbers[0].VMs != 1 || a.Numbers[0].Identity.Durable != (evaluate.Share{Have: 1, Of: 1}) {
 		t.Errorf("numbers: %v: %s", err, reply.Data)
 	}
+	reply = ask("numbers", "host bhyve")
+	if err := json.Unmarshal(reply.Data, &a); err != nil || len(a.Numbers) != 0 {
+		t.Errorf("numbers of another platform: %v: %s", err, reply.Data)
+	}
 	if reply = ask("numbers", "luck"); reply.Header.Get(micro.ErrorCodeHeader) != "404" {
 		t.Errorf("numbers by luck are answered with %q", reply.Header)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +37,8 @@ type Status struct {
 // serve answers questions: avstem.v1.reconcile.SITE.explain takes what
 // [engine.Engine.Explain] takes and answers a reconcile.Explanation as JSON;
 // avstem.v1.reconcile.SITE.status answers a [Status]; avstem.v1.reconcile.SITE.numbers
-// takes an evaluate.By and answers an evaluate.Answer.
+// takes an evaluate.By, and a platform behind a space where one alone is wanted,
+// and answers an evaluate.Answer.
 func (s *Server) serve() (micro.Service, error) {
 	explain, err := bus.ExplainSubject(s.o.Site)
 	if err != nil {
@@ -110,12 +112,17 @@ func (s *Server) answerNumbers(r micro.Request) {
 		s.respond(r.Error(codeNotReady, err.Error(), nil))
 		return
 	}
-	by := evaluate.By(r.Data())
+	group, platform, _ := strings.Cut(string(r.Data()), " ")
+	by := evaluate.By(group)
 	if !by.Known() {
 		s.respond(r.Error(codeNotKnown, fmt.Sprintf("numbers are not made by %q", by), nil))
 		return
 	}
-	data, err := json.Marshal(evaluate.Answer{At: at, Numbers: evaluate.Measure(documents, result, at, by)})
+	numbers := evaluate.Measure(documents, result, at, by)
+	if platform != "" {
+		numbers = slices.DeleteFunc(numbers, func(n evaluate.Numbers) bool { return n.Platform != platform })
+	}
+	data, err := json.Marshal(evaluate.Answer{At: at, Numbers: numbers})
 	if err != nil {
 		s.respond(r.Error(codeBroken, err.Error(), nil))
 		return
@@ -127,7 +134,7 @@ func (s *Server) answerNumbers(r micro.Request) {
 // would wait in vain.
 func (s *Server) respondWith(r micro.Request, data []byte) {
 	if limit := s.o.Conn.NATS().MaxPayload(); int64(len(data)) > limit {
-		s.respond(r.Error(codeBroken, fmt.Sprintf("the answer has %d bytes, and NATS takes %d: ask for less", len(data), limit), nil))
+		s.respond(r.Error(codeBroken, fmt.Sprintf("the answer has %d bytes, and NATS takes %d: ask for less (one VM or finding, or --platform)", len(data), limit), nil))
 		return
 	}
 	s.respond(r.Respond(data))
