@@ -35,7 +35,7 @@ type Options struct {
 	BootID   string        // of the kernel
 	Hostname func() string // asked at each heartbeat, as it may change; nil means none
 
-	Interval time.Duration // between two passes of one collector; jittered by a tenth
+	Interval time.Duration // between two passes of one collector that no event caused; jittered by a tenth
 	Timeout  time.Duration // of one pass; zero means the runner's default
 	Refresh  time.Duration // a document is published at least this often, changed or not
 	Beat     time.Duration // between two heartbeats; jittered by a tenth
@@ -101,10 +101,21 @@ func (a *Agent) Run(ctx context.Context) error {
 	return nil
 }
 
-// observe passes over one source for as long as ctx lasts.
+// observe passes over one source for as long as ctx lasts: at each interval, and
+// when the source tells of a change.
 func (a *Agent) observe(ctx context.Context, c collectors.Collector) {
+	due := newSchedule(a.o.Interval)
+	defer due.stop()
+	if w, tells := c.(collectors.Watcher); tells {
+		defer a.listen(ctx, w, due.told)()
+	}
 	runner := &collectors.Runner{Collector: c, Timeout: a.o.Timeout}
 	for {
+		byEvent, ok := due.next(ctx)
+		if !ok {
+			return
+		}
+		began := time.Now()
 		o := runner.Run(ctx)
 		if ctx.Err() != nil {
 			return // it may have been cut short: say nothing
@@ -112,9 +123,7 @@ func (a *Agent) observe(ctx context.Context, c collectors.Collector) {
 		if err := a.board.offer(o, time.Now()); err != nil {
 			a.log.Error("observation can't be sealed", "source", o.Source, "err", err)
 		}
-		if !sleep(ctx, jitter(a.o.Interval)) {
-			return
-		}
+		due.done(byEvent, time.Since(began))
 	}
 }
 

@@ -22,7 +22,9 @@ type fakeCollector struct {
 
 	mu     sync.Mutex
 	links  []string
-	passes int
+	begun  int         // passes
+	passes int         // that ended
+	at     []time.Time // when each pass ended
 }
 
 func (f *fakeCollector) Source() string { return f.source }
@@ -30,12 +32,16 @@ func (f *fakeCollector) Source() string { return f.source }
 func (f *fakeCollector) Capabilities() []inventory.Capability { return nil }
 
 func (f *fakeCollector) Collect(ctx context.Context, b *collectors.Builder) error {
+	f.mu.Lock()
+	f.begun++
+	f.mu.Unlock()
 	if f.slow > 0 && !sleep(ctx, f.slow) {
 		return ctx.Err()
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.passes++
+	f.at = append(f.at, time.Now())
 	for _, name := range f.links {
 		b.Link(inventory.Link{Name: name, Kind: "dummy"})
 	}
@@ -49,10 +55,60 @@ func (f *fakeCollector) show(links ...string) {
 	f.links = links
 }
 
+func (f *fakeCollector) inFlight() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.begun > f.passes
+}
+
 func (f *fakeCollector) count() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.passes
+}
+
+// fakeWatcher tells of changes when the test does.
+type fakeWatcher struct {
+	fakeCollector
+	tell  chan string   // as changes
+	fail  chan error    // ends a watch
+	stays time.Duration // how long a watch outlives its context
+	begin func() error  // nil means that a watch can begin
+
+	began []time.Time
+}
+
+func newFakeWatcher(source string) *fakeWatcher {
+	return &fakeWatcher{fakeCollector: fakeCollector{source: source}, tell: make(chan string), fail: make(chan error)}
+}
+
+func (f *fakeWatcher) Watch(ctx context.Context, changed func(collectors.Change)) error {
+	f.mu.Lock()
+	f.began = append(f.began, time.Now())
+	f.mu.Unlock()
+	if f.begin != nil {
+		if err := f.begin(); err != nil {
+			return err
+		}
+	}
+	changed(collectors.Change{Event: "watching"})
+	for {
+		select {
+		case <-ctx.Done():
+			time.Sleep(f.stays)
+			return ctx.Err()
+		case err := <-f.fail:
+			return err
+		case entity := <-f.tell:
+			changed(collectors.Change{Entity: entity, Event: "changed"})
+		}
+	}
+}
+
+func (f *fakeWatcher) watches() []time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]time.Time(nil), f.began...)
 }
 
 // fakeWire takes what would be published.
