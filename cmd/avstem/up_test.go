@@ -26,14 +26,14 @@ import (
 // place is a state directory, an inventory that names this host, and an
 // environment that knows of no other avstem.
 type place struct {
-	t         *testing.T
+	t         testing.TB
 	state     string
 	inventory string
 	link      string
 	env       map[string]string
 }
 
-func newPlace(t *testing.T) *place {
+func newPlace(t testing.TB) *place {
 	t.Helper()
 	dir := t.TempDir()
 	p := &place{t: t, state: filepath.Join(dir, "state"), inventory: filepath.Join(dir, "inventory"), link: filepath.Join(dir, "run", "current")}
