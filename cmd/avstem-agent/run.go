@@ -14,9 +14,9 @@ import (
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
 )
 
-const runLong = `Passes over every source at an interval, and publishes what changed, and
-everything now and then. It needs no server to start with: it publishes what it
-last saw as soon as it finds one.
+const runLong = `Passes over every source at an interval, and at once over one that tells of a
+change, and publishes what changed, and everything now and then. It needs no
+server to start with: it publishes what it last saw as soon as it finds one.
 
 The NATS server is found by --server, --context, AVSTEM_SERVER or
 AVSTEM_CONTEXT; else by the socket in the state directory, the selected NATS
