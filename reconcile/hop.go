@@ -234,7 +234,11 @@ func (f frame) push(t tag) frame {
 	return f
 }
 
+// pop takes the outermost tag off; of a frame without any there is nothing to take.
 func (f frame) pop() frame {
+	if f.count == 0 {
+		return f
+	}
 	f.count--
 	f.tags[f.count] = tag{}
 	return f

@@ -345,6 +345,9 @@ func (w *way) back(h *hostView) (inside vlanFrame, f frame, why string) {
 		s := &w.steps[i]
 		switch {
 		case s.link != nil && s.link.Kind == "vlan":
+			if _, tagged := f.top(); !tagged { // the switch before it has taken the tag off
+				return inside, f, "what comes in reaches " + s.link.Name + " without a tag for it"
+			}
 			f = f.pop()
 			fallthrough
 		case s.link != nil:
