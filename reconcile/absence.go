@@ -18,22 +18,21 @@ type sight struct {
 	unread  []string // VMs that are there, and whose marks could not be read
 }
 
-// absences concludes which intended VMs are nowhere. It takes a complete and
-// fresh look at every host where one could be: a VM bound to a host could have
+// checkAbsence concludes whether an intended VM is nowhere. It takes a complete
+// and fresh look at every host where it could be: a VM bound to a host could have
 // moved within its site, so that what can't be seen elsewhere makes the verdict
 // potential, and what can't be seen at home makes none.
-func (p *pass) absences() {
-	sites := p.sights()
-	for _, vp := range p.pairs {
-		if want := vp.Intended; want != nil && vp.seen == nil && want.State != sentral.VMAbsent {
-			site := sites[want.Site]
-			if site == nil {
-				site = &sight{}
-			}
-			if vp.Uncovered = p.uncovered(vp, site); len(vp.Uncovered) == 0 {
-				p.missing(vp, site)
-			}
-		}
+func (p *pass) checkAbsence(vp *pair, sites map[string]*sight) {
+	want := vp.Intended
+	if want == nil || vp.seen != nil || want.State == sentral.VMAbsent {
+		return
+	}
+	site := sites[want.Site]
+	if site == nil {
+		site = &sight{}
+	}
+	if vp.Uncovered = p.uncovered(vp, site); len(vp.Uncovered) == 0 {
+		p.missing(vp, site)
 	}
 }
 

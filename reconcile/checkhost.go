@@ -10,31 +10,29 @@ import (
 	"github.com/dataverket/avstem/sentral"
 )
 
-// seeHosts finds hosts that are missing, unknown or silent, what can't be seen
-// of the others, and where their links and disks differ from the record.
-func (p *pass) seeHosts() {
-	for _, hp := range p.hostPairs {
-		switch {
-		case hp.Observed == nil:
-			p.missingHost(hp)
-			continue
-		case hp.Intended == nil:
-			p.unknownHost(hp)
-			p.checkReinstalled(hp)
-		case hp.Intended.State == sentral.HostRetired || hp.Intended.State == sentral.HostPlanned:
-		default:
-			p.checkHostIdentity(hp)
-		}
-		if hp.Observed.Stale {
-			p.staleHost(hp)
-			continue
-		}
-		p.seeSources(hp)
-		p.compareHardware(hp)
-		p.compareSite(hp)
-		p.compareLinks(hp)
-		p.compareHostDisks(hp)
+// seeHost finds a host that is missing, unknown or silent, what can't be seen of
+// another, and where its links and disks differ from the record.
+func (p *pass) seeHost(hp *hostPair) {
+	switch {
+	case hp.Observed == nil:
+		p.missingHost(hp)
+		return
+	case hp.Intended == nil:
+		p.unknownHost(hp)
+		p.checkReinstalled(hp)
+	case hp.Intended.State == sentral.HostRetired || hp.Intended.State == sentral.HostPlanned:
+	default:
+		p.checkHostIdentity(hp)
 	}
+	if hp.Observed.Stale {
+		p.staleHost(hp)
+		return
+	}
+	p.seeSources(hp)
+	p.compareHardware(hp)
+	p.compareSite(hp)
+	p.compareLinks(hp)
+	p.compareHostDisks(hp)
 }
 
 func (p *pass) missingHost(hp *hostPair) {

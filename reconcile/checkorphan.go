@@ -18,30 +18,27 @@ const maxOrphans = 50
 // calls every file of a directory a raw volume.
 const minOrphan = inventory.MiB
 
-// checkOrphans finds volumes that no VM uses. It takes a whole and fresh look at
-// the pool and at every VM that could reach it: all of its host, and where the
-// pool is on another machine all of the site. Where that can't be had, the pool
-// is unknown on its host, with the reason.
-func (p *pass) checkOrphans() {
-	reach := &reach{pass: p}
-	for _, hp := range p.hostPairs {
-		if hp.view == nil || hp.view.former != nil {
-			continue
-		}
-		for _, doc := range hp.view.docs {
-			for i := range doc.StoragePools {
-				pool := &doc.StoragePools[i]
-				if pool.State != "running" {
-					continue
-				}
-				used, unsure := reach.users(hp, doc, pool)
-				if unsure != "" {
-					hp.Comparisons = append(hp.Comparisons, Comparison{Field: "storagePool.volumes", Path: "storagePools[" + pool.Name + "].volumes",
-						Class: Unknown, Reason: "which of them no VM uses: " + unsure, Provenance: doc.provenance("storagePool.volumes")})
-					continue
-				}
-				p.orphans(hp, doc, pool, used)
+// checkPools finds volumes of a host's pools that no VM uses. It takes a whole and
+// fresh look at the pool and at every VM that could reach it: all of its host, and
+// where the pool is on another machine all of the site. Where that can't be had,
+// the pool is unknown on its host, with the reason.
+func (p *pass) checkPools(hp *hostPair, reach *reach) {
+	if hp.view == nil || hp.view.former != nil {
+		return
+	}
+	for _, doc := range hp.view.docs {
+		for i := range doc.StoragePools {
+			pool := &doc.StoragePools[i]
+			if pool.State != "running" {
+				continue
 			}
+			used, unsure := reach.users(hp, doc, pool)
+			if unsure != "" {
+				hp.Comparisons = append(hp.Comparisons, Comparison{Field: "storagePool.volumes", Path: "storagePools[" + pool.Name + "].volumes",
+					Class: Unknown, Reason: "which of them no VM uses: " + unsure, Provenance: doc.provenance("storagePool.volumes")})
+				continue
+			}
+			p.orphans(hp, doc, pool, used)
 		}
 	}
 }

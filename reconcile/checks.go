@@ -86,13 +86,13 @@ func (a nicUse) apart(b nicUse) bool {
 // checkMACs finds MACs that two VMs share where they could meet: in one site, on
 // one VLAN or on VLANs that aren't known. Templates and other copies that don't
 // run disturb nobody.
-func (p *pass) checkMACs() {
+func (p *pass) checkMACs(all []*sighted) {
 	type key struct {
 		site string
 		mac  inventory.MAC
 	}
-	uses := make(map[key][]nicUse, len(p.vms)+len(p.containers))
-	for _, seen := range slices.Concat(p.vms, p.containers) {
+	uses := make(map[key][]nicUse, len(all))
+	for _, seen := range all {
 		vm, host := seen.lead.vm, seen.lead.host
 		if !seen.lead.fresh {
 			continue
@@ -187,10 +187,10 @@ type diskUse struct {
 // checkSharedDisks finds a disk that two VMs may write to without having been
 // told that they share it. A path means a file of its host; a network volume is
 // the same one from every host of the site.
-func (p *pass) checkSharedDisks() {
+func (p *pass) checkSharedDisks(all []*sighted) {
 	type key struct{ scope, source string }
-	uses := make(map[key][]diskUse, len(p.vms))
-	for _, seen := range p.vms {
+	uses := make(map[key][]diskUse, len(all))
+	for _, seen := range all {
 		at := &seen.lead
 		if !at.fresh {
 			continue

@@ -9,4 +9,35 @@
 // current and calls the two is package reconcile/engine.
 //
 // Values of an Input are only read, so several calls may share them.
+//
+// # Units
+//
+// A pass is made of units, so that a change can be answered by judging again only
+// what it touches. Each unit judges one thing, and reads nothing but what its row
+// allows: a check that needs more belongs to another unit, or is a new one.
+//
+//	unit        judges                                  reads besides policy and time
+//	inventory   records that break the contract         the inventory's problems
+//	machine     which host is which record              hosts and host records with a mark of
+//	            (matchHosts)                            hardware, an ID or a name in common
+//	host        one host: is it there, its sources,     its documents and record, marks of records
+//	            hardware, links, disks (seeHost)        that can't be used
+//	VM          VMs and records that share any mark:    their documents and records; of each host
+//	            matching, comparing, cloned and         they are on or belong to: its documents,
+//	            doubled VMs, shared MACs and disks      record and what its own unit came to;
+//	            (matchVMs, compareVM)                   networks, images, records that can't be used
+//	absence     one record that no VM was matched       its record, what the host that it is bound
+//	            with (checkAbsence)                     to came to, how its site is seen (sight)
+//	pools       one host's storage pools (checkPools)   its documents; of the site's other hosts
+//	                                                    what they use and why they aren't seen
+//	stray       one host that Sentral doesn't know      its VMs' records, and whether the hosts that
+//	            (checkStray)                            those are bound to speak
+//	speakers    host IDs that several agents use, and   speakers and refusals, the hosts' subjects
+//	            refused documents
+//
+// A VM's unit is found by its marks: UUID and SMBIOS UUID in either byte order,
+// Sentral ID, MACs, serials, qualified name, and writable disks' sources where
+// several could reach them. What two VMs can do to each other, they do through one
+// of these. A check over many VMs that share no mark (a project's quota, an
+// affinity group) is a unit of its own, fed with what each VM's unit adds to it.
 package reconcile

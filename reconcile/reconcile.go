@@ -9,7 +9,8 @@ import (
 	"github.com/dataverket/avstem/sentral"
 )
 
-// Reconcile holds both books side by side.
+// Reconcile holds both books side by side. Its steps are the units of the package's
+// table, each over everything.
 func Reconcile(in Input) *Result {
 	if in.Intended == nil {
 		in.Intended = &sentral.Inventory{}
@@ -18,16 +19,24 @@ func Reconcile(in Input) *Result {
 	p.hosts = readHosts(&in)
 	p.checkInventory()
 	p.matchHosts()
-	p.seeHosts()
+	for _, hp := range p.hostPairs {
+		p.seeHost(hp)
+	}
 	p.vms, p.containers, p.vmByUUID = readVMs(p.hosts, &p.in)
 	p.matchVMs()
-	for i := range p.pairs {
-		p.compareVM(p.pairs[i])
+	for _, vp := range p.pairs {
+		p.compareVM(vp)
 	}
-	p.absences()
-	p.checkMACs()
-	p.checkSharedDisks()
-	p.checkOrphans()
+	p.checkMACs(slices.Concat(p.vms, p.containers))
+	p.checkSharedDisks(p.vms)
+	sites := p.sights()
+	for _, vp := range p.pairs {
+		p.checkAbsence(vp, sites)
+	}
+	reach := &reach{pass: p}
+	for _, hp := range p.hostPairs {
+		p.checkPools(hp, reach)
+	}
 	p.checkStrays()
 	p.checkSpeakers()
 	p.checkRefusals()
