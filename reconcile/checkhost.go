@@ -28,6 +28,9 @@ func (p *pass) seeHost(hp *hostPair) {
 		p.staleHost(hp)
 		return
 	}
+	if hp.Intended != nil {
+		p.checkRuntime(hp)
+	}
 	p.seeSources(hp)
 	p.compareHardware(hp)
 	p.compareSite(hp)
@@ -97,8 +100,9 @@ func policyStep(d, limit time.Duration) time.Duration {
 	return step
 }
 
-// holdHost records a comparison of a host, and the finding that it makes.
-func (p *pass) holdHost(hp *hostPair, doc *source, c Comparison, f Finding) {
+// holdHost records a comparison of a host, and the finding that it makes: it
+// returns that one's ID.
+func (p *pass) holdHost(hp *hostPair, doc *source, c Comparison, f Finding) string {
 	if doc != nil {
 		c.Provenance = doc.provenance(c.Field)
 	}
@@ -110,6 +114,7 @@ func (p *pass) holdHost(hp *hostPair, doc *source, c Comparison, f Finding) {
 		c.Finding = p.find(f)
 	}
 	hp.Comparisons = append(hp.Comparisons, c)
+	return c.Finding
 }
 
 func (p *pass) compareLinks(hp *hostPair) {

@@ -158,7 +158,7 @@ func (p *pass) noRuntime(hp *hostPair, looked int) {
 	subject := hp.subject()
 	subject.Type, subject.ID, subject.Name = "runtime", hp.sourceID("runtime"), "runtime"
 	hp.Blind = p.find(Finding{
-		Kind: ObserveBlind, Severity: severity, Subject: subject, Field: "runtime",
+		Kind: ObserveBlind, Severity: severity, Subject: subject, Field: "runtime", CausedBy: hp.otherRuntime,
 		Intended: orNothing(hp.Intended.Platform), Observed: string(inventory.OutcomeAbsent),
 		Message:     message,
 		Evidence:    lines,

@@ -44,6 +44,7 @@ func (p *pass) compareVM(vp *pair) {
 	// As many as there are usually: of the VM itself, its NICs and its disks.
 	vp.Comparisons = make([]Comparison, 0, 8+2*len(vp.Intended.NICs)+2*len(vp.Intended.Disks))
 	p.comparePlace(vp)
+	p.checkTransient(vp)
 	p.compareState(vp)
 	p.compareResources(vp)
 	p.comparePlacement(vp)

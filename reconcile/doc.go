@@ -32,6 +32,13 @@
 //	                                                    what they use and why they aren't seen
 //	stray       one host that Sentral doesn't know      its VMs' records, and whether the hosts that
 //	            (checkStray)                            those are bound to speak
+//	project     one project's quota (checkQuota)        its record and the VMs whose record, or else
+//	                                                    label, says that they are its
+//	load        what one host has promised              its documents and record, the VMs seen on it
+//	            (checkOvercommit)                       and those that records bind to it
+//	group       one anti-affinity group in one site     its VMs, the records of the hosts that they
+//	            (checkAffinity)                         are on or bound to, how many failure domains
+//	                                                    the site has
 //	speakers    host IDs that several agents use, and   speakers and refusals, the hosts' subjects
 //	            refused documents
 //

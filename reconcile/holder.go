@@ -52,13 +52,24 @@ func (h *holder) holds(f *Finding) (held bool, cause string) {
 		if held, cause = h.holdsVM(f); held {
 			return held, cause
 		}
-		for _, name := range f.Hosts {
-			if dark, cause := h.unseen(name); dark {
-				return true, cause
-			}
+		return h.holdsHosts(f)
+	case "project":
+		if h.unread("project", f.Subject.ID) {
+			return true, ""
 		}
+		return h.holdsHosts(f)
 	case "host", "runtime":
 		return h.holdsHost(f)
+	}
+	return false, ""
+}
+
+// holdsHosts says whether one of the hosts that it was seen on is out of sight.
+func (h *holder) holdsHosts(f *Finding) (held bool, cause string) {
+	for _, name := range f.Hosts {
+		if dark, cause := h.unseen(name); dark {
+			return true, cause
+		}
 	}
 	return false, ""
 }
@@ -169,7 +180,7 @@ func (h *holder) holdsHost(f *Finding) (held bool, cause string) {
 		return h.unread("host", id), ""
 	}
 	switch f.Kind {
-	case HostLink, HostDisk, HostChanged, HostSite, DiskOrphan:
+	case HostLink, HostDisk, HostChanged, HostSite, HostRuntime, CapacityOvercommit, DiskOrphan:
 		judged, known := judgedIn(m.Comparisons, f.Field)
 		held = judged && !known
 	case ObserveBlind, ObservePartial:

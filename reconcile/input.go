@@ -61,6 +61,8 @@ type Policy struct {
 	DocumentAge time.Duration
 	// KeepResolved is how long a resolved finding is kept.
 	KeepResolved time.Duration
+	// Overcommit is how much of what it has a host may promise its VMs.
+	Overcommit Ratios
 	// Grace overrides how long a kind's findings stay pending ([KindInfo.Grace]).
 	Grace map[Kind]time.Duration
 	// Severity overrides a kind's severity ([KindInfo.Severity]).
@@ -69,7 +71,10 @@ type Policy struct {
 
 // DefaultPolicy is the policy where an operator has set nothing.
 func DefaultPolicy() Policy {
-	return Policy{StaleAfter: 30 * time.Second, DocumentAge: 25 * time.Minute, KeepResolved: 7 * 24 * time.Hour}
+	return Policy{
+		StaleAfter: 30 * time.Second, DocumentAge: 25 * time.Minute, KeepResolved: 7 * 24 * time.Hour,
+		Overcommit: Ratios{VCPUs: 4, Memory: 1, Storage: 1},
+	}
 }
 
 func (p *Policy) grace(k Kind) time.Duration {

@@ -19,6 +19,7 @@ type intended struct {
 	sources  map[string]bool                 // of disks
 	vmByID   map[string]*sentral.VM          // in lower case
 	vmByUUID map[uuid.UUID]*sentral.VM
+	domains  map[string]int  // failure domains by site
 	leftOut  map[string]bool // any mark of a VM or host whose record can't be used
 	// unsure says that a network's record can't be used, so that a VLAN may have
 	// an owner of whom nothing is known.
@@ -41,7 +42,11 @@ func newIntended(inv *sentral.Inventory) *intended {
 		vmByID:    make(map[string]*sentral.VM, len(inv.VMs)),
 		vmByUUID:  make(map[uuid.UUID]*sentral.VM, len(inv.VMs)),
 		leftOut:   make(map[string]bool),
+		domains:   make(map[string]int),
 		unsure:    inv.Incomplete,
+	}
+	for i := range inv.FailureDomains {
+		in.domains[inv.FailureDomains[i].Site]++
 	}
 	for i := range inv.Networks {
 		n := &inv.Networks[i]

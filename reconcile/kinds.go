@@ -6,6 +6,9 @@ import (
 
 // The kinds of findings. docs/findings.md has an entry for each.
 const (
+	CapacityAffinity   Kind = "capacity.affinity"
+	CapacityOvercommit Kind = "capacity.overcommit"
+	CapacityQuota      Kind = "capacity.quota"
 	VMMissing          Kind = "vm.missing"
 	VMUnknown          Kind = "vm.unknown"
 	VMLingering        Kind = "vm.lingering"
@@ -17,6 +20,7 @@ const (
 	VMPlacement        Kind = "vm.placement"
 	VMImage            Kind = "vm.image"
 	VMMachine          Kind = "vm.machine"
+	VMTransient        Kind = "vm.transient"
 	VMType             Kind = "vm.type"
 	IdentityWeak       Kind = "identity.weak"
 	IdentityAmbiguous  Kind = "identity.ambiguous"
@@ -46,6 +50,7 @@ const (
 	HostMissing        Kind = "host.missing"
 	HostUnknown        Kind = "host.unknown"
 	HostStale          Kind = "host.stale"
+	HostRuntime        Kind = "host.runtime"
 	HostSite           Kind = "host.site"
 	HostLink           Kind = "host.link"
 	HostDisk           Kind = "host.disk"
@@ -74,6 +79,9 @@ type KindInfo struct {
 
 // kinds is grouped by what the kinds are about.
 var kinds = []KindInfo{
+	{CapacityAffinity, Medium, time.Minute, "VMs that must fail apart are in one place that fails together"},
+	{CapacityOvercommit, Medium, time.Minute, "a host has promised its VMs more than it has"},
+	{CapacityQuota, Medium, time.Minute, "a project has more than its quota"},
 	{DiskBacking, High, 30 * time.Second, "a disk's backing chain is broken"},
 	{DiskFormat, Low, 0, "a disk has another format than Sentral says"},
 	{DiskImage, High, 0, "a disk's backing chain does not end in the intended image"},
@@ -89,6 +97,7 @@ var kinds = []KindInfo{
 	{HostDisk, Medium, 0, "a host's physical disk is not as Sentral says"},
 	{HostLink, High, 15 * time.Second, "a host's link is not as Sentral says"},
 	{HostMissing, High, time.Minute, "Sentral has an active host that never reported"},
+	{HostRuntime, Medium, time.Minute, "a host runs another runtime than Sentral says"},
 	{HostSite, Medium, 0, "a host reports from another site than Sentral says"},
 	{HostStale, High, 0, "a host has stopped speaking"},
 	{HostUnknown, Medium, 15 * time.Second, "a host reports that Sentral has not"},
@@ -123,6 +132,7 @@ var kinds = []KindInfo{
 	{VMMissing, High, 15 * time.Second, "Sentral has a VM that is nowhere it could be"},
 	{VMPlacement, Medium, 0, "a VM's placement metadata is absent or names another owner"},
 	{VMState, High, 15 * time.Second, "a VM does not run that should, or the other way round"},
+	{VMTransient, Medium, time.Minute, "a VM is gone for good once it stops: its runtime keeps no definition of it"},
 	{VMType, High, 0, "what bears a VM's identity is a container"},
 	{VMUnknown, Medium, 15 * time.Second, "a VM is there that Sentral has not"},
 	{VMVCPUs, Medium, 0, "a VM's vCPUs are not as many as intended"},

@@ -18,8 +18,9 @@ type hostPair struct {
 	HostMatch
 	view *hostView
 	tied bool
-	// unknown is the finding that Sentral has no such host.
-	unknown string
+	// unknown is the finding that Sentral has no such host, otherRuntime that it
+	// runs another platform than Sentral says.
+	unknown, otherRuntime string
 }
 
 func (p *pass) matchHosts() {

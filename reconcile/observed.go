@@ -205,8 +205,8 @@ func (at *place) join(other place) {
 	at.also, at.others = slices.Compact(also), others
 }
 
-// choose makes the best of a VM's places the leading one: where it is active,
-// then where it may be concluded from, then on the host that Sentral wants, then
+// choose makes the best of a VM's places the leading one: where it is active and
+// is no migration's end, then where it may be concluded from, then on the host that Sentral wants, then
 // by host ID.
 func (s *sighted) choose(wanted string) {
 	if len(s.copies) == 0 {
@@ -216,6 +216,7 @@ func (s *sighted) choose(wanted string) {
 	slices.SortStableFunc(places, func(a, b place) int {
 		return cmp.Or(
 			yesFirst(a.vm.State.Active(), b.vm.State.Active()),
+			yesFirst(!inFlight(a.vm), !inFlight(b.vm)),
 			yesFirst(a.fresh, b.fresh),
 			yesFirst(wanted != "" && a.host.key() == wanted, wanted != "" && b.host.key() == wanted),
 			bytes.Compare(a.host.ID[:], b.host.ID[:]),

@@ -37,6 +37,15 @@ func Reconcile(in Input) *Result {
 	for _, hp := range p.hostPairs {
 		p.checkPools(hp, reach)
 	}
+	for _, u := range p.projectUnits() {
+		p.checkQuota(u)
+	}
+	for _, u := range p.hostUnits() {
+		p.checkOvercommit(u)
+	}
+	for _, u := range p.groupUnits() {
+		p.checkAffinity(u)
+	}
 	p.checkStrays()
 	p.checkSpeakers()
 	p.checkRefusals()

@@ -33,7 +33,8 @@ var epoch = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 // come of it (findings), one a line; speakers.yaml holds the agents that use one
 // host ID, and paths the ways of the NICs. Sections whose names begin with a time, as
 // "+20s/observed.yaml", change what they name at that time; "+20s/findings" is
-// what stands then. The comment above the first section says what the scenario
+// what stands then, and "+20s/again", which is empty, has the hosts say again what
+// they showed last. The comment above the first section says what the scenario
 // is for.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/scenarios/*.txtar")
@@ -80,6 +81,8 @@ func playScenario(t *testing.T, file string, kindsSeen map[reconcile.Kind]bool) 
 		case "observed.yaml":
 			observed = section.Data
 			in.Observed = readObserved(t, observed, at)
+		case "again": // the hosts say the same again
+			in.Observed = readObserved(t, observed, at)
 		case "speakers.yaml":
 			in.Speakers = map[uuid.UUID][]reconcile.Speaker{}
 			var listed map[string][]reconcile.Speaker
@@ -112,7 +115,7 @@ func playScenario(t *testing.T, file string, kindsSeen map[reconcile.Kind]bool) 
 			}
 			checked = true
 		default:
-			t.Fatalf("section %s is neither intended.yaml, observed.yaml, speakers.yaml, paths nor findings", section.Name)
+			t.Fatalf("section %s is neither intended.yaml, observed.yaml, again, speakers.yaml, paths nor findings", section.Name)
 		}
 	}
 	if !checked {
