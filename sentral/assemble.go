@@ -15,6 +15,7 @@ import (
 //     of them can be trusted over the others.
 //   - A MAC, serial or system UUID on two records, and a reference to what isn't
 //     there, is a problem and no more: the records stay.
+//   - A record that is a [LeftOut] stays one, without a problem of its own.
 //   - A reference to a record that was left out is no problem of its own, and
 //     none is looked for while records are missing of which nothing is known.
 //
@@ -23,10 +24,12 @@ func Assemble(records []Record, faults []Fault) *Inventory {
 	a := &assembler{entries: make([]entry, len(records))}
 	for _, fault := range faults {
 		a.incomplete = a.incomplete || fault.Lost
-		a.report(fault.Place, Problem{Key: fault.Key, Error: fault.Error})
+		if fault.Error != "" {
+			a.report(fault.Place, Problem{Key: fault.Key, Error: fault.Error})
+		}
 	}
 	for i, record := range records {
-		a.entries[i] = entry{Record: record, identity: identify(record.Value)}
+		a.entries[i] = entry{Record: record, identity: Identify(record.Value)}
 		a.checkShape(&a.entries[i])
 	}
 	a.checkClaims()
@@ -55,7 +58,7 @@ func (a *assembler) report(place Place, p Problem) {
 
 // complain reports a problem with a key of a record.
 func (a *assembler) complain(e *entry, key, format string, args ...any) {
-	a.report(e.Place(key), Problem{Record: e.identity.label(), Name: e.identity.called(), Key: key, Error: fmt.Sprintf(format, args...)})
+	a.report(e.Place(key), Problem{Record: e.identity.Label(), Name: e.identity.Called(), Key: key, Error: fmt.Sprintf(format, args...)})
 }
 
 // maxComplaints bounds what is said about one record: nobody reads more, and a
@@ -70,7 +73,7 @@ func (a *assembler) checkShape(e *entry) {
 		decoded[fault.Key] = true
 		a.incomplete = a.incomplete || fault.Lost
 		if complaints++; complaints <= maxComplaints {
-			a.report(fault.Place, Problem{Record: e.identity.label(), Name: e.identity.called(), Key: fault.Key, Error: fault.Error})
+			a.report(fault.Place, Problem{Record: e.identity.Label(), Name: e.identity.Called(), Key: fault.Key, Error: fault.Error})
 		}
 	}
 	checkValue(e.Value, func(key, problem string) {
@@ -84,7 +87,7 @@ func (a *assembler) checkShape(e *entry) {
 	if complaints > maxComplaints {
 		a.complain(e, "", "%d more problems", complaints-maxComplaints)
 	}
-	e.left = complaints > 0
+	e.left = complaints > 0 || isLeftOut(e)
 	if e.left && e.identity.nameless() {
 		a.incomplete = true
 	}

@@ -48,6 +48,11 @@ func (a *assembler) checkClaims() {
 	}
 }
 
+func isLeftOut(e *entry) bool {
+	_, is := e.Value.(*LeftOut)
+	return is
+}
+
 // uuidKey is the key that a record's UUID stands at.
 func uuidKey(value any) string {
 	switch v := value.(type) {
@@ -62,10 +67,13 @@ func uuidKey(value any) string {
 }
 
 func (a *assembler) duplicate(first, second *entry, key, what string) {
+	if isLeftOut(first) && isLeftOut(second) {
+		return // whoever left them out has said so
+	}
 	first.left, second.left = true, true
 	a.report(second.Place(key), Problem{
-		Record: second.identity.label(), Name: second.identity.called(), Key: key, Duplicate: true,
-		Error: fmt.Sprintf("%s is claimed by %s at %s too: neither is used", what, cmp.Or(first.identity.called(), first.identity.label()), first.Place("")),
+		Record: second.identity.Label(), Name: second.identity.Called(), Key: key, Duplicate: true,
+		Error: fmt.Sprintf("%s is claimed by %s at %s too: neither is used", what, cmp.Or(first.identity.Called(), first.identity.Label()), first.Place("")),
 	})
 }
 
@@ -118,10 +126,10 @@ func (a *assembler) shared(held claims, e *entry, key, kind, value string) {
 	}
 	by := "this record"
 	if first != e {
-		by = fmt.Sprintf("%s at %s", cmp.Or(first.identity.called(), first.identity.label()), first.Place(""))
+		by = fmt.Sprintf("%s at %s", cmp.Or(first.identity.Called(), first.identity.Label()), first.Place(""))
 	}
 	a.report(e.Place(key), Problem{
-		Record: e.identity.label(), Name: e.identity.called(), Key: key, Duplicate: true,
+		Record: e.identity.Label(), Name: e.identity.Called(), Key: key, Duplicate: true,
 		Error: fmt.Sprintf("%s %s is claimed by %s too", kind, value, by),
 	})
 }

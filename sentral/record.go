@@ -36,7 +36,9 @@ func (p Place) compare(other Place) int {
 // Record is one decoded record of a source.
 type Record struct {
 	// Value is a *Site, *FailureDomain, *Project, *Image, *Network, *Host or *VM.
-	// Keys that could not be decoded are as if they were not given.
+	// Keys that could not be decoded are as if they were not given. It is a
+	// *LeftOut where the other side of an API couldn't use the record itself, and
+	// has said why.
 	Value any
 	// Place gives the place of a key's value ("nics[0].mac"), or of what is
 	// nearest above it where the key isn't there; "" is the record itself.
@@ -48,7 +50,8 @@ type Record struct {
 // Fault is what a source could not make sense of.
 type Fault struct {
 	Place
-	Key   string // the path within the record, "" for the whole
+	Key string // the path within the record, "" for the whole
+	// Error is "" where the other side of an API has said it already.
 	Error string
 	// Lost says that records may be gone with it of which nothing is known.
 	Lost bool
@@ -72,9 +75,11 @@ type entry struct {
 	left     bool
 }
 
-// identify reads from a record what tells it from others.
-func identify(value any) LeftOut {
+// Identify reads from a record what tells it from others.
+func Identify(value any) LeftOut {
 	switch v := value.(type) {
+	case *LeftOut:
+		return v.clean()
 	case *Site:
 		return LeftOut{Type: "site", ID: v.ID, Name: v.Name}
 	case *FailureDomain:
@@ -111,8 +116,8 @@ func (l LeftOut) nameless() bool {
 	return l.ID == "" && l.Name == "" && l.UUID == uuid.Nil && l.SystemUUID == uuid.Nil && l.Serial == "" && len(l.MACs) == 0
 }
 
-// label is how problems name the record.
-func (l LeftOut) label() string {
+// Label is how problems name the record, as "vm 0b7e2f6e-…".
+func (l LeftOut) Label() string {
 	name := cmp.Or(l.ID, l.Name)
 	if name == "" {
 		return l.Type
@@ -120,8 +125,8 @@ func (l LeftOut) label() string {
 	return l.Type + " " + name
 }
 
-// called is how people call the record, "" where that is its label.
-func (l LeftOut) called() string {
+// Called is how people call the record, as "vm web-01"; "" where that is its label.
+func (l LeftOut) Called() string {
 	if l.Name == "" || l.ID == "" || l.Name == l.ID {
 		return ""
 	}

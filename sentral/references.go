@@ -20,8 +20,8 @@ func (a *assembler) checkReferences() {
 	for i := range a.entries {
 		e := &a.entries[i]
 		r.byID[claim{e.identity.Type, e.identity.ID}] = e
-		if image, ok := e.Value.(*Image); ok {
-			r.imageIDs[image.ID] = true
+		if e.identity.Type == "image" {
+			r.imageIDs[e.identity.Name] = true // an image's ID without its version
 		}
 	}
 	for i := range a.entries {

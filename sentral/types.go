@@ -39,18 +39,21 @@ type Inventory struct {
 	// Incomplete says that records are missing of which nothing is known: a
 	// whole file couldn't be read. Nothing is unknown to Sentral then.
 	Incomplete bool `json:"-"`
+	// Stale is why there is no newer inventory than this: its source can't be
+	// used now. "" where it is what the source says.
+	Stale string `json:"-"`
 }
 
 // LeftOut is as much of a record that can't be used as could be read.
 type LeftOut struct {
-	Type string // site, failureDomain, project, image, network, host or vm
-	ID   string // tenant/id of a project, id/version of an image
-	Name string
-	UUID uuid.UUID // a VM's UUID in its runtime, a host's host ID
+	Type string    `json:"type"`           // site, failureDomain, project, image, network, host or vm
+	ID   string    `json:"id,omitempty"`   // tenant/id of a project, id/version of an image
+	Name string    `json:"name,omitempty"` // of an image, its id
+	UUID uuid.UUID `json:"uuid,omitzero"`  // a VM's UUID in its runtime, a host's host ID
 	// SystemUUID and Serial are a host's.
-	SystemUUID uuid.UUID
-	Serial     string
-	MACs       []inventory.MAC // of NICs or links
+	SystemUUID uuid.UUID       `json:"systemUUID,omitzero"`
+	Serial     string          `json:"serial,omitempty"`
+	MACs       []inventory.MAC `json:"macs,omitempty"` // of NICs or links
 }
 
 // Problem is a record that can't be used, or not wholly.

@@ -22,7 +22,7 @@ type booksFlags struct {
 }
 
 func (f *booksFlags) addFlags(c *cobra.Command) {
-	c.Flags().StringVar(&f.files.intended, "intended", "", "inventory `DIR`, to count over files and without a server")
+	c.Flags().StringVar(&f.files.intended, "intended", "", "inventory `DIR`, or another place as of avstem diff, to count over files and without a server")
 	c.Flags().StringArrayVar(&f.files.observed, "observed", nil, "`FILE` of observations for --intended; may be given several times, - is standard input")
 	c.Flags().StringVar(&f.files.at, "at", "", "judge files as of `TIME` (RFC 3339)")
 }

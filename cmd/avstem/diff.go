@@ -17,11 +17,10 @@ import (
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/report"
 	"github.com/dataverket/avstem/sentral"
-	"github.com/dataverket/avstem/sentral/files"
 )
 
-const diffLong = `Hold observations in files against an inventory in files. No server, agent or
-network is needed, and the same files always give the same findings.
+const diffLong = `Hold observations in files against an inventory. Where that is in files too, no
+server, agent or network is needed, and the same files always give the same findings.
 
 Observations are what "avstem-agent collect -o json" prints: one document, an
 array, or several after one another. Of several documents of one host and
@@ -62,7 +61,7 @@ func newDiffCommand(a *app) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:     "diff --intended DIR --observed FILE...",
-		Short:   "Hold observations in files against an inventory in files",
+		Short:   "Hold observations in files against an inventory",
 		Long:    diffLong,
 		Example: diffExample,
 		// So that a shell may expand --observed fleet/*.json.
@@ -76,7 +75,7 @@ func newDiffCommand(a *app) *cobra.Command {
 			return a.diff(c.Context(), &flags, &asked, &out)
 		},
 	}
-	c.Flags().StringVar(&flags.intended, "intended", "", "inventory `DIR` of YAML or JSON files")
+	c.Flags().StringVar(&flags.intended, "intended", "", inventoryUsage)
 	c.Flags().StringArrayVar(&flags.observed, "observed", nil, "`FILE` of observations; may be given several times, - is standard input")
 	c.Flags().StringVar(&flags.at, "at", "", "judge as of `TIME` (RFC 3339)")
 	c.Flags().StringVar(&flags.explain, "explain", "", "show everything about one `VM|HOST|FINDING` instead of the findings; -o is table or json then")
@@ -127,7 +126,7 @@ func (a *app) readBooks(ctx context.Context, flags *diffFlags) (*reconcile.Input
 			return nil, usageError{fmt.Errorf("diff --at %q is not a time: want one such as 2026-11-24T10:00:00Z", flags.at)}
 		}
 	}
-	intended, err := readIntended(ctx, flags.intended)
+	intended, err := readInventory(ctx, flags.intended)
 	if err != nil {
 		return nil, err
 	}
@@ -164,14 +163,6 @@ func giveSite(observed []*inventory.Observation, site string) {
 			o.Site = site
 		}
 	}
-}
-
-func readIntended(ctx context.Context, dir string) (*sentral.Inventory, error) {
-	source, err := files.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	return source.Read(ctx)
 }
 
 func (a *app) readObserved(ctx context.Context, names []string) ([]*inventory.Observation, error) {

@@ -71,6 +71,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newDiffCommand(a),
 		newPlatformsCommand(a),
 		newEvaluateCommand(a),
+		newSentralCommand(a),
 		newVersionCommand(a),
 	)
 	return root

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,38 +12,40 @@ import (
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/avstem/internal/server"
 	"github.com/dataverket/avstem/reconcile"
-	"github.com/dataverket/avstem/sentral"
-	"github.com/dataverket/avstem/sentral/files"
 )
 
 const serveLong = `Run the reconciler of one site against a NATS server that agents publish to.
 
-The inventory is read again whenever its files change. There is to be one
+The inventory is read again whenever it changes; while it can't be read, the last
+one is used, and its age is said. There is to be one
 reconciler for each site: a second one is noticed, and both say so.`
 
 func newServeCommand(a *app) *cobra.Command {
-	var dir string
+	var inventory string
 	c := &cobra.Command{
-		Use:     "serve --inventory DIR",
-		Short:   "Run the reconciler against a NATS server",
-		Long:    serveLong,
-		Example: `  avstem serve --inventory /srv/inventory --server tls://nats.example.net --creds reconciler.creds --site osl1`,
-		Args:    noArguments,
-		RunE:    func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), dir) },
+		Use:   "serve --inventory DIR",
+		Short: "Run the reconciler against a NATS server",
+		Long:  serveLong,
+		Example: `  avstem serve --inventory /srv/inventory --server tls://nats.example.net --creds reconciler.creds --site osl1
+
+  # from Sentral's HTTP API
+  avstem serve --inventory https://sentral.example.net --site osl1`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), inventory) },
 	}
-	c.Flags().StringVar(&dir, "inventory", "", "`DIR` with Sentral's inventory as YAML or JSON files")
+	c.Flags().StringVar(&inventory, "inventory", "", inventoryUsage)
 	return c
 }
 
-func (a *app) serve(ctx context.Context, dir string) error {
-	if dir == "" {
+func (a *app) serve(ctx context.Context, inventory string) error {
+	if inventory == "" {
 		return usageError{errors.New("avstem serve wants --inventory DIR, where Sentral's inventory is")}
 	}
-	intended, err := a.openInventory(ctx, dir)
+	log := a.logger()
+	intended, err := a.openInventory(ctx, inventory, log)
 	if err != nil {
 		return err
 	}
-	log := a.logger()
 	conn, err := a.connectLogged(ctx, "avstem-reconciler", log)
 	if err != nil {
 		return err
@@ -68,51 +68,6 @@ func (a *app) connectLogged(ctx context.Context, name string, log *slog.Logger) 
 
 // logger is for commands that run for long.
 func (a *app) logger() *slog.Logger { return slog.New(slog.NewTextHandler(a.stderr, nil)) }
-
-// intended is the inventory that a reconciler runs with.
-type intended struct {
-	source *files.Source
-	first  *sentral.Inventory // as it was at the start
-	site   string
-}
-
-// openInventory reads the inventory once, so that what is wrong with it or with
-// the site is said before anything is started.
-func (a *app) openInventory(ctx context.Context, dir string) (*intended, error) {
-	source, err := files.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	first, err := source.Read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	site, err := chooseSite(first, a.site())
-	if err != nil {
-		return nil, err
-	}
-	return &intended{source, first, site}, nil
-}
-
-// chooseSite takes the site that was asked for, or the inventory's only one.
-func chooseSite(inv *sentral.Inventory, asked string) (string, error) {
-	var sites []string
-	for _, site := range inv.Sites {
-		sites = append(sites, site.ID)
-	}
-	slices.Sort(sites)
-	switch {
-	case asked == "" && len(sites) == 1:
-		asked = sites[0]
-	case asked == "" && len(sites) == 0:
-		return "", fmt.Errorf("choose a site: the inventory in %s names none: add one to it (sites: [{id: …}]), or name it with --site", inv.Source)
-	case asked == "":
-		return "", fmt.Errorf("choose a site: the inventory in %s has %s: name one with --site", inv.Source, strings.Join(sites, ", "))
-	case len(sites) > 0 && !slices.Contains(sites, asked) && !inv.Incomplete:
-		return "", fmt.Errorf("choose a site: the inventory in %s has no site %q: it has %s", inv.Source, asked, strings.Join(sites, ", "))
-	}
-	return asked, bus.CheckName("site", asked)
-}
 
 // task is one part of a process.
 type task struct {

@@ -30,8 +30,8 @@ const upLong = `Run everything in one process on this machine: a NATS server of 
 agent that observes this host, and the reconciler that holds what it sees against
 the inventory. Nothing is changed on the host but the state directory.
 
-The inventory is read again whenever its files change. What was found is kept
-over a restart.
+The inventory is read again whenever it changes. What was found is kept over a
+restart.
 
 Other commands on this machine find it by themselves. From elsewhere on the
 machine's loopback it takes the token in STATE/nats.token.`
@@ -59,7 +59,7 @@ func newUpCommand(a *app) *cobra.Command {
 		Args:    noArguments,
 		RunE:    func(c *cobra.Command, _ []string) error { return a.up(c.Context(), &flags) },
 	}
-	c.Flags().StringVar(&flags.inventory, "inventory", "", "`DIR` with Sentral's inventory as YAML or JSON files")
+	c.Flags().StringVar(&flags.inventory, "inventory", "", inventoryUsage)
 	c.Flags().StringVar(&flags.listen, "listen", embedded.DefaultListen, "loopback `ADDRESS` for NATS clients, or none for the unix socket alone")
 	c.Flags().DurationVar(&flags.interval, "interval", 30*time.Second, "time between two passes over the host")
 	c.Flags().StringVar(&flags.root, "root", "", "`DIR` where the host's file system begins, if that isn't /")
@@ -89,7 +89,8 @@ func (a *app) up(ctx context.Context, flags *upFlags) error {
 	if err := flags.check(); err != nil {
 		return err
 	}
-	intended, err := a.openInventory(ctx, flags.inventory)
+	log := a.logger()
+	intended, err := a.openInventory(ctx, flags.inventory, log)
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,6 @@ func (a *app) up(ctx context.Context, flags *upFlags) error {
 	if err != nil {
 		return fmt.Errorf("find the state directory: %w", err)
 	}
-	log := a.logger()
 	link, note := runLink(bus.RunLink(a.env), stateDir)
 	nats, err := embedded.Start(ctx, embedded.Options{StateDir: stateDir, Listen: flags.listen, Link: link, Logger: log.With("part", "nats")})
 	if err != nil {

@@ -1,6 +1,9 @@
 package files
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -269,5 +272,29 @@ func TestBadInput(t *testing.T) {
 				t.Errorf("incomplete: got %v", inv.Incomplete)
 			}
 		})
+	}
+}
+
+// TestAllErrorsAtOnce is the full listing of a directory with many mistakes.
+func TestAllErrorsAtOnce(t *testing.T) {
+	dir := filepath.Join("testdata", "bad")
+	inv := read(t, open(t, dir))
+	var b strings.Builder
+	for _, p := range inv.Problems {
+		fmt.Fprintln(&b, p)
+	}
+	fmt.Fprintf(&b, "\n%d problems, used: %v, left out: %d records, incomplete: %v\n", len(inv.Problems), vmIDs(inv), len(inv.LeftOut), inv.Incomplete)
+	golden := filepath.Join("testdata", "bad.golden")
+	if *update {
+		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), b.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

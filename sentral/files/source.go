@@ -19,6 +19,7 @@ import (
 
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/sentral"
+	"github.com/dataverket/avstem/sentral/document"
 )
 
 // maxFileSize bounds one file: 64 MiB is about 100,000 VMs.
@@ -39,8 +40,8 @@ type Source struct {
 
 // file is what a Source remembers of a file.
 type file struct {
-	content
-	digest [sha256.Size]byte // of the bytes that content was read from
+	document.Content
+	digest [sha256.Size]byte // of the bytes that Content was read from
 }
 
 // Open makes a source of a directory that is there and can be listed. Its files
@@ -104,13 +105,11 @@ func (s *Source) load(ctx context.Context, l *listing) (map[string]file, error) 
 		next := file{digest: sha256.Sum256(data)}
 		switch {
 		case err != nil:
-			broken := at(1, 1, "%v", err)
-			broken.Name, broken.Lost = f.path, true
-			next.broken = broken
-		case isKnown && known.broken == nil && known.digest == next.digest:
+			next.Broken = &sentral.Fault{Place: sentral.Place{Name: f.path, Line: 1, Column: 1}, Error: err.Error(), Lost: true}
+		case isKnown && known.Broken == nil && known.digest == next.digest:
 			next = known
 		default:
-			next.content = parse(f.path, data)
+			next.Content = document.Parse(f.path, data)
 		}
 		files[f.path] = next.orElse(known, isKnown)
 	}
@@ -124,18 +123,18 @@ func (s *Source) load(ctx context.Context, l *listing) (map[string]file, error) 
 
 // orElse keeps what a file said before, where it is broken now.
 func (f file) orElse(known file, isKnown bool) file {
-	if f.broken == nil {
+	if f.Broken == nil {
 		return f
 	}
-	fault := *f.broken
-	if !isKnown || known.broken != nil && known.broken.Lost {
+	fault := *f.Broken
+	if !isKnown || known.Broken != nil && known.Broken.Lost {
 		fault.Error += " (its records are missing)"
-		f.broken = &fault
+		f.Broken = &fault
 		return f
 	}
 	fault.Error += " (what it said before is used)"
 	fault.Lost = false
-	known.broken = &fault
+	known.Broken = &fault
 	return known
 }
 
@@ -172,10 +171,10 @@ func (s *Source) assemble(l *listing) *sentral.Inventory {
 	for _, path := range slices.Sorted(maps.Keys(s.files)) {
 		f := s.files[path]
 		fmt.Fprintf(version, "%s\x00%x\n", path, f.digest)
-		records = append(records, f.records...)
-		faults = append(faults, f.faults...)
-		if f.broken != nil {
-			faults = append(faults, *f.broken)
+		records = append(records, f.Records...)
+		faults = append(faults, f.Faults...)
+		if f.Broken != nil {
+			faults = append(faults, *f.Broken)
 		}
 	}
 	inv := sentral.Assemble(records, faults)
@@ -183,23 +182,4 @@ func (s *Source) assemble(l *listing) *sentral.Inventory {
 	inv.Version = "sha256:" + hex.EncodeToString(version.Sum(nil))
 	inv.ReadAt = s.now().UTC()
 	return inv
-}
-
-// stale is the last inventory with the reason why there is no newer one.
-func (s *Source) stale(last *sentral.Inventory, err error) *sentral.Inventory {
-	inv := sentral.Inventory{Source: s.dir}
-	what := "there is none from before"
-	if last != nil {
-		inv = *last
-		what = "the inventory of " + inv.ReadAt.Format(time.RFC3339) + " is used"
-	}
-	inv.Incomplete = true
-	inv.Problems = append(slices.Clone(inv.Problems), sentral.Problem{Where: s.dir, Error: fmt.Sprintf("%v (%s)", err, what)})
-	return &inv
-}
-
-// same says that nobody needs to be told of the second inventory.
-func same(a, b *sentral.Inventory) bool {
-	return a != nil && b != nil && a.Version == b.Version &&
-		a.Incomplete == b.Incomplete && slices.Equal(a.Problems, b.Problems)
 }

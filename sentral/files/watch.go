@@ -15,12 +15,9 @@ import (
 // changes (inotify's limits are reached, or the file system has none).
 const blindPoll = 2 * time.Second
 
-// Watch calls fn with the inventory as it is, and then each time that it
-// differs, until ctx ends. When the directory can't be used any more, the
-// inventory is the last one with a problem that says so; its ReadAt tells how
-// old it is. Calls of fn don't overlap.
+// Watch implements [sentral.Source]. The files are read when they change.
 func (s *Source) Watch(ctx context.Context, fn func(*sentral.Inventory)) {
-	w := &watch{source: s, fn: fn}
+	w := &watch{source: s, kept: sentral.NewKeeper(s.dir, fn)}
 	poll := s.poll
 	var events <-chan fsnotify.Event
 	var errs <-chan error
@@ -37,11 +34,9 @@ func (s *Source) Watch(ctx context.Context, fn func(*sentral.Inventory)) {
 // watch is one running Watch.
 type watch struct {
 	source   *Source
-	fn       func(*sentral.Inventory)
+	kept     *sentral.Keeper
 	notifier *fsnotify.Watcher
 
-	good      *sentral.Inventory // the last that was read
-	given     *sentral.Inventory // the last that fn got
 	signature string
 }
 
@@ -96,15 +91,10 @@ func (w *watch) refresh(ctx context.Context) {
 	case err != nil:
 		w.signature = ""
 		w.await()
-		inv = w.source.stale(w.good, err)
 	default:
 		w.signature = l.signature()
-		w.good = inv
 	}
-	if !same(w.given, inv) {
-		w.given = inv
-		w.fn(inv)
-	}
+	w.kept.Take(inv, err)
 }
 
 // await watches for a directory that can't be used to become one that can.

@@ -128,7 +128,7 @@ func TestWatchByPoll(t *testing.T) {
 	s := open(t, dir)
 	ctx, cancel := context.WithCancel(context.Background())
 	told, ended := make(chan *sentral.Inventory, 100), make(chan struct{})
-	w := &watch{source: s, fn: func(inv *sentral.Inventory) { told <- inv }}
+	w := &watch{source: s, kept: sentral.NewKeeper(s.dir, func(inv *sentral.Inventory) { told <- inv })}
 	go func() {
 		defer close(ended)
 		w.refresh(ctx)

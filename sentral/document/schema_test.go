@@ -1,4 +1,4 @@
-package files
+package document
 
 import (
 	"bytes"
@@ -41,14 +41,14 @@ func accepts(t interface{ Fatal(...any) }, schema *jsonschema.Schema, text strin
 		t.Fatal(err)
 	}
 	err = schema.Validate(value)
-	c := parse("a.json", []byte(text))
-	faults := c.faults
-	if c.broken != nil {
-		faults = append(faults, *c.broken)
+	c := Parse("a.json", []byte(text))
+	faults := c.Faults
+	if c.Broken != nil {
+		faults = append(faults, *c.Broken)
 	}
 	whole := sentral.Assemble(nil, faults)
-	lines := problems(whole, "")
-	for _, record := range c.records { // each alone, so that none refers to another
+	lines := problems(whole)
+	for _, record := range c.Records { // each alone, so that none refers to another
 		for _, p := range sentral.Assemble([]sentral.Record{record}, nil).Problems {
 			if !strings.Contains(p.Error, "is not in the inventory") && !p.Duplicate {
 				lines = append(lines, p.String())

@@ -1,9 +1,6 @@
-package files
+package document
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,13 +13,22 @@ import (
 )
 
 // assemble reads one file's text as a directory with that file alone would be.
-func assemble(name, text string) (*sentral.Inventory, content) {
-	c := parse(name, []byte(text))
-	faults := c.faults
-	if c.broken != nil {
-		faults = append(faults, *c.broken)
+func assemble(name, text string) (*sentral.Inventory, Content) {
+	c := Parse(name, []byte(text))
+	faults := c.Faults
+	if c.Broken != nil {
+		faults = append(faults, *c.Broken)
 	}
-	return sentral.Assemble(c.records, faults), c
+	return sentral.Assemble(c.Records, faults), c
+}
+
+// problems gives an inventory's problems as lines.
+func problems(inv *sentral.Inventory) []string {
+	var lines []string
+	for _, p := range inv.Problems {
+		lines = append(lines, p.String())
+	}
+	return lines
 }
 
 func TestWhatYAMLAllows(t *testing.T) {
@@ -72,14 +78,14 @@ func TestWhatYAMLAllows(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, got := assemble("vms.yaml", c.text)
 			var vms []sentral.VM
-			for _, r := range got.records {
+			for _, r := range got.Records {
 				vms = append(vms, *r.Value.(*sentral.VM))
 				for _, fault := range r.Faults {
 					t.Errorf("%s: %s: %s", fault.Place, fault.Key, fault.Error)
 				}
 			}
-			if diff := cmp.Diff(c.want, vms); diff != "" || got.broken != nil || got.faults != nil {
-				t.Errorf("(-want +got):\n%s\nbroken: %v, faults: %v", diff, got.broken, got.faults)
+			if diff := cmp.Diff(c.want, vms); diff != "" || got.Broken != nil || got.Faults != nil {
+				t.Errorf("(-want +got):\n%s\nbroken: %v, faults: %v", diff, got.Broken, got.Faults)
 			}
 		})
 	}
@@ -127,7 +133,7 @@ func TestJSON(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inv, _ := assemble("a.json", c.text)
-			if diff := cmp.Diff(c.want, problems(inv, "")); diff != "" {
+			if diff := cmp.Diff(c.want, problems(inv)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -154,10 +160,10 @@ func TestSyntaxErrorsNameTheLine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, got := assemble("a.yaml", c.text)
-			if got.broken == nil {
+			if got.Broken == nil {
 				t.Fatal("no fault")
 			}
-			if line := got.broken.Place.String() + ": " + got.broken.Error; line != c.want {
+			if line := got.Broken.Place.String() + ": " + got.Broken.Error; line != c.want {
 				t.Errorf("got  %s\nwant %s", line, c.want)
 			}
 		})
@@ -176,7 +182,7 @@ func TestAliasBombs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inv, _ := assemble("a.yaml", text)
 			if len(inv.Problems) == 0 || inv.VMs != nil {
-				t.Errorf("it was taken: %v", problems(inv, ""))
+				t.Errorf("it was taken: %v", problems(inv))
 			}
 			flooded := slices.ContainsFunc(inv.Problems, func(p sentral.Problem) bool { return p.Error == "aliases unfold to more than 1000000 values" })
 			if flooded != (name != "itself") {
@@ -211,29 +217,5 @@ projects: [{id: web}]
 	inv, _ := assemble("a.yaml", text)
 	if diff := cmp.Diff(want, inv.LeftOut); diff != "" || inv.Incomplete {
 		t.Errorf("incomplete: %v (-want +got):\n%s", inv.Incomplete, diff)
-	}
-}
-
-// TestAllErrorsAtOnce is the full listing of a directory with many mistakes.
-func TestAllErrorsAtOnce(t *testing.T) {
-	dir := filepath.Join("testdata", "bad")
-	inv := read(t, open(t, dir))
-	var b strings.Builder
-	for _, p := range inv.Problems {
-		fmt.Fprintln(&b, p)
-	}
-	fmt.Fprintf(&b, "\n%d problems, used: %v, left out: %d records, incomplete: %v\n", len(inv.Problems), vmIDs(inv), len(inv.LeftOut), inv.Incomplete)
-	golden := filepath.Join("testdata", "bad.golden")
-	if *update {
-		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), b.String()); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

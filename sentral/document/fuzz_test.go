@@ -1,4 +1,4 @@
-package files
+package document
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 // FuzzParse: no text makes the loader panic, every problem has a place within
 // the text, and what is used is good by itself.
 func FuzzParse(f *testing.F) {
-	for _, pattern := range []string{"testdata/*.yaml", "testdata/bad/*", "../../docs/examples/inventory/*.yaml", "../../docs/examples/inventory/*/*.yaml"} {
+	for _, pattern := range []string{"testdata/*.yaml", "../files/testdata/bad/*", "../../docs/examples/inventory/*.yaml", "../../docs/examples/inventory/*/*.yaml"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil || len(paths) == 0 {
 			f.Fatalf("no seeds in %s: %v", pattern, err)
@@ -49,11 +49,11 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		lines := bytes.Count(data, []byte("\n")) + bytes.Count(data, []byte("\r")) + bytes.Count(data, []byte("\u0085")) + bytes.Count(data, []byte("\u2028")) + bytes.Count(data, []byte("\u2029")) + 1
-		faults := c.faults
-		if c.broken != nil {
-			faults = append(faults, *c.broken)
+		faults := c.Faults
+		if c.Broken != nil {
+			faults = append(faults, *c.Broken)
 		}
-		for _, record := range c.records {
+		for _, record := range c.Records {
 			faults = append(faults, record.Faults...)
 		}
 		for _, fault := range faults {

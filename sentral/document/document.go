@@ -1,4 +1,4 @@
-package files
+package document
 
 import (
 	"bytes"
@@ -13,16 +13,18 @@ import (
 	"github.com/dataverket/avstem/sentral"
 )
 
-// content is what one file says.
-type content struct {
-	records []sentral.Record
-	faults  []sentral.Fault
-	// broken is why the file as a whole can't be read; the rest is empty then.
-	broken *sentral.Fault
+// Content is what one document says.
+type Content struct {
+	Records []sentral.Record
+	// Faults are what is wrong outside of records.
+	Faults []sentral.Fault
+	// Broken is why the document as a whole can't be read; the rest is empty then.
+	Broken *sentral.Fault
 }
 
-// parse reads a file's bytes. It never panics, and each fault has a place.
-func parse(name string, data []byte) content {
+// Parse reads a document's bytes, as JSON where the name ends in .json and as
+// YAML otherwise. It never panics, and each fault has a place.
+func Parse(name string, data []byte) Content {
 	isJSON := strings.HasSuffix(strings.ToLower(name), ".json")
 	var roots []*yaml.Node
 	fault := checkText(data)
@@ -35,13 +37,13 @@ func parse(name string, data []byte) content {
 	}
 	if fault != nil {
 		fault.Name, fault.Lost = name, true
-		return content{broken: fault}
+		return Content{Broken: fault}
 	}
 	d := newDecoder(name, isJSON)
 	for _, root := range roots {
 		d.document(root)
 	}
-	return content{records: d.records, faults: d.faults}
+	return Content{Records: d.records, Faults: d.faults}
 }
 
 // at makes a fault that is nowhere in particular yet.

@@ -1,0 +1,169 @@
+// Package source opens the source of inventories that a command line names, and
+// reads the files that say how to be let in: tokens, CAs, certificates.
+//
+// It exists so that every command takes an inventory in the same words. It knows
+// every source and nothing of what is done with inventories. A [Spec] is plain
+// data; what [Spec.Open] gives may be used from several goroutines.
+package source
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/dataverket/avstem/sentral"
+	"github.com/dataverket/avstem/sentral/files"
+	"github.com/dataverket/avstem/sentral/httpapi"
+)
+
+// Spec says where an inventory is, and how to be let in. A file holds it as YAML.
+type Spec struct {
+	// From is a directory, or https://HOST.
+	From string `yaml:"from"`
+	// TokenFile holds the bearer token; it is read for each request.
+	TokenFile string `yaml:"tokenFile"`
+	// CA holds the CAs that the server's certificate is signed by, in PEM; "" is
+	// the system's.
+	CA string `yaml:"ca"`
+	// Cert and Key are the client's own; they are read for each connection.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+	// PlaintextHTTP lets plain HTTP go to another machine.
+	PlaintextHTTP bool `yaml:"plaintextHTTPThatAnybodyCanForge"`
+}
+
+// Remote says whether the inventory comes over a network, so that it may be
+// away for a while.
+func (s *Spec) Remote() bool { return strings.Contains(s.From, "://") }
+
+// maxSpec bounds a file with a spec.
+const maxSpec = 64 << 10
+
+// Find makes a spec of what a command line says: a place, or the file of a spec.
+// Paths in a file are relative to it.
+func Find(where string) (*Spec, error) {
+	info, err := os.Stat(where)
+	if err != nil || !info.Mode().IsRegular() {
+		return &Spec{From: where}, nil // whatever it is: opening it tells
+	}
+	if info.Size() > maxSpec {
+		return nil, fmt.Errorf("read inventory: %s is larger than %d bytes: name the directory that it is in, if it is a part of the inventory itself", where, maxSpec)
+	}
+	text, err := os.ReadFile(where)
+	if err != nil {
+		return nil, fmt.Errorf("read inventory: %w", err)
+	}
+	s, err := parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("read inventory: %s: %w", where, err)
+	}
+	dir := filepath.Dir(where)
+	for _, path := range []*string{&s.TokenFile, &s.CA, &s.Cert, &s.Key} {
+		*path = under(dir, *path)
+	}
+	if !s.Remote() {
+		s.From = under(dir, s.From)
+	}
+	return s, nil
+}
+
+func under(dir, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+// parse reads the file of a spec.
+func parse(text []byte) (*Spec, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	var s Spec
+	if err := decoder.Decode(&s); errors.Is(err, io.EOF) {
+		return nil, errors.New("it is empty: want from: https://HOST and so on, as docs/sentral.md shows")
+	} else if err != nil {
+		return nil, fmt.Errorf("it doesn't say where the inventory is, as docs/sentral.md shows (an inventory's own files are named by their directory): %s", words(err))
+	}
+	return &s, s.check()
+}
+
+// words is what is wrong, without what only Go knows of it.
+func words(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if several, ok := errors.AsType[*yaml.TypeError](err); ok {
+		text = strings.Join(several.Errors, "; ")
+	}
+	return strings.ReplaceAll(text, " not found in type source.Spec", " is none that is known")
+}
+
+func (s *Spec) check() error {
+	over := s.TokenFile != "" || s.CA != "" || s.Cert != "" || s.Key != "" || s.PlaintextHTTP
+	switch {
+	case s.From == "":
+		return errors.New("from is missing: want a directory, or https://HOST")
+	case (s.Cert == "") != (s.Key == ""):
+		return errors.New("cert and key go together")
+	case over && !s.Remote():
+		return fmt.Errorf("tokenFile, ca, cert and key are for an inventory over HTTP, and %q is none", s.From)
+	}
+	return nil
+}
+
+// Open makes the source. Nothing is read yet, but a directory must be there.
+func (s *Spec) Open() (sentral.Source, error) {
+	if err := s.check(); err != nil {
+		return nil, fmt.Errorf("read inventory: %w", err)
+	}
+	switch scheme, _, remote := strings.Cut(s.From, "://"); {
+	case !remote:
+		return files.Open(s.From)
+	case scheme != "https" && scheme != "http":
+		return nil, fmt.Errorf("read inventory: %q is of no kind that is known: want a directory or https://HOST", s.From)
+	}
+	config, err := s.tls()
+	if err != nil {
+		return nil, fmt.Errorf("read inventory: %w", err)
+	}
+	return httpapi.NewClient(httpapi.ClientOptions{URL: s.From, Plaintext: s.PlaintextHTTP, Token: s.token(), TLS: config})
+}
+
+// token gives the token as its file has it at the time, nil without a file.
+func (s *Spec) token() func() (string, error) {
+	if s.TokenFile == "" {
+		return nil
+	}
+	return func() (string, error) {
+		tokens, err := ReadTokens(s.TokenFile)
+		if err != nil {
+			return "", err
+		}
+		return tokens[0], nil
+	}
+}
+
+// tls is what a client is to trust and to show.
+func (s *Spec) tls() (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.CA != "" {
+		pool, err := ReadCAs(s.CA)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = pool
+	}
+	if s.Cert != "" {
+		if _, err := ReadKeyPair(s.Cert, s.Key); err != nil {
+			return nil, err
+		}
+		// Again for each connection, since certificates are renewed.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return ReadKeyPair(s.Cert, s.Key) }
+	}
+	return config, nil
+}
