@@ -2,3 +2,4 @@ package report
 
 // DisplayWidth lets the properties measure lines.
 var DisplayWidth = displayWidth
+var Scale = scale

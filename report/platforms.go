@@ -213,18 +213,7 @@ func some(n int) string {
 // gaps gives the reason for every gap in words. Fields that lack the same for
 // the same reason are told together.
 func gaps(b *strings.Builder, numbers []evaluate.Numbers, o *PlatformsOptions, width int) {
-	var lines []gapLine
-	for i := range numbers {
-		n := &numbers[i]
-		for _, f := range n.Fields {
-			if f.Needed || o.All {
-				lines = addGaps(lines, n, &f)
-			}
-		}
-		for _, f := range n.Compared {
-			lines = addGaps(lines, n, &f)
-		}
-	}
+	lines := gapLines(numbers, o.All)
 	if len(lines) == 0 {
 		return
 	}
@@ -232,6 +221,23 @@ func gaps(b *strings.Builder, numbers []evaluate.Numbers, o *PlatformsOptions, w
 	for i := range lines {
 		lines[i].write(b, width)
 	}
+}
+
+// gapLines are the gaps of the fields that reconciling needs, or of all.
+func gapLines(numbers []evaluate.Numbers, all bool) []gapLine {
+	var lines []gapLine
+	for i := range numbers {
+		n := &numbers[i]
+		for _, f := range n.Fields {
+			if f.Needed || all {
+				lines = addGaps(lines, n, &f)
+			}
+		}
+		for _, f := range n.Compared {
+			lines = addGaps(lines, n, &f)
+		}
+	}
+	return lines
 }
 
 type gapLine struct {
@@ -256,13 +262,7 @@ func addGaps(lines []gapLine, n *evaluate.Numbers, f *evaluate.FieldShare) []gap
 func (l *gapLine) write(b *strings.Builder, width int) {
 	lead := pad(printable(shorten(cmp.Or(l.numbers.Host, platformTitle(l.numbers)), platformColumn-gap)), platformColumn) +
 		pad(l.fields[0], platformLabel)
-	words := fmt.Sprintf("%d of %d: %s", l.gap.Count, l.of, gapWords[l.gap.Why])
-	if l.gap.Note != "" {
-		words += " (" + l.gap.Note + ")"
-	}
-	if l.gap.Remedy != "" {
-		words += "; " + l.gap.Remedy
-	}
+	words := l.words()
 	if more := l.fields[1:]; len(more) > 0 {
 		words += "; the same of " + strings.Join(more, ", ")
 	}
@@ -270,6 +270,18 @@ func (l *gapLine) write(b *strings.Builder, width int) {
 		b.WriteString(strings.TrimRight(lead+line, " ") + "\n")
 		lead = strings.Repeat(" ", displayWidth(lead))
 	}
+}
+
+// words says why, without the fields.
+func (l *gapLine) words() string {
+	words := fmt.Sprintf("%d of %d: %s", l.gap.Count, l.of, gapWords[l.gap.Why])
+	if l.gap.Note != "" {
+		words += " (" + l.gap.Note + ")"
+	}
+	if l.gap.Remedy != "" {
+		words += "; " + l.gap.Remedy
+	}
+	return words
 }
 
 var gapWords = map[evaluate.Why]string{
@@ -342,11 +354,17 @@ func PlatformsJSON(w io.Writer, numbers []evaluate.Numbers) error {
 // PlatformsMarkdown writes the numbers as two tables of GitHub Flavored Markdown.
 func PlatformsMarkdown(w io.Writer, numbers []evaluate.Numbers) error {
 	var b strings.Builder
+	writePlatformsMarkdown(&b, numbers)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writePlatformsMarkdown(b *strings.Builder, numbers []evaluate.Numbers) {
 	b.WriteString("| Platform | Runtime | Host | Hosts seen whole | Guests | Observability | If all were set | Reconcilability | Durable identity | NIC paths followed |\n")
 	b.WriteString("|---|---|---|---|---|---|---|---|---|---|\n")
 	for i := range numbers {
 		n := &numbers[i]
-		markdownCells(&b, platformTitle(n), strings.TrimSpace(n.Runtime+" "+n.Version), n.Host, ofAll(n.Hosts), count(n.VMs),
+		markdownCells(b, platformTitle(n), strings.TrimSpace(n.Runtime+" "+n.Version), n.Host, ofAll(n.Hosts), count(n.VMs),
 			ratio(n.Observability), ratio(n.Observable), ratio(n.Reconcilability), ofAll(n.Identity.Durable), ofAll(n.Paths))
 	}
 	b.WriteString("\n| Platform | Host | Measure | Field | Share | How | Why it is lacking |\n|---|---|---|---|---|---|---|\n")
@@ -362,12 +380,10 @@ func PlatformsMarkdown(w io.Writer, numbers []evaluate.Numbers) error {
 					why = append(why, strings.TrimSuffix(fmt.Sprintf("%d: %s (%s)", g.Count, gapWords[g.Why], g.Note), " ()"))
 				}
 				r, _ := f.Ratio()
-				markdownCells(&b, platformTitle(n), n.Host, part.measure, string(f.Field), evaluate.Percent(r), f.Change, strings.Join(why, "; "))
+				markdownCells(b, platformTitle(n), n.Host, part.measure, string(f.Field), evaluate.Percent(r), f.Change, strings.Join(why, "; "))
 			}
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 func markdownCells(b *strings.Builder, cells ...string) {

@@ -69,6 +69,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newDriftCommand(a),
 		newExplainCommand(a),
 		newDiffCommand(a),
+		newReportCommand(a),
 		newPlatformsCommand(a),
 		newEvaluateCommand(a),
 		newSentralCommand(a),

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,6 +46,7 @@ func TestScripts(t *testing.T) {
 			"await":    await,
 			"nats":     startNATS,
 			"findings": putFindings,
+			"events":   putEvents,
 			"publish":  publish,
 		},
 	})
@@ -134,6 +136,24 @@ func putFindings(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(err)
 		_, err = conn.JetStream().Publish(context.Background(), subject, f)
 		ts.Check(err)
+	}
+}
+
+// putEvents FILE tells of findings, as the reconciler does.
+func putEvents(ts *testscript.TestScript, _ bool, args []string) {
+	conn := connect(ts)
+	defer conn.Close()
+	var events []struct {
+		Action  bus.DriftAction
+		At      time.Time
+		Finding json.RawMessage
+	}
+	ts.Check(json.Unmarshal(readAged(ts, args[0]), &events))
+	for i, e := range events {
+		var f struct{ ID, Kind string }
+		ts.Check(json.Unmarshal(e.Finding, &f))
+		ts.Check(conn.PublishDrift(context.Background(), bus.DriftEvent{ID: fmt.Sprintf("%s-%d", f.ID, i), Action: e.Action, Kind: f.Kind,
+			Site: "osl1", Subject: f.ID, Time: e.At, Finding: e.Finding}))
 	}
 }
 

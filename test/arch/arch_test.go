@@ -42,7 +42,8 @@ var arrows = []struct {
 	{"evaluate", []string{"inventory", "sentral", "reconcile"}},
 	{"evaluate/probe", []string{"inventory", "collectors", "evaluate"}},
 	{"evaluate/probe/*", []string{"inventory", "evaluate/probe"}},
-	{"report", []string{"inventory", "sentral", "reconcile", "evaluate"}},
+	{"report", []string{"inventory", "sentral", "reconcile", "evaluate", "report/drift"}},
+	{"report/drift", []string{"inventory", "reconcile", "evaluate"}},
 	{"cmd/*", []string{"*"}},
 	{"test/*", []string{"*"}},
 }

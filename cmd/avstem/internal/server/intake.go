@@ -62,7 +62,12 @@ func (s *Server) observations() bus.ObservationHandler {
 func (s *Server) heartbeats() bus.HeartbeatHandler {
 	return bus.HeartbeatHandler{
 		Beat: func(b bus.Heartbeat) {
-			if b.Site == s.o.Site && s.engine.Hear(heartbeat(b, time.Now().UTC())) {
+			if b.Site != s.o.Site {
+				return
+			}
+			now := time.Now().UTC()
+			s.agents.hear(&b, now)
+			if s.engine.Hear(heartbeat(b, now)) {
 				s.poke()
 			}
 		},

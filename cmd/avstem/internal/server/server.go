@@ -47,6 +47,7 @@ type Server struct {
 	engine *engine.Engine
 	store  *store
 	out    *outbox
+	agents *agents
 	news   chan struct{} // holds one when a step may be due
 
 	counts  engine.Counts           // as logged last
@@ -69,6 +70,7 @@ func New(o Options) *Server {
 		engine: engine.New(o.Site, o.Policy),
 		store:  newStore(o.Conn, o.Site, self),
 		out:    newOutbox(),
+		agents: newAgents(),
 		news:   make(chan struct{}, 1),
 		asked:  map[uuid.UUID]time.Time{},
 	}

@@ -295,3 +295,32 @@ func TestStoppedBeforeItHasBegun(t *testing.T) {
 		t.Errorf("a stop is an error: %v", err)
 	}
 }
+
+func TestHealthIsAnswered(t *testing.T) {
+	r := newRig(t)
+	r.reconciler(nil)
+	r.shows(2)
+	var health evaluate.Health
+	r.until("health", func() error {
+		if err := r.agent.Beat(bus.Heartbeat{Host: hostID, Site: "lab", Version: "v1.2.3", Epoch: r.epoch, Incarnation: agentID, At: time.Now().Add(-time.Hour)}); err != nil {
+			return err
+		}
+		reply, err := r.reader.NATS().Request("avstem.v1.reconcile.lab.health", []byte("libvirt"), 5*time.Second)
+		if err != nil {
+			return err
+		}
+		if text := reply.Header.Get(micro.ErrorHeader); text != "" {
+			return errors.New(text)
+		}
+		if err := json.Unmarshal(reply.Data, &health); err != nil {
+			return err
+		}
+		if len(health.Hosts) != 1 || health.Hosts[0].Skew > -50*time.Minute {
+			return fmt.Errorf("the clock is not said to be wrong: %+v", health)
+		}
+		return nil
+	})
+	if h := health.Hosts[0]; h.Host != "hv-01" || h.Version != "v1.2.3" || health.Whole.Total() != 1 || health.Whole.VMs != 1 || health.Whole.Agreeing != 1 {
+		t.Errorf("got %+v", health)
+	}
+}

@@ -38,7 +38,8 @@ type Status struct {
 // [engine.Engine.Explain] takes and answers a reconcile.Explanation as JSON;
 // avstem.v1.reconcile.SITE.status answers a [Status]; avstem.v1.reconcile.SITE.numbers
 // takes an evaluate.By, and a platform behind a space where one alone is wanted,
-// and answers an evaluate.Answer.
+// and answers an evaluate.Answer; avstem.v1.reconcile.SITE.health takes a platform
+// or nothing and answers an evaluate.Health.
 func (s *Server) serve() (micro.Service, error) {
 	explain, err := bus.ExplainSubject(s.o.Site)
 	if err != nil {
@@ -57,6 +58,7 @@ func (s *Server) serve() (micro.Service, error) {
 		service.AddEndpoint("explain", micro.HandlerFunc(s.answerExplain), micro.WithEndpointSubject(explain)),
 		service.AddEndpoint("status", micro.HandlerFunc(s.answerStatus), micro.WithEndpointSubject(besideExplain(explain, "status"))),
 		service.AddEndpoint("numbers", micro.HandlerFunc(s.answerNumbers), micro.WithEndpointSubject(besideExplain(explain, "numbers"))),
+		service.AddEndpoint("health", micro.HandlerFunc(s.answerHealth), micro.WithEndpointSubject(besideExplain(explain, "health"))),
 	)
 	if err != nil {
 		return nil, errors.Join(err, service.Stop())
