@@ -19,7 +19,8 @@ func newSentralCommand(a *app) *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newSentralServeCommand(a))
+	c.SuggestionsMinimumDistance = 2
+	c.AddCommand(newSentralServeCommand(a), newSentralLintCommand(a))
 	return c
 }
 

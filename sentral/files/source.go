@@ -163,21 +163,41 @@ func readFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// assemble makes the inventory of the files that are used.
-func (s *Source) assemble(l *listing) *sentral.Inventory {
+// Records reads the directory as [Source.Read] does, and gives what the files
+// say before an inventory is made of it: for those who look at files.
+func (s *Source) Records(ctx context.Context) ([]sentral.Record, []sentral.Fault, error) {
+	_, l, err := s.read(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	records, faults := s.records(l)
+	return records, faults, nil
+}
+
+// records are those of all files that are used.
+func (s *Source) records(l *listing) ([]sentral.Record, []sentral.Fault) {
 	var records []sentral.Record
 	faults := slices.Clone(l.faults)
-	version := sha256.New()
 	for _, path := range slices.Sorted(maps.Keys(s.files)) {
 		f := s.files[path]
-		fmt.Fprintf(version, "%s\x00%x\n", path, f.digest)
 		records = append(records, f.Records...)
 		faults = append(faults, f.Faults...)
 		if f.Broken != nil {
 			faults = append(faults, *f.Broken)
 		}
 	}
-	inv := sentral.Assemble(records, faults)
+	return records, faults
+}
+
+// assemble makes the inventory of the files that are used.
+func (s *Source) assemble(l *listing) *sentral.Inventory {
+	version := sha256.New()
+	for _, path := range slices.Sorted(maps.Keys(s.files)) {
+		fmt.Fprintf(version, "%s\x00%x\n", path, s.files[path].digest)
+	}
+	inv := sentral.Assemble(s.records(l))
 	inv.Source = s.dir
 	inv.Version = "sha256:" + hex.EncodeToString(version.Sum(nil))
 	inv.ReadAt = s.now().UTC()
