@@ -9,28 +9,12 @@ import (
 	"github.com/dataverket/avstem/sentral"
 )
 
-// sight is how well a site is seen: what nothing may be concluded from.
-type sight struct {
-	covered bool     // some host of it is seen whole
-	dark    []string // why of the hosts that aren't, the first of them
-	forgets string   // a host of it on which nothing is left of a VM that stops
-	hidden  int      // how many they are
-	unread  []string // VMs that are there, and whose marks could not be read
-}
-
 // checkAbsence concludes whether an intended VM is nowhere. It takes a complete
 // and fresh look at every host where it could be: a VM bound to a host could have
 // moved within its site, so that what can't be seen elsewhere makes the verdict
 // potential, and what can't be seen at home makes none.
-func (p *pass) checkAbsence(vp *pair, sites map[string]*sight) {
-	want := vp.Intended
-	if want == nil || vp.seen != nil || want.State == sentral.VMAbsent {
-		return
-	}
-	site := sites[want.Site]
-	if site == nil {
-		site = &sight{}
-	}
+func (p *pass) checkAbsence(vp *pair) {
+	site := &p.book.site(vp.Intended.Site).sight
 	if vp.Uncovered = p.uncovered(vp, site); len(vp.Uncovered) == 0 {
 		p.missing(vp, site)
 	}
@@ -99,47 +83,11 @@ func (p *pass) missing(vp *pair, site *sight) {
 }
 
 // home is the host that a VM is bound to; nil where it is bound to none.
-func (p *pass) home(want *sentral.VM) *hostPair { return p.hostRecord[want.Host] }
-
-// sights looks over each site once. Planned and retired hosts that don't speak
-// aren't expected to hold VMs.
-func (p *pass) sights() map[string]*sight {
-	sites := map[string]*sight{}
-	of := func(site string) *sight {
-		if sites[site] == nil {
-			sites[site] = &sight{}
-		}
-		return sites[site]
+func (p *pass) home(want *sentral.VM) *hostPair {
+	if want.Host == "" {
+		return nil
 	}
-	for _, hp := range p.hostPairs {
-		site := of(hp.site())
-		if hp.covered() {
-			site.covered = true
-			if hp.forgets() {
-				site.forgets = hp.key()
-			}
-			continue
-		}
-		if hp.Observed == nil && (hp.Intended.State == sentral.HostPlanned || hp.Intended.State == sentral.HostRetired) {
-			continue
-		}
-		if site.hidden++; site.hidden <= maxListed {
-			site.dark = append(site.dark, hp.unseen())
-		}
-	}
-	for _, site := range sites {
-		if more := site.hidden - len(site.dark); more > 0 {
-			site.dark = append(site.dark, fmt.Sprintf("and %d more hosts", more))
-		}
-	}
-	for _, seen := range p.vms {
-		if vp := seen.pair; vp.Match == nil && seen.lead.fresh && vp.hidden("placement.vm") != "" {
-			if site := of(seen.lead.host.site()); len(site.unread) < maxListed {
-				site.unread = append(site.unread, fmt.Sprintf("%s on %s could not be read: %s", vp.name(), seen.lead.host.key(), vp.hidden("placement.vm")))
-			}
-		}
-	}
-	return sites
+	return p.hostRecord[want.Host]
 }
 
 // unseen says why nothing may be concluded from the host.

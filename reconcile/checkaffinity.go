@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-
-	"github.com/dataverket/avstem/sentral"
 )
 
 // groupKey names an anti-affinity group: a project's own, within one site.
@@ -18,26 +16,6 @@ type groupKey struct {
 type groupUnit struct {
 	groupKey
 	vms []*pair
-}
-
-// groupUnits sorts the VMs of anti-affinity groups by group.
-func (p *pass) groupUnits() []*groupUnit {
-	var units []*groupUnit
-	byKey := map[groupKey]*groupUnit{}
-	for _, vp := range p.pairs {
-		want := vp.Intended
-		if want == nil || want.AntiAffinity == "" || want.State == sentral.VMAbsent {
-			continue
-		}
-		key := groupKey{projectKey{want.Tenant, want.Project}, want.Site, want.AntiAffinity}
-		u := byKey[key]
-		if u == nil {
-			u = &groupUnit{groupKey: key}
-			units, byKey[key] = append(units, u), u
-		}
-		u.vms = append(u.vms, vp)
-	}
-	return units
 }
 
 // together is a place that fails as one, with the VMs of a group that are there.

@@ -51,11 +51,10 @@ func (p *pass) missingHost(hp *hostPair) {
 	})
 }
 
+// unknownHost notes that Sentral has no such host, unless it may have it in a record
+// that can't be used. What is to be said of it takes its VMs: see checkStray.
 func (p *pass) unknownHost(hp *hostPair) {
-	id := hp.Observed.Identity
-	if id == nil {
-		id = &inventory.Host{}
-	}
+	id := hp.identity()
 	marks := append(hostNames(id.Hostname), hp.Observed.ID.String())
 	marks = append(marks, serialKeys(id.Serial)...)
 	marks = append(marks, bothOrders(id.SystemUUID)...)
@@ -65,12 +64,18 @@ func (p *pass) unknownHost(hp *hostPair) {
 	if hp.tied || p.in.Intended.Incomplete || p.intended.setAside("host", marks...) {
 		return
 	}
-	hp.unknown = p.find(Finding{
+	hp.unknown = findingID(HostUnknown, hp.subject(), "host")
+}
+
+// strangeHost says so of a host that Sentral doesn't know.
+func (p *pass) strangeHost(hp *hostPair) Finding {
+	id := hp.identity()
+	return Finding{
 		Kind: HostUnknown, Subject: hp.subject(), Field: "host", Observed: hp.Observed.name(),
 		Message:     fmt.Sprintf("%s reports (host ID %s), and Sentral has no such host", hp.Observed.name(), hp.Observed.ID),
 		Evidence:    notEmpty(id.Serial, "serial "+id.Serial),
 		Resolutions: bothWays("remove avstem-agent from it, if it isn't yours", "person", "add a record with hostID "+hp.Observed.ID.String()),
-	})
+	}
 }
 
 func (p *pass) staleHost(hp *hostPair) {
@@ -91,7 +96,7 @@ func (p *pass) staleHost(hp *hostPair) {
 // multiples of the limit.
 func policyStep(d, limit time.Duration) time.Duration {
 	if limit <= 0 {
-		return d
+		return 0
 	}
 	step := limit
 	for step <= d/2 { // and not step*2 <= d, which may overflow

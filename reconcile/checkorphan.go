@@ -3,7 +3,6 @@ package reconcile
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -22,19 +21,20 @@ const minOrphan = inventory.MiB
 // fresh look at the pool and at every VM that could reach it: all of its host, and
 // where the pool is on another machine all of the site. Where that can't be had,
 // the pool is unknown on its host, with the reason.
-func (p *pass) checkPools(hp *hostPair, reach *reach) {
-	if hp.view == nil || hp.view.former != nil {
-		return
-	}
+func (p *pass) checkPools(hp *hostPair) {
+	var own *uses
 	for _, doc := range hp.view.docs {
 		for i := range doc.StoragePools {
 			pool := &doc.StoragePools[i]
 			if pool.State != "running" {
 				continue
 			}
-			used, unsure := reach.users(hp, doc, pool)
+			if own == nil {
+				own = p.usedOn(hp)
+			}
+			used, unsure := p.users(hp, doc, pool, own)
 			if unsure != "" {
-				hp.Comparisons = append(hp.Comparisons, Comparison{Field: "storagePool.volumes", Path: "storagePools[" + pool.Name + "].volumes",
+				hp.pools = append(hp.pools, Comparison{Field: "storagePool.volumes", Path: "storagePools[" + pool.Name + "].volumes",
 					Class: Unknown, Reason: "which of them no VM uses: " + unsure, Provenance: doc.provenance("storagePool.volumes")})
 				continue
 			}
@@ -93,23 +93,16 @@ func isDisk(v *inventory.StorageVolume) bool {
 // needed says whether what is at the path is used, or Sentral has it as an image
 // or as a disk's source.
 func (p *pass) needed(at string, used *uses) bool {
-	return used.has(at) || len(p.intended.images[at]) > 0 || p.intended.sources[at]
-}
-
-// reach knows who can reach what.
-type reach struct {
-	*pass
-	// seen counts the hosts that see a disk: one that several see is shared.
-	seen map[string]int
-	used map[*hostPair]*uses
+	return used.has(at) || len(p.intended.images[at]) > 0 || p.book.sources[at] > 0
 }
 
 // users gives what is used by whoever could use the pool, or why that isn't known.
-func (r *reach) users(hp *hostPair, doc *source, pool *inventory.StoragePool) (used *uses, unsure string) {
+// Own is what its host uses.
+func (p *pass) users(hp *hostPair, doc *source, pool *inventory.StoragePool, own *uses) (used *uses, unsure string) {
 	switch {
-	case r.intended.unsure || len(r.intended.LeftOut) > 0:
+	case p.intended.unsure || len(p.intended.LeftOut) > 0:
 		return nil, "a record of Sentral that can't be used may name it"
-	case !hp.view.fresh(doc, &r.in):
+	case !hp.view.fresh(doc, &p.in):
 		return nil, hp.view.why(doc)
 	}
 	for _, problem := range []*inventory.Problem{
@@ -119,33 +112,22 @@ func (r *reach) users(hp *hostPair, doc *source, pool *inventory.StoragePool) (u
 			return nil, problemWords(problem)
 		}
 	}
-	local, unsure := r.isLocal(hp, pool)
+	local, unsure := p.isLocal(hp, pool)
 	if unsure == "" {
 		unsure = unseenVMs(hp)
 	}
-	own := r.usedOn(hp)
 	if unsure == "" && pool.Type == "logical" && own.nameless != "" {
 		unsure = "nobody can say which device " + own.nameless + " is, which a VM has"
 	}
 	if local || unsure != "" {
 		return own, unsure
 	}
-	all := &uses{names: maps.Clone(own.names), devices: own.devices, grounds: own.grounds}
-	for _, other := range r.hostPairs {
-		if other == hp || other.site() != hp.site() || !other.awaited() && other.Observed == nil {
-			continue
-		}
-		if unsure := unseenVMs(other); unsure != "" {
-			return nil, "other hosts can reach the pool, and " + unsure
-		}
-		maps.Copy(all.names, r.usedOn(other).names)
-	}
-	return all, ""
+	return p.book.usersIn(hp, pool, own)
 }
 
 // isLocal says whether only the pool's host can reach it, or why that isn't
 // known.
-func (r *reach) isLocal(hp *hostPair, pool *inventory.StoragePool) (local bool, unsure string) {
+func (p *pass) isLocal(hp *hostPair, pool *inventory.StoragePool) (local bool, unsure string) {
 	switch pool.Type {
 	case "netfs", "rbd", "gluster":
 		return false, ""
@@ -157,7 +139,7 @@ func (r *reach) isLocal(hp *hostPair, pool *inventory.StoragePool) (local bool, 
 	if pool.Type == "logical" && len(pool.Volumes) > 0 {
 		at = pool.Volumes[0].Path
 	}
-	ground := hp.view.groundsOf(&r.in).of(where{source: at})
+	ground := hp.view.groundsOf(&p.in).of(where{source: at})
 	switch {
 	case ground.Remote != "" && !strings.HasPrefix(ground.Remote, "ZFS "):
 		return false, ""
@@ -165,33 +147,11 @@ func (r *reach) isLocal(hp *hostPair, pool *inventory.StoragePool) (local bool, 
 		return false, "what it lies on is not known: " + ground.Reason
 	}
 	for i := range ground.Disks {
-		if d := &ground.Disks[i]; r.sharedDisk(d.WWN) {
+		if d := &ground.Disks[i]; p.book.sharedDisk(d.WWN) {
 			return false, "other hosts see its disk " + d.WWN + " too"
 		}
 	}
 	return true, ""
-}
-
-// sharedDisk says whether several hosts see a disk of that WWN.
-func (r *reach) sharedDisk(wwn string) bool {
-	if r.seen == nil {
-		r.seen = map[string]int{}
-		for _, hp := range r.hostPairs {
-			if hp.view == nil || hp.view.former != nil {
-				continue
-			}
-			for _, doc := range hp.view.docs {
-				on := map[string]bool{} // once a host, by whichever of its paths
-				for i := range doc.BlockDevices {
-					if d := &doc.BlockDevices[i]; d.Kind == "disk" && d.WWN != "" && !on[d.WWN] {
-						on[d.WWN] = true
-						r.seen[d.WWN]++
-					}
-				}
-			}
-		}
-	}
-	return r.seen[wwn] > 1
 }
 
 // unseenVMs says why not every VM of the host is there with all of its disks.

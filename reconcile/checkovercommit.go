@@ -29,32 +29,6 @@ type resident struct {
 	at *place
 }
 
-// hostUnits sorts the VMs by host.
-func (p *pass) hostUnits() []*hostUnit {
-	units := make([]*hostUnit, 0, len(p.hostPairs))
-	byPair := make(map[*hostPair]*hostUnit, len(p.hostPairs))
-	for _, hp := range p.hostPairs {
-		u := &hostUnit{hostPair: hp}
-		units, byPair[hp] = append(units, u), u
-	}
-	for _, vp := range p.pairs {
-		if vp.Intended != nil && vp.Intended.Host != "" {
-			if u := byPair[p.hostRecord[vp.Intended.Host]]; u != nil {
-				u.bound = append(u.bound, vp)
-			}
-		}
-		if vp.seen == nil || vp.seen.lead.vm.IsContainer() {
-			continue
-		}
-		for _, at := range vp.seen.places() {
-			if u := byPair[at.host.pair]; u != nil {
-				u.here = append(u.here, resident{vp, at})
-			}
-		}
-	}
-	return units
-}
-
 // places are all those where the VM was seen, the leading one first.
 func (s *sighted) places() []*place {
 	all := []*place{&s.lead}
@@ -187,7 +161,7 @@ func (p *pass) promised(u *hostUnit, l limit, seen, sure *load, cause string) {
 	path := "capacity." + l.field()
 	if n <= l.most() {
 		if !u.covered() {
-			u.Comparisons = append(u.Comparisons, Comparison{Field: summed[l.resource], Path: path,
+			u.loads = append(u.loads, Comparison{Field: summed[l.resource], Path: path,
 				Intended: l.value(l.most()), Class: Unknown, Reason: "not all of its VMs are seen: " + u.unseen()})
 		}
 		return
@@ -208,7 +182,7 @@ func (p *pass) promised(u *hostUnit, l limit, seen, sure *load, cause string) {
 	c := Comparison{Field: summed[l.resource], Path: path, Intended: l.value(l.most()), Observed: l.value(n), Class: Mismatched, Provenance: u.runtimeProvenance()}
 	f.Subject, f.Field, f.Intended, f.Observed, f.Provenance, f.Match = u.subject(), c.Path, c.Intended, c.Observed, c.Provenance, u.Match
 	c.Finding = p.find(f)
-	u.Comparisons = append(u.Comparisons, c)
+	u.loads = append(u.loads, c)
 }
 
 // summed are the fields that the sums are made of.

@@ -26,26 +26,6 @@ func (u *projectUnit) subject() Subject {
 	return Subject{Type: "project", ID: u.key().String(), Name: u.key().String(), Tenant: u.record.Tenant, Project: u.record.ID}
 }
 
-// projectUnits sorts the VMs by project.
-func (p *pass) projectUnits() []*projectUnit {
-	units := make([]*projectUnit, 0, len(p.intended.Projects))
-	byKey := make(map[projectKey]*projectUnit, len(p.intended.Projects))
-	for i := range p.intended.Projects {
-		u := &projectUnit{record: &p.intended.Projects[i]}
-		if byKey[u.key()] == nil {
-			byKey[u.key()] = u
-			units = append(units, u)
-		}
-	}
-	for _, vp := range p.pairs {
-		tenant, project, _ := vp.owner()
-		if u := byKey[projectKey{tenant, project}]; u != nil && !vp.IsContainer() {
-			u.vms = append(u.vms, vp)
-		}
-	}
-	return units
-}
-
 // checkQuota holds a project's quota against what its records add up to, and
 // against what its VMs were seen to have, running or not. Neither can be more
 // than it is: what could not be read counts as nothing.

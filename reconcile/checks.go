@@ -45,17 +45,13 @@ func inventoryWords(problem *sentral.Problem) string {
 
 // checkRefusals reports documents that were not accepted.
 func (p *pass) checkRefusals() {
-	hosts := map[uuid.UUID]*hostPair{}
-	for _, h := range p.hosts {
-		hosts[h.ID] = h.pair
-	}
 	for _, refused := range p.in.Refused {
 		name := refused.Host.String()
 		if refused.Host == uuid.Nil {
 			name = "an unknown host"
 		}
 		subject := Subject{Type: "host", ID: name, Name: name, Site: refused.Site, Host: name}
-		if hp := hosts[refused.Host]; hp != nil {
+		if hp := p.book.pairOf(refused.Host); hp != nil {
 			subject, name = hp.subject(), hp.key()
 		}
 		message := fmt.Sprintf("a document of %s from %s was refused: %s", orElse(refused.Source, "an unknown source"), name, refused.Reason)
@@ -91,7 +87,7 @@ func (p *pass) checkMACs(all []*sighted) {
 		site string
 		mac  inventory.MAC
 	}
-	uses := make(map[key][]nicUse, len(all))
+	uses, order := make(map[key][]nicUse, len(all)), []key(nil)
 	for _, seen := range all {
 		vm, host := seen.lead.vm, seen.lead.host
 		if !seen.lead.fresh {
@@ -103,11 +99,14 @@ func (p *pass) checkMACs(all []*sighted) {
 				continue
 			}
 			k := key{host.site(), nic.MAC}
+			if len(uses[k]) == 0 {
+				order = append(order, k)
+			}
 			uses[k] = append(uses[k], nicUse{seen.pair, &seen.pair.Paths[o]})
 		}
 	}
-	for k, all := range uses {
-		if clash := meeting(all); len(clash) > 1 {
+	for _, k := range order {
+		if clash := meeting(uses[k]); len(clash) > 1 {
 			p.sharedMAC(k.mac, clash)
 		}
 	}
@@ -189,7 +188,7 @@ type diskUse struct {
 // the same one from every host of the site.
 func (p *pass) checkSharedDisks(all []*sighted) {
 	type key struct{ scope, source string }
-	uses := make(map[key][]diskUse, len(all))
+	uses, order := make(map[key][]diskUse, len(all)), []key(nil)
 	for _, seen := range all {
 		at := &seen.lead
 		if !at.fresh {
@@ -212,11 +211,14 @@ func (p *pass) checkSharedDisks(all []*sighted) {
 			case "volume": // of a pool that is the runtime's own
 				k.scope += " " + at.doc.Source
 			}
+			if len(uses[k]) == 0 {
+				order = append(order, k)
+			}
 			uses[k] = append(uses[k], diskUse{seen.pair, d})
 		}
 	}
-	for _, all := range uses {
-		if len(all) > 1 {
+	for _, k := range order {
+		if all := uses[k]; len(all) > 1 {
 			slices.SortStableFunc(all, func(a, b diskUse) int { return cmp.Compare(a.vp.subjectID(), b.vp.subjectID()) })
 			if all[0].vp != all[len(all)-1].vp {
 				p.sharedDisk(all)

@@ -132,15 +132,9 @@ func (hp *hostPair) identity() *inventory.Host {
 // checkSpeakers finds host IDs that several agents use at one time. They notice
 // each other, and publish nothing until somebody has decided.
 func (p *pass) checkSpeakers() {
-	pairs := map[uuid.UUID]*hostPair{}
-	if len(p.in.Speakers) > 0 {
-		for _, h := range p.hosts {
-			pairs[h.ID] = h.pair
-		}
-	}
 	p.spokenFor = map[uuid.UUID]string{}
 	for _, id := range slices.SortedFunc(maps.Keys(p.in.Speakers), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) {
-		p.spokenFor[id] = p.clonedHost(id, p.in.Speakers[id], pairs[id])
+		p.spokenFor[id] = p.clonedHost(id, p.in.Speakers[id], p.book.pairOf(id))
 	}
 }
 
@@ -186,27 +180,22 @@ func heldFrom(hp *hostPair, speakers []Speaker) []string {
 	return nil
 }
 
-// checkStrays says of a host that Sentral doesn't know whose VMs it runs: where
+// checkStray reports a host that Sentral doesn't know, and whose VMs it runs: where
 // they all belong on one host that is silent or never spoke, it is probably that
 // one, with its identity lost.
-func (p *pass) checkStrays() {
-	strays := map[*hostView]*stray{}
-	for _, hp := range p.hostPairs {
-		if hp.unknown != "" {
-			strays[hp.view] = &stray{finding: &p.findings[p.byID[hp.unknown]]}
+func (p *pass) checkStray(hp *hostPair) {
+	f := p.strangeHost(hp)
+	s := &stray{finding: &f}
+	for _, doc := range hp.view.docs {
+		for _, t := range doc.things {
+			if t.head == t && t.owner != nil && !t.weak && t.owner.want.Host != "" {
+				p.book.watch(t.owner.want.Host, hp)
+				s.runs(p.home(t.owner.want))
+			}
 		}
 	}
-	if len(strays) == 0 {
-		return
-	}
-	for _, vp := range p.pairs {
-		if vp.seen != nil && vp.Intended != nil && vp.Intended.Host != "" && !vp.Match.Weak {
-			strays[vp.seen.lead.host].runs(p.home(vp.Intended))
-		}
-	}
-	for _, s := range strays {
-		s.tell()
-	}
+	s.tell()
+	p.find(f)
 }
 
 // stray is a host that Sentral doesn't know.
@@ -219,9 +208,6 @@ type stray struct {
 
 // runs notes one of its VMs, by the host where that belongs.
 func (s *stray) runs(home *hostPair) {
-	if s == nil {
-		return
-	}
 	speaks := home != nil && home.Observed != nil && !home.Observed.Stale
 	s.torn = s.torn || home == nil || speaks || s.home != nil && s.home != home
 	s.home, s.vms = home, s.vms+1

@@ -16,8 +16,7 @@ type intended struct {
 	owners   map[siteVLAN][]*sentral.Network // more than one where networks share a VLAN
 	images   map[string][]*sentral.Image     // by source path, which versions may share
 	byDigest map[string]*sentral.Image       // in lower case
-	sources  map[string]bool                 // of disks
-	vmByID   map[string]*sentral.VM          // in lower case
+	vmByID   map[string]*sentral.VM          // those of the unit, in lower case
 	vmByUUID map[uuid.UUID]*sentral.VM
 	domains  map[string]int  // failure domains by site
 	leftOut  map[string]bool // any mark of a VM or host whose record can't be used
@@ -38,9 +37,6 @@ func newIntended(inv *sentral.Inventory) *intended {
 		owners:    make(map[siteVLAN][]*sentral.Network, len(inv.Networks)),
 		images:    make(map[string][]*sentral.Image, len(inv.Images)),
 		byDigest:  make(map[string]*sentral.Image),
-		sources:   make(map[string]bool),
-		vmByID:    make(map[string]*sentral.VM, len(inv.VMs)),
-		vmByUUID:  make(map[uuid.UUID]*sentral.VM, len(inv.VMs)),
 		leftOut:   make(map[string]bool),
 		domains:   make(map[string]int),
 		unsure:    inv.Incomplete,
@@ -64,22 +60,18 @@ func newIntended(inv *sentral.Inventory) *intended {
 			in.images[image.Source] = append(in.images[image.Source], image)
 		}
 	}
-	for i := range inv.VMs {
-		vm := &inv.VMs[i]
-		in.vmByID[strings.ToLower(vm.ID)] = vm
-		for j := range vm.Disks {
-			if vm.Disks[j].Source != "" {
-				in.sources[vm.Disks[j].Source] = true
-			}
-		}
-		if id := vm.UUID(); id != uuid.Nil {
-			in.vmByUUID[id] = vm
-		}
-	}
 	for _, record := range inv.LeftOut {
 		in.leave(record)
 	}
 	return in
+}
+
+// addVM adds a record that the unit is about.
+func (in *intended) addVM(vm *sentral.VM) {
+	in.vmByID[strings.ToLower(vm.ID)] = vm
+	if id := vm.UUID(); id != uuid.Nil {
+		in.vmByUUID[id] = vm
+	}
 }
 
 func (in *intended) leave(record sentral.LeftOut) {

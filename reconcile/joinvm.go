@@ -29,10 +29,14 @@ func joinBySMBIOS(all []*sighted) []*sighted {
 		return all
 	}
 	joined := map[*sighted]bool{}
-	for k, of := range ownersOf(nameless, all) {
-		if len(slices.Compact(of)) == 1 {
-			of[0].add(nameless[k][0].lead)
-			joined[nameless[k][0]] = true
+	owners := ownersOf(nameless, all)
+	for _, s := range all { // in order, as one may be joined by several
+		if s.lead.vm.UUID != uuid.Nil {
+			continue
+		}
+		if of := slices.Compact(owners[guestUUID{s.lead.host, s.lead.vm.SMBIOSUUID}]); len(of) == 1 {
+			of[0].add(s.lead)
+			joined[s] = true
 		}
 	}
 	return slices.DeleteFunc(all, func(s *sighted) bool { return joined[s] })

@@ -118,7 +118,7 @@ func TestClimbMatchesEachOnce(t *testing.T) {
 
 func TestPolicyStepEnds(t *testing.T) {
 	for _, c := range []struct{ d, limit, want int64 }{
-		{45, 30, 30}, {60, 30, 60}, {1<<63 - 1, 30, 30 << 58}, {5, 0, 5}, {10, 30, 30},
+		{45, 30, 30}, {60, 30, 60}, {1<<63 - 1, 30, 30 << 58}, {5, 0, 0}, {10, 30, 30},
 	} {
 		if got := policyStep(time.Duration(c.d), time.Duration(c.limit)); got != time.Duration(c.want) {
 			t.Errorf("policyStep(%d, %d) = %d, want %d", c.d, c.limit, got, c.want)

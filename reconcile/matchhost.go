@@ -17,27 +17,64 @@ import (
 type hostPair struct {
 	HostMatch
 	view *hostView
+	// nth tells records of one ID apart, which should not be.
+	nth  int32
 	tied bool
 	// unknown is the finding that Sentral has no such host, otherRuntime that it
 	// runs another platform than Sentral says.
 	unknown, otherRuntime string
+	// pools and loads are the comparisons of its storage pools, and of what it has
+	// promised its VMs.
+	pools, loads []Comparison
+	// The units about it.
+	ofHost, ofPools, ofLoad, ofStray unit
+	// watches are the hosts, by Sentral's keys, that a stray's VMs belong on.
+	watches []string
+	// uses and volumes are what its site was told: what its VMs use, and which
+	// volumes it wants to know the users of.
+	uses, volumes []uint64
+	// inSite is what its site was told of it.
+	inSite siteFacts
 }
 
-func (p *pass) matchHosts() {
-	p.findFormer()
+// hostNode is a host's record, or a host with all that it showed.
+type hostNode struct {
+	want  *sentral.Host
+	nth   int32
+	view  *hostView
+	marks []uint64
+	group *hostGroup
+
+	marked, gone, dirty bool
+}
+
+// hostGroup are hosts and records that share marks.
+type hostGroup struct {
+	unit
+	nodes []*hostNode
+	pairs []*hostPair
+}
+
+// matchHosts matches records with hosts, both in order. What it finds is which
+// can't be told apart.
+func (p *pass) matchHosts(records []*hostNode, views []*hostView) []*hostPair {
+	findFormer(views)
 	var live []*hostView
-	for _, h := range p.hosts {
+	for _, h := range views {
 		if h.former == nil {
 			live = append(live, h)
 		}
 	}
-	hosts := p.intended.Hosts
+	hosts := make([]*sentral.Host, len(records))
+	for i, r := range records {
+		hosts[i] = r.want
+	}
 	result := climb(len(hosts), len(live), hostRungs(hosts, live))
 	byIntended, byObserved := make([]*hostPair, len(hosts)), make([]*hostPair, len(live))
+	var pairs []*hostPair
 	for i := range hosts {
-		byIntended[i] = &hostPair{HostMatch: HostMatch{Intended: &hosts[i]}}
-		p.hostPairs = append(p.hostPairs, byIntended[i])
-		p.hostRecord[hosts[i].ID] = byIntended[i]
+		byIntended[i] = &hostPair{HostMatch: HostMatch{Intended: hosts[i]}, nth: records[i].nth}
+		pairs = append(pairs, byIntended[i])
 	}
 	for _, m := range result.pairs {
 		hp := byIntended[m.intended]
@@ -50,10 +87,10 @@ func (p *pass) matchHosts() {
 		if byObserved[o] == nil {
 			hp := &hostPair{HostMatch: HostMatch{Observed: &h.ObservedHost}, view: h}
 			byObserved[o], h.pair = hp, hp
-			p.hostPairs = append(p.hostPairs, hp)
+			pairs = append(pairs, hp)
 		}
 	}
-	for _, h := range p.hosts {
+	for _, h := range views {
 		if h.former != nil {
 			h.pair = h.former.pair
 		}
@@ -64,22 +101,26 @@ func (p *pass) matchHosts() {
 	for _, t := range result.ties {
 		p.tiedHosts(t, byIntended, byObserved)
 	}
+	return pairs
 }
 
 // findFormer recognises a host that was installed again: the same hardware
 // speaks under a new ID, and the old one has gone silent. When the new one goes
 // silent too, it remains the later one.
-func (p *pass) findFormer() {
-	if !slices.ContainsFunc(p.hosts, func(h *hostView) bool { return h.Stale }) {
+func findFormer(hosts []*hostView) {
+	for _, h := range hosts {
+		h.former, h.earlier = nil, nil
+	}
+	if len(hosts) < 2 || !slices.ContainsFunc(hosts, func(h *hostView) bool { return h.Stale }) {
 		return
 	}
 	byMark := map[string][]*hostView{}
-	for _, h := range p.hosts {
+	for _, h := range hosts {
 		for _, mark := range hardwareMarks(h.Identity) {
 			byMark[mark] = append(byMark[mark], h)
 		}
 	}
-	for _, h := range p.hosts {
+	for _, h := range hosts {
 		if !h.Stale {
 			continue
 		}
@@ -91,7 +132,7 @@ func (p *pass) findFormer() {
 			}
 		}
 	}
-	for _, h := range p.hosts {
+	for _, h := range hosts {
 		for h.former != nil && h.former.former != nil {
 			h.former = h.former.former
 		}
@@ -99,7 +140,7 @@ func (p *pass) findFormer() {
 			h.former.earlier = append(h.former.earlier, h)
 		}
 	}
-	for _, h := range p.hosts {
+	for _, h := range hosts {
 		slices.SortFunc(h.earlier, func(a, b *hostView) int {
 			if b.later(a) {
 				return -1
@@ -175,7 +216,7 @@ func sameHardware(a, b *inventory.Host) bool {
 	return agree >= 2 && disagree == 0
 }
 
-func hostRungs(hosts []sentral.Host, live []*hostView) []rung {
+func hostRungs(hosts []*sentral.Host, live []*hostView) []rung {
 	identity := func(o int) *inventory.Host {
 		if live[o].Identity == nil {
 			return &inventory.Host{}
@@ -186,7 +227,7 @@ func hostRungs(hosts []sentral.Host, live []*hostView) []rung {
 	// its name or its network card.
 	couldBe := func(i, o int) bool {
 		sameSite := live[o].Site == "" || hosts[i].Site == "" || live[o].Site == hosts[i].Site
-		return sameSite && !contradicts(&hosts[i], live[o])
+		return sameSite && !contradicts(hosts[i], live[o])
 	}
 	return []rung{
 		{
@@ -299,7 +340,7 @@ func hostEvidence(want *sentral.Host, h *hostView) []Evidence {
 		id = &inventory.Host{}
 	}
 	var evidence []Evidence
-	for _, r := range hostRungs([]sentral.Host{*want}, []*hostView{h}) {
+	for _, r := range hostRungs([]*sentral.Host{want}, []*hostView{h}) {
 		e := weigh(r.name, r.intended(0), r.observed(0))
 		if r.name == "system-uuid" && e.Says == Agrees && want.SystemUUID != id.SystemUUID {
 			e.Note = otherOrder

@@ -14,8 +14,9 @@ import (
 // pair is a VM on either side or on both.
 type pair struct {
 	VMMatch
-	seen *sighted
-	tied bool // some other VM could be it: nothing is concluded from its absence
+	seen   *sighted
+	record *thing
+	tied   bool // some other VM could be it: nothing is concluded from its absence
 	// disputed says that another source tells another state.
 	disputed bool
 	// problems are those of the observed VM.
@@ -23,12 +24,12 @@ type pair struct {
 }
 
 func (p *pass) matchVMs() {
-	vms := p.intended.VMs
+	vms := p.records
 	result := climb(len(vms), len(p.vms), vmRungs(vms, p.vms, p.vmByUUID))
 	byIntended := make([]*pair, len(vms))
 	for i := range vms {
-		byIntended[i] = &pair{VMMatch: VMMatch{Intended: &vms[i]}}
-		p.byRecord[&vms[i]] = byIntended[i]
+		byIntended[i] = &pair{VMMatch: VMMatch{Intended: vms[i]}}
+		p.byRecord[vms[i]] = byIntended[i]
 		p.pairs = append(p.pairs, byIntended[i])
 	}
 	for _, m := range result.pairs {
@@ -105,10 +106,10 @@ func (p *pass) show(vp *pair) {
 }
 
 // vmRungs is the ladder of DESIGN.md §5.
-func vmRungs(vms []sentral.VM, seen []*sighted, byUUID map[uuid.UUID]*sighted) []rung {
+func vmRungs(vms []*sentral.VM, seen []*sighted, byUUID map[uuid.UUID]*sighted) []rung {
 	vm := func(o int) *inventory.VM { return seen[o].lead.vm }
 	site := func(o int) string { return seen[o].lead.host.site() }
-	weakly := func(i, o int) bool { return couldBe(&vms[i], vm(o), site(o)) }
+	weakly := func(i, o int) bool { return couldBe(vms[i], vm(o), site(o)) }
 	return []rung{
 		{
 			name:     "sentral-id",
@@ -140,23 +141,23 @@ func vmRungs(vms []sentral.VM, seen []*sighted, byUUID map[uuid.UUID]*sighted) [
 		},
 		{
 			name: "macs", weak: true,
-			intended: func(i int) []string { return intendedMACs(&vms[i]) },
+			intended: func(i int) []string { return intendedMACs(vms[i]) },
 			observed: func(o int) []string { return observedMACs(vm(o)) },
 			allowed: func(i, o int) bool {
-				return weakly(i, o) && oneHoldsOther(intendedMACs(&vms[i]), observedMACs(vm(o)))
+				return weakly(i, o) && oneHoldsOther(intendedMACs(vms[i]), observedMACs(vm(o)))
 			},
 		},
 		{
 			name: "disk-serials", weak: true,
-			intended: func(i int) []string { return intendedSerials(&vms[i]) },
+			intended: func(i int) []string { return intendedSerials(vms[i]) },
 			observed: func(o int) []string { return observedSerials(vm(o)) },
 			allowed: func(i, o int) bool {
-				return weakly(i, o) && oneHoldsOther(intendedSerials(&vms[i]), observedSerials(vm(o)))
+				return weakly(i, o) && oneHoldsOther(intendedSerials(vms[i]), observedSerials(vm(o)))
 			},
 		},
 		{
 			name: "name", weak: true,
-			intended: func(i int) []string { return notEmpty(vms[i].Name, recordName(&vms[i])) },
+			intended: func(i int) []string { return notEmpty(vms[i].Name, recordName(vms[i])) },
 			observed: func(o int) []string {
 				name := labelledName(vm(o))
 				return notEmpty(name, name)

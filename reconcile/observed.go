@@ -33,6 +33,15 @@ type hostView struct {
 	former    *hostView   // the live host whose earlier identity this is
 	earlier   []*hostView // this one's earlier identities, the latest last
 	pair      *hostPair
+
+	node    *hostNode
+	facts   placeFacts // what its VMs' units read of it besides its documents
+	due     time.Time  // when time alone changes what is said of it; zero is never
+	spoke   bool       // it was told when it last spoke,
+	said    time.Time  // which was then
+	changed bool       // something was read of it that its VMs' units may read
+	retimed bool       // only times of its documents changed
+	wwns    []string   // of its disks, as counted
 }
 
 type ovsPort struct {
@@ -40,34 +49,19 @@ type ovsPort struct {
 	port   *inventory.OVSPort
 }
 
-// readHosts groups documents by host, sorted by host ID.
-func readHosts(in *Input) []*hostView {
-	byID := map[uuid.UUID]*hostView{}
-	for _, doc := range in.Observed {
-		h := byID[doc.Host]
-		if h == nil {
-			h = &hostView{ObservedHost: ObservedHost{ID: doc.Host, LastHeard: in.Heard[doc.Host]}}
-			byID[doc.Host] = h
-		}
-		h.docs = append(h.docs, newSource(doc))
-		if _, heard := in.Heard[doc.Host]; !heard && doc.Received.After(h.LastHeard) {
+// read takes in what the host's documents say, sorted by source, at a time.
+func (h *hostView) read(in *Input) {
+	h.ObservedHost = ObservedHost{ID: h.ID, LastHeard: h.said}
+	for _, doc := range h.docs {
+		if !h.spoke && doc.Received.After(h.LastHeard) {
 			h.LastHeard = doc.Received
 		}
 	}
-	hosts := make([]*hostView, 0, len(byID))
-	for _, h := range byID {
-		h.Stale = in.Now.Sub(h.LastHeard) > in.Policy.StaleAfter
-		slices.SortFunc(h.docs, func(a, b *source) int { return cmp.Compare(a.Source, b.Source) })
-		h.index(in)
-		hosts = append(hosts, h)
-	}
-	slices.SortFunc(hosts, func(a, b *hostView) int { return bytes.Compare(a.ID[:], b.ID[:]) })
-	return hosts
-}
-
-func (h *hostView) index(in *Input) {
-	for i := range h.docs {
-		doc := h.docs[i]
+	h.Stale = in.Now.Sub(h.LastHeard) > in.Policy.StaleAfter
+	h.close()
+	h.network = nil
+	h.Sources = make([]SourceStatus, 0, len(h.docs))
+	for _, doc := range h.docs {
 		h.Sources = append(h.Sources, SourceStatus{
 			Source: doc.Source, Outcome: doc.Outcome, Complete: doc.Complete,
 			ObservedAt: doc.ObservedAt, Received: doc.Received, Epoch: doc.Epoch, Gen: doc.Gen,
@@ -84,10 +78,22 @@ func (h *hostView) index(in *Input) {
 			h.network = doc
 		}
 	}
-	if h.network == nil {
-		return
+}
+
+// open makes the indexes that following NICs' paths asks, which close drops:
+// they take more room than what they are made from.
+func (h *hostView) open() {
+	if h.network != nil && h.links == nil {
+		h.indexNetwork()
 	}
-	h.indexNetwork()
+}
+
+func (h *hostView) close() {
+	h.links, h.ports, h.portOf, h.members, h.guests = nil, nil, nil, nil, nil
+	h.vlanLinks, h.fabrics, h.walked, h.grounds = nil, nil, nil, nil
+	for _, doc := range h.docs {
+		doc.origins = nil
+	}
 }
 
 // fresh says whether a document may be concluded from.
@@ -122,54 +128,46 @@ type sighted struct {
 
 // place is where a VM was seen.
 type place struct {
-	vm   *inventory.VM
-	doc  *source
-	host *hostView
-	also []string // further sources on the host
+	vm    *inventory.VM
+	doc   *source
+	host  *hostView
+	thing *thing
+	also  []string // further sources on the host
 	// others are the same VM as those show it.
 	others []place
 	// fresh says that the document may be concluded from.
 	fresh bool
 }
 
-// readVMs makes one entry for every VM: what several sources on one host show
-// under one UUID is one VM, and so is what several hosts show. Documents of a
-// host's earlier identity are set aside, since the host says it all again.
-// Containers are apart, each by itself: a VM's UUID on one makes them no one thing.
-func readVMs(hosts []*hostView, in *Input) (all, containers []*sighted, byUUID map[uuid.UUID]*sighted) {
-	count := 0
-	for _, h := range hosts {
-		for i := range h.docs {
-			count += len(h.docs[i].VMs)
-		}
-	}
-	all = make([]*sighted, 0, count)
-	byUUID = make(map[uuid.UUID]*sighted, count)
-	for _, h := range hosts {
-		if h.former != nil {
+// readVMs makes one entry for every VM among places, which are in order: what
+// several sources on one host show under one UUID is one VM, and so is what
+// several hosts show. Documents of a host's earlier identity are set aside, since
+// the host says it all again. Containers are apart, each by itself: a VM's UUID on
+// one makes them no one thing.
+func readVMs(places []*thing, in *Input) (all, containers []*sighted, byUUID map[uuid.UUID]*sighted) {
+	all = make([]*sighted, 0, len(places))
+	byUUID = make(map[uuid.UUID]*sighted, len(places))
+	for _, t := range places {
+		if t.host.former != nil {
 			continue
 		}
-		for i := range h.docs {
-			doc := h.docs[i]
-			fresh := h.fresh(doc, in)
-			for j := range doc.VMs {
-				at := place{vm: &doc.VMs[j], doc: doc, host: h, fresh: fresh}
-				id := at.vm.UUID
-				if at.vm.IsContainer() {
-					containers = append(containers, &sighted{lead: at})
-				} else if id == uuid.Nil || inventory.IsJunkUUID(id) {
-					all = append(all, &sighted{lead: at})
-				} else if s := byUUID[id]; s != nil {
-					s.add(at)
-				} else {
-					s = &sighted{lead: at}
-					byUUID[id] = s
-					all = append(all, s)
-				}
-			}
+		at := place{vm: t.vm, doc: t.doc, host: t.host, thing: t, fresh: t.host.fresh(t.doc, in)}
+		id := at.vm.UUID
+		if at.vm.IsContainer() {
+			containers = append(containers, &sighted{lead: at})
+		} else if id == uuid.Nil || inventory.IsJunkUUID(id) {
+			all = append(all, &sighted{lead: at})
+		} else if s := byUUID[id]; s != nil {
+			s.add(at)
+		} else {
+			s = &sighted{lead: at}
+			byUUID[id] = s
+			all = append(all, s)
 		}
 	}
-	all = joinBySMBIOS(all)
+	if len(all) > 1 {
+		all = joinBySMBIOS(all)
+	}
 	for _, s := range all {
 		s.choose("")
 	}

@@ -9,67 +9,95 @@ import (
 	"github.com/dataverket/avstem/sentral"
 )
 
-// Reconcile holds both books side by side. Its steps are the units of the package's
-// table, each over everything.
+// Reconcile holds both books side by side: a [Book] that is told everything at
+// once.
 func Reconcile(in Input) *Result {
-	if in.Intended == nil {
-		in.Intended = &sentral.Inventory{}
+	b := NewBook(in.Policy)
+	b.keep = true
+	for _, doc := range in.Observed {
+		b.Observe(doc)
 	}
-	p := &pass{in: in, intended: newIntended(in.Intended), byID: map[string]int{}, byRecord: map[*sentral.VM]*pair{}, hostRecord: map[string]*hostPair{}}
-	p.hosts = readHosts(&in)
-	p.checkInventory()
-	p.matchHosts()
-	for _, hp := range p.hostPairs {
-		p.seeHost(hp)
+	for host, at := range in.Heard {
+		b.Hear(host, at)
 	}
-	p.vms, p.containers, p.vmByUUID = readVMs(p.hosts, &p.in)
-	p.matchVMs()
-	for _, vp := range p.pairs {
-		p.compareVM(vp)
-	}
-	p.checkMACs(slices.Concat(p.vms, p.containers))
-	p.checkSharedDisks(p.vms)
-	sites := p.sights()
-	for _, vp := range p.pairs {
-		p.checkAbsence(vp, sites)
-	}
-	reach := &reach{pass: p}
-	for _, hp := range p.hostPairs {
-		p.checkPools(hp, reach)
-	}
-	for _, u := range p.projectUnits() {
-		p.checkQuota(u)
-	}
-	for _, u := range p.hostUnits() {
-		p.checkOvercommit(u)
-	}
-	for _, u := range p.groupUnits() {
-		p.checkAffinity(u)
-	}
-	p.checkStrays()
-	p.checkSpeakers()
-	p.checkRefusals()
-	return p.result()
+	b.Intend(in.Intended)
+	b.Refuse(in.Refused)
+	b.Speak(in.Speakers)
+	b.Settle(in.Now)
+	return b.result()
 }
 
-// pass is the state of one reconciliation.
+// pass is what one unit is judged with, and what it comes to.
 type pass struct {
+	book     *Book
 	in       Input
 	intended *intended
-	hosts    []*hostView
-	vms      []*sighted
-	vmByUUID map[uuid.UUID]*sighted
-	// containers are what hosts show besides.
-	containers []*sighted
-	pairs      []*pair // every VM of either side, matched or not
+	// The unit's things.
+	records    []*sentral.VM
+	vms        []*sighted
+	vmByUUID   map[uuid.UUID]*sighted
+	containers []*sighted // what hosts show besides
+	pairs      []*pair    // every VM of either side, matched or not
 	byRecord   map[*sentral.VM]*pair
-	// hostPairs are the same for hosts.
-	hostPairs  []*hostPair
-	hostRecord map[string]*hostPair // by Sentral's key
+	// hostRecord has every host that has a record, by Sentral's key.
+	hostRecord map[string]*hostPair
 	// spokenFor are the findings about host IDs that several agents use.
 	spokenFor map[uuid.UUID]string
 	findings  []Finding
 	byID      map[string]int
+}
+
+// begin makes it ready for another unit.
+func (p *pass) begin() {
+	p.findings = p.findings[:0]
+	clear(p.byID)
+}
+
+// judge matches the things of a unit, which are in order, compares what it
+// matched, and checks what they may do to each other.
+func (p *pass) judge(things []*thing) []*pair {
+	p.begin()
+	p.records, p.pairs = p.records[:0], nil
+	clear(p.byRecord)
+	clear(p.intended.vmByID)
+	clear(p.intended.vmByUUID)
+	split := 0
+	for _, t := range things {
+		if t.want == nil {
+			break
+		}
+		p.records = append(p.records, t.want)
+		p.intended.addVM(t.want)
+		t.head = nil
+		split++
+	}
+	for _, t := range things[split:] {
+		t.host.open()
+		t.owner, t.head, t.weak, t.spread = nil, nil, false, false
+	}
+	p.vms, p.containers, p.vmByUUID = readVMs(things[split:], &p.in)
+	p.matchVMs()
+	for i := range p.records {
+		p.pairs[i].record = things[i]
+	}
+	for _, vp := range p.pairs {
+		if vp.seen != nil {
+			at := vp.seen.lead.thing
+			at.owner, at.weak, at.spread = vp.record, vp.Match != nil && vp.Match.Weak, len(vp.seen.copies) > 0
+			for _, place := range vp.seen.places() {
+				place.thing.head = at
+			}
+			if vp.record != nil {
+				vp.record.head = at
+			}
+		}
+		p.compareVM(vp)
+	}
+	if all := slices.Concat(p.vms, p.containers); len(all) > 1 {
+		p.checkMACs(all)
+		p.checkSharedDisks(p.vms)
+	}
+	return p.pairs
 }
 
 // find adds a finding. What it leaves out is filled in: the ID, the kind's
@@ -97,24 +125,37 @@ func (p *pass) find(f Finding) string {
 	return f.ID
 }
 
-func (p *pass) result() *Result {
-	r := &Result{Findings: p.findings, intended: p.intended}
-	if r.Findings == nil {
-		r.Findings = []Finding{}
+// result gives a book that has kept everything.
+func (b *Book) result() *Result {
+	r := &Result{Findings: b.Findings(), intended: b.intended}
+	pairs := make([]*hostPair, 0, len(b.hostPairs))
+	for hp := range b.hostPairs {
+		pairs = append(pairs, hp)
 	}
-	SortFindings(r.Findings)
-	slices.SortStableFunc(p.hostPairs, func(a, b *hostPair) int {
-		return cmp.Or(cmp.Compare(a.key(), b.key()), cmp.Compare(a.id(), b.id()))
-	})
-	for _, hp := range p.hostPairs {
-		r.Hosts = append(r.Hosts, hp.HostMatch)
+	slices.SortFunc(pairs, comparePairedHosts)
+	for _, hp := range pairs {
+		r.Hosts = append(r.Hosts, hp.match())
 	}
-	slices.SortStableFunc(p.pairs, comparePairs)
-	r.VMs = make([]VMMatch, len(p.pairs))
-	for i, vp := range p.pairs {
+	p := b.scratch()
+	for _, vp := range b.pairs {
+		if vp.record != nil && vp.record.alone {
+			p.begin()
+			p.checkAbsence(vp)
+		}
+	}
+	slices.SortFunc(b.pairs, comparePairs)
+	r.VMs = make([]VMMatch, len(b.pairs))
+	for i, vp := range b.pairs {
 		r.VMs[i] = vp.VMMatch
 	}
 	return r
+}
+
+// match gives what a reader sees of the host.
+func (hp *hostPair) match() HostMatch {
+	m := hp.HostMatch
+	m.Comparisons = slices.Concat(hp.Comparisons, hp.pools, hp.loads)
+	return m
 }
 
 // comparePairs sorts by tenant, project, name and ID.
@@ -124,8 +165,16 @@ func comparePairs(a, b *pair) int {
 	if order := cmp.Or(cmp.Compare(tenantA, tenantB), cmp.Compare(projectA, projectB)); order != 0 {
 		return order
 	}
-	if order := cmp.Compare(a.name(), b.name()); order != 0 {
+	if order := cmp.Or(cmp.Compare(a.name(), b.name()), cmp.Compare(a.subjectID(), b.subjectID())); order != 0 {
 		return order
 	}
-	return cmp.Compare(a.subjectID(), b.subjectID())
+	return compareThings(a.thing(), b.thing())
+}
+
+// thing is the record of a pair, or else where the VM is.
+func (vp *pair) thing() *thing {
+	if vp.record != nil {
+		return vp.record
+	}
+	return vp.seen.lead.thing
 }

@@ -10,31 +10,10 @@ import (
 // its VMs asks.
 type source struct {
 	Document
+	*capabilities
 	problems map[string][]*inventory.Problem // by entity
-	known    map[inventory.Field]*inventory.Capability
-	fields   int                             // how many of them it may have
 	origins  map[inventory.Field]*Provenance // made when first asked for
-}
-
-func newSource(doc Document) *source {
-	s := &source{
-		Document: doc,
-		problems: map[string][]*inventory.Problem{},
-		known:    make(map[inventory.Field]*inventory.Capability, len(doc.Capabilities)),
-		origins:  map[inventory.Field]*Provenance{},
-	}
-	for i := range doc.Problems {
-		problem := &doc.Problems[i]
-		s.problems[problem.Entity] = append(s.problems[problem.Entity], problem)
-	}
-	for i := range doc.Capabilities {
-		c := &doc.Capabilities[i]
-		s.known[c.Field] = c
-		if c.Known != inventory.KnownAbsent {
-			s.fields++
-		}
-	}
-	return s
+	things   []*thing                        // its VMs, in order
 }
 
 // provenance says where the source has a field from. What it gives is shared.
@@ -44,6 +23,9 @@ func (s *source) provenance(field inventory.Field) *Provenance {
 		pr = &Provenance{Collector: s.Source, ObservedAt: s.ObservedAt, Host: s.Host}
 		if c := s.known[field]; c != nil {
 			pr.Source = c.From
+		}
+		if s.origins == nil {
+			s.origins = map[inventory.Field]*Provenance{}
 		}
 		s.origins[field] = pr
 	}

@@ -17,6 +17,10 @@ type uses struct {
 	devices  map[string]bool // by the kernel's names
 	nameless string          // a VM's device that isn't among the host's by its path
 	grounds  *grounds
+	// site has the names that others of the site use, by their hash, where they
+	// could use the same.
+	site map[uint64]int
+	hash func(string) uint64
 }
 
 // has says whether what is at a path is used. A device is known by its own name,
@@ -25,7 +29,7 @@ func (u *uses) has(at string) bool {
 	if d := u.grounds.deviceAt(at); d != nil {
 		return u.devices[d.Name]
 	}
-	return u.names[path.Base(at)]
+	return u.names[path.Base(at)] || u.site != nil && u.site[u.hash(path.Base(at))] > 0
 }
 
 // add notes that a path is used; device is what it is, where the collector saw.
@@ -43,14 +47,8 @@ func (u *uses) add(at, device string) {
 }
 
 // usedOn collects what a host uses.
-func (r *reach) usedOn(hp *hostPair) *uses {
-	if used := r.used[hp]; used != nil {
-		return used
-	}
-	if r.used == nil {
-		r.used = map[*hostPair]*uses{}
-	}
-	u := &uses{names: map[string]bool{}, devices: map[string]bool{}, grounds: hp.view.groundsOf(&r.in)}
+func (p *pass) usedOn(hp *hostPair) *uses {
+	u := &uses{names: map[string]bool{}, devices: map[string]bool{}, grounds: hp.view.groundsOf(&p.in)}
 	for _, doc := range hp.view.docs {
 		for i := range doc.VMs {
 			for j := range doc.VMs[i].Disks {
@@ -63,7 +61,6 @@ func (r *reach) usedOn(hp *hostPair) *uses {
 		}
 		u.addHost(doc)
 	}
-	r.used[hp] = u
 	return u
 }
 

@@ -1,0 +1,274 @@
+package reconcile
+
+import (
+	"bytes"
+	"hash/maphash"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/dataverket/avstem/sentral"
+)
+
+// Book is both books, held side by side and kept current change by change. What it
+// is told takes effect with the next [Book.Settle], which judges again the units
+// that a change or the passing of time touches, and those only: whatever came
+// before, it then finds what [Reconcile] finds of the same input, which is a new
+// Book that is told everything at once.
+//
+// It keeps documents, records, indexes and findings, and no comparison of a VM:
+// [Book.VM] makes those again when they are asked for.
+//
+// A Book is not for several goroutines at once.
+type Book struct {
+	in       Input // Intended, Speakers, Refused, Policy and Now
+	intended *intended
+	began    bool // it has been settled
+	all      bool // everything is to be judged again
+
+	hosts     map[uuid.UUID]*hostView
+	arrived   map[uuid.UUID]map[string]*Document // nil where the source is gone
+	heard     []*hostView                        // of those that spoke, the ones of which it may matter
+	hostIndex index[*hostNode]
+	// hostRecords are by Sentral's ID.
+	hostRecords map[string][]*hostNode
+	hostPairs   map[*hostPair]bool
+	hostRecord  map[string]*hostPair // by Sentral's key
+	named       map[string]pairSet   // by the name that findings use, which may repeat
+	byID        map[string]pairSet   // by what findings' subjects say
+	homes       map[string]*home     // by Sentral's key of a host
+	sites       map[string]*site
+	disks       map[string][]*hostView // by WWN, those that see the disk
+	timers      timers
+
+	things   index[*thing]
+	round    uint32
+	settling uint32 // which settling this is
+	marker   marker
+	tables   map[uint64][]*capabilities
+	sources  map[string]int // of records' disks
+	// projects are those that have a quota, groups the anti-affinity groups.
+	projects map[projectKey]*vmGroup
+	groups   map[groupKey]*vmGroup
+	left     []leave // who may have left a group
+
+	// What the next settling judges again.
+	dirtyNodes     []*hostNode
+	dirtyHomes     []string
+	dirtyHosts     map[*hostPair]bool
+	dirtyThings    []*thing
+	dirtyAbsences  map[*thing]bool
+	dirtyPools     map[*hostPair]bool
+	dirtyLoads     map[*hostPair]bool
+	dirtyGroups    map[*vmGroup]bool
+	dirtyStrays    map[*hostPair]bool
+	dirtySites     map[string]bool
+	allPools       bool
+	dirtyInventory bool
+	dirtySpeakers  bool
+
+	ofInventory, ofSpeakers unit
+
+	ledger
+	counts counts
+	// keep has every VM's pair kept in pairs, for a [Result].
+	keep  bool
+	pairs []*pair
+}
+
+// NewBook makes an empty one.
+func NewBook(policy Policy) *Book {
+	b := &Book{
+		in:          Input{Policy: policy, Intended: &sentral.Inventory{}},
+		hosts:       map[uuid.UUID]*hostView{},
+		arrived:     map[uuid.UUID]map[string]*Document{},
+		hostRecords: map[string][]*hostNode{},
+		hostPairs:   map[*hostPair]bool{},
+		hostRecord:  map[string]*hostPair{},
+		named:       map[string]pairSet{},
+		byID:        map[string]pairSet{},
+		homes:       map[string]*home{},
+		sites:       map[string]*site{},
+		disks:       map[string][]*hostView{},
+		marker:      marker{seed: maphash.MakeSeed()},
+		tables:      map[uint64][]*capabilities{},
+		sources:     map[string]int{},
+		projects:    map[projectKey]*vmGroup{},
+		groups:      map[groupKey]*vmGroup{},
+
+		dirtyHosts:    map[*hostPair]bool{},
+		dirtyAbsences: map[*thing]bool{},
+		dirtyPools:    map[*hostPair]bool{},
+		dirtyLoads:    map[*hostPair]bool{},
+		dirtyGroups:   map[*vmGroup]bool{},
+		dirtyStrays:   map[*hostPair]bool{},
+		dirtySites:    map[string]bool{},
+
+		ofInventory: unit{stage: stageInventory},
+		ofSpeakers:  unit{stage: stageSpeakers},
+		ledger:      ledger{parts: map[string][]part{}, changed: map[string]bool{}},
+	}
+	b.intended = newIntended(b.in.Intended)
+	return b
+}
+
+// Observe takes the newest document of a host and source.
+func (b *Book) Observe(doc Document) { b.arrive(doc.Host, doc.Source, &doc) }
+
+// Drop takes out a host and all that it said.
+func (b *Book) Drop(host uuid.UUID) {
+	if h := b.hosts[host]; h != nil {
+		for _, doc := range h.docs {
+			b.arrive(host, doc.Source, nil)
+		}
+	}
+	for source := range b.arrived[host] {
+		b.arrive(host, source, nil)
+	}
+}
+
+func (b *Book) arrive(host uuid.UUID, source string, doc *Document) {
+	if b.arrived[host] == nil {
+		b.arrived[host] = map[string]*Document{}
+	}
+	b.arrived[host][source] = doc
+}
+
+// Hear tells when a host last said anything. One of which that was never told
+// was last heard when its newest document came. A host without documents is none.
+func (b *Book) Hear(host uuid.UUID, at time.Time) {
+	h := b.hosts[host]
+	if h == nil {
+		h = b.newHost(host)
+	}
+	if h.spoke && h.said.Equal(at) {
+		return
+	}
+	back := at.Before(h.LastHeard)
+	if back || h.node.group == nil || h.Stale || len(h.node.group.nodes) > 1 {
+		b.heard = append(b.heard, h)
+	}
+	h.spoke, h.said = true, at
+}
+
+func (b *Book) newHost(id uuid.UUID) *hostView {
+	h := &hostView{ObservedHost: ObservedHost{ID: id}}
+	h.node = &hostNode{view: h}
+	b.hosts[id] = h
+	return h
+}
+
+// Intend takes the inventory. It may share records with the one before, and is
+// only read.
+func (b *Book) Intend(inv *sentral.Inventory) {
+	if inv == nil {
+		inv = &sentral.Inventory{}
+	}
+	if inv != b.in.Intended {
+		b.intend(inv)
+	}
+}
+
+// Refuse takes all documents that were not accepted.
+func (b *Book) Refuse(all []Refusal) {
+	if !slices.Equal(b.in.Refused, all) {
+		b.in.Refused, b.dirtySpeakers = slices.Clone(all), true
+	}
+}
+
+// Speak takes all host IDs that several agents use.
+func (b *Book) Speak(all map[uuid.UUID][]Speaker) {
+	if len(all)+len(b.in.Speakers) > 0 && !reflect.DeepEqual(b.in.Speakers, all) {
+		b.in.Speakers, b.dirtySpeakers = all, true
+	}
+}
+
+// Judge takes another policy, by which everything is judged again.
+func (b *Book) Judge(policy Policy) { b.in.Policy, b.all = policy, true }
+
+// Settle judges what has changed since the last time, or does by the time alone,
+// and gives the IDs of the findings that came, went or are different now.
+func (b *Book) Settle(now time.Time) (changed []string) {
+	if b.began && now.Before(b.in.Now) { // a clock that was set back
+		b.all = true
+	}
+	b.in.Now, b.began = now, true
+	b.settling++
+	b.readArrived()
+	b.passTime()
+	if b.all {
+		b.touchAll()
+		b.all = false
+	}
+	b.settleMachines()
+	b.settleHosts()
+	b.settleHomes()
+	b.settleVMs()
+	b.settleSites()
+	b.settlePools()
+	b.settleLoads()
+	b.settleGroups()
+	b.settleStrays()
+	b.settleInventory()
+	changed = make([]string, 0, len(b.changed))
+	for id := range b.changed {
+		changed = append(changed, id)
+	}
+	clear(b.changed)
+	slices.Sort(changed)
+	return changed
+}
+
+// touchAll marks everything.
+func (b *Book) touchAll() {
+	for _, h := range b.hosts {
+		if h.node.group != nil {
+			h.changed = true
+			b.dirtyNode(h.node)
+			h.read(&b.in)
+			b.schedule(h)
+		}
+	}
+	for _, nodes := range b.hostRecords {
+		for _, n := range nodes {
+			b.dirtyNode(n)
+		}
+	}
+	for _, h := range b.homes {
+		for _, t := range h.things {
+			b.touch(t)
+		}
+	}
+	for _, g := range b.projects {
+		b.dirtyGroups[g] = true
+	}
+	for _, g := range b.groups {
+		b.dirtyGroups[g] = true
+	}
+	b.dirtyInventory, b.dirtySpeakers = true, true
+}
+
+// Finding gives one finding as the last settling found it, without its life.
+func (b *Book) Finding(id string) (Finding, bool) { return b.get(id, b.in.Now) }
+
+// Findings gives all of them, sorted.
+func (b *Book) Findings() []Finding {
+	all := make([]Finding, 0, len(b.parts))
+	for id := range b.parts {
+		f, _ := b.get(id, b.in.Now)
+		all = append(all, f)
+	}
+	SortFindings(all)
+	return all
+}
+
+// scratch makes what one unit is judged with.
+func (b *Book) scratch() *pass {
+	in := *b.intended
+	in.vmByID, in.vmByUUID = map[string]*sentral.VM{}, map[uuid.UUID]*sentral.VM{}
+	return &pass{book: b, in: b.in, intended: &in, hostRecord: b.hostRecord, byID: map[string]int{}, byRecord: map[*sentral.VM]*pair{}}
+}
+
+func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }

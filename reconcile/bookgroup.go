@@ -1,0 +1,308 @@
+package reconcile
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"slices"
+
+	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/sentral"
+)
+
+// vmGroup are VMs that are judged together although they share no mark: those of
+// a project with a quota, or of an anti-affinity group.
+type vmGroup struct {
+	unit
+	project *sentral.Project // nil of an anti-affinity group
+	key     groupKey
+	members map[*thing]member // by the record, or else the leading place
+	gone    bool
+}
+
+// member is what a group was told of one of its VMs.
+type member struct {
+	share uint64 // a hash of all that the group's check reads of it
+	round uint32
+}
+
+// leave is a VM that may have left a group.
+type leave struct {
+	group *vmGroup
+	thing *thing
+}
+
+// intendProjects takes the projects whose quotas are to be held.
+func (b *Book) intendProjects(records []sentral.Project) {
+	for _, g := range b.projects {
+		g.gone = true
+		b.put(&g.unit, nil)
+	}
+	clear(b.projects)
+	known := map[projectKey]bool{}
+	for i := range records {
+		record := &records[i]
+		key := projectKey{record.Tenant, record.ID}
+		if !known[key] && limitsOf(record.Quota) != (amounts{}) {
+			b.projects[key] = &vmGroup{unit: unit{stage: stageProject, key: key.String()}, project: record, members: map[*thing]member{}}
+		}
+		known[key] = true
+	}
+}
+
+// groupsOf are the groups that a VM belongs to.
+func (b *Book) groupsOf(vp *pair) (groups [2]*vmGroup) {
+	tenant, project, _ := vp.owner()
+	if !vp.IsContainer() {
+		groups[0] = b.projects[projectKey{tenant, project}]
+	}
+	want := vp.Intended
+	if want == nil || want.AntiAffinity == "" || want.State == sentral.VMAbsent {
+		return groups
+	}
+	key := groupKey{projectKey{want.Tenant, want.Project}, want.Site, want.AntiAffinity}
+	g := b.groups[key]
+	if g == nil {
+		g = &vmGroup{unit: unit{stage: stageGroup, key: key.projectKey.String() + "\x00" + key.site + "\x00" + key.name}, key: key, members: map[*thing]member{}}
+		b.groups[key] = g
+	}
+	groups[1] = g
+	return groups
+}
+
+// joinGroups tells a VM's groups what it brings in.
+func (b *Book) joinGroups(p *pass, u *vmUnit, vp *pair) {
+	var t *thing
+	var share uint64
+	for _, g := range b.groupsOf(vp) {
+		if g == nil {
+			continue
+		}
+		if t == nil {
+			t = vp.thing()
+			share = b.share64(p, vp)
+		}
+		if held, is := g.members[t]; !is || held.share != share {
+			b.dirtyGroups[g] = true
+		}
+		g.members[t] = member{share, b.settling}
+		if !slices.Contains(u.joined, g) {
+			u.joined = append(u.joined, g)
+		}
+	}
+}
+
+func (b *Book) leaveGroups(u *vmUnit) {
+	for _, g := range u.joined {
+		for _, t := range u.things {
+			if _, is := g.members[t]; is {
+				b.left = append(b.left, leave{g, t})
+			}
+		}
+	}
+}
+
+// isTold says whether something was found that may tell when its VMs were seen.
+func (u *vmUnit) isTold() bool {
+	return len(u.found) > 0 || slices.ContainsFunc(u.joined, func(g *vmGroup) bool { return len(g.found) > 0 })
+}
+
+// share64 hashes all that the checks of groups read of a VM.
+func (b *Book) share64(p *pass, vp *pair) uint64 {
+	var h maphash.Hash
+	h.SetSeed(b.marker.seed)
+	text := func(s string) { h.WriteString(s); h.WriteByte(0) }
+	number := func(n uint64) { h.Write(binary.LittleEndian.AppendUint64(nil, n)) }
+	yes := func(is ...bool) {
+		for _, is := range is {
+			if is {
+				h.WriteByte(1)
+			} else {
+				h.WriteByte(2)
+			}
+		}
+	}
+	count := func(n *int) {
+		if n != nil {
+			number(uint64(*n))
+		}
+		h.WriteByte(3)
+	}
+	size := func(n *inventory.Bytes) {
+		if n != nil {
+			number(uint64(*n))
+		}
+		h.WriteByte(3)
+	}
+	if want := vp.Intended; want != nil {
+		text(want.ID)
+		text(want.Name)
+		text(string(want.State))
+		text(want.Host)
+		text(want.FailureDomain)
+		if home := p.home(want); home != nil {
+			text("home " + home.Intended.FailureDomain)
+		}
+		count(want.VCPUs)
+		size(want.Memory)
+		for i := range want.Disks {
+			size(want.Disks[i].Size)
+			yes(want.Disks[i].Shared)
+		}
+	}
+	if vp.seen == nil {
+		return h.Sum64()
+	}
+	at := &vp.seen.lead
+	text(vp.name())
+	text(at.host.key())
+	text(at.vm.Key())
+	yes(at.fresh, vp.tied, vp.active(), at.vm.IsContainer(), vp.Match != nil, vp.Match != nil && vp.Match.Weak)
+	if hp := at.host.pair; hp.Intended != nil {
+		text("on " + hp.Intended.FailureDomain)
+		yes(hp.tied, hp.Match.Weak)
+	}
+	if want := vp.Intended; want != nil && want.AntiAffinity != "" {
+		text(at.doc.provenance("vm.uuid").Source)
+		number(uint64(at.doc.ObservedAt.UnixNano()))
+	}
+	count(at.vm.VCPUs)
+	size(at.vm.Memory)
+	for i := range at.vm.Disks {
+		d := &at.vm.Disks[i]
+		size(d.Capacity)
+		yes(d.IsStorage(), d.ReadOnly, d.Shareable)
+	}
+	return h.Sum64()
+}
+
+// settleGroups judges the groups whose VMs brought in something else.
+func (b *Book) settleGroups() {
+	for _, l := range b.left {
+		if held, is := l.group.members[l.thing]; is && held.round != b.settling {
+			delete(l.group.members, l.thing)
+			b.dirtyGroups[l.group] = true
+		}
+	}
+	b.left = b.left[:0]
+	if len(b.dirtyGroups) == 0 {
+		return
+	}
+	p := b.scratch()
+	for g := range b.dirtyGroups {
+		if g.gone {
+			continue
+		}
+		things := make([]*thing, 0, len(g.members))
+		for t := range g.members {
+			things = append(things, t)
+		}
+		slices.SortFunc(things, compareThings)
+		vms := make([]*pair, len(things))
+		for i, t := range things {
+			vms[i] = p.recall(t)
+		}
+		p.begin()
+		switch {
+		case g.project != nil:
+			p.checkQuota(&projectUnit{record: g.project, vms: vms})
+		case len(vms) == 0:
+			delete(b.groups, g.key)
+		default:
+			p.checkAffinity(&groupUnit{groupKey: g.key, vms: vms})
+		}
+		b.put(&g.unit, p.findings)
+	}
+	clear(b.dirtyGroups)
+}
+
+// recall makes a pair again as it was matched, by its record or leading place. Of
+// the observed side it has what the checks of groups read.
+func (p *pass) recall(t *thing) *pair {
+	vp := &pair{tied: t.tied}
+	lead := t
+	if t.want != nil {
+		vp.Intended, vp.record, lead = t.want, t, t.head
+	}
+	if lead == nil {
+		return vp
+	}
+	vp.seen = &sighted{lead: p.place(lead)}
+	if lead.spread {
+		vp.seen.copies = make([]place, 1)
+	}
+	if lead.owner != nil {
+		vp.Match = &MatchBasis{Weak: lead.weak}
+	} else {
+		vp.Observed = &ObservedVM{VM: *lead.vm, HostID: lead.host.ID, Source: lead.doc.Source}
+	}
+	return vp
+}
+
+func (p *pass) place(t *thing) place {
+	return place{vm: t.vm, doc: t.doc, host: t.host, thing: t, fresh: t.host.fresh(t.doc, &p.in)}
+}
+
+// touchLoad has what the host of a thing has promised judged again.
+func (b *Book) touchLoad(t *thing) {
+	var hp *hostPair
+	if t.want == nil {
+		hp = t.host.pair
+	} else if t.want.Host != "" {
+		hp = b.hostRecord[t.want.Host]
+	}
+	if hp != nil {
+		b.dirtyLoads[hp] = true
+	}
+}
+
+// settleLoads judges what hosts have promised their VMs.
+func (b *Book) settleLoads() {
+	p := b.scratch()
+	for hp := range b.dirtyLoads {
+		if !b.hostPairs[hp] {
+			continue
+		}
+		p.begin()
+		hp.loads = nil
+		p.checkOvercommit(p.loadOf(hp))
+		if hp.view != nil {
+			hp.view.close()
+		}
+		b.put(&hp.ofLoad, p.findings)
+	}
+	clear(b.dirtyLoads)
+}
+
+// loadOf gives a host with the VMs that it shows and those that records bind to it.
+func (p *pass) loadOf(hp *hostPair) *hostUnit {
+	u := &hostUnit{hostPair: hp}
+	if hp.Intended != nil && hp.Intended.ID != "" && p.book.hostRecord[hp.Intended.ID] == hp {
+		for _, t := range p.book.home(hp.Intended.ID).things {
+			u.bound = append(u.bound, &pair{VMMatch: VMMatch{Intended: t.want}, record: t})
+		}
+	}
+	if hp.view == nil {
+		return u
+	}
+	limits, _ := u.has()
+	for _, doc := range hp.view.docs {
+		for _, t := range doc.things {
+			if t.head == nil || t.head.vm.IsContainer() {
+				continue
+			}
+			main := t.head
+			if main.owner != nil {
+				main = main.owner
+			}
+			r := resident{vp: p.recall(main)}
+			if r.at = &r.vp.seen.lead; t.head != t {
+				at := p.place(t)
+				r.at = &at
+			} else if limits[diskSpace] != nil && r.at.fresh {
+				r.vp.DiskPaths = r.at.diskPaths(&p.in)
+			}
+			u.here = append(u.here, r)
+		}
+	}
+	return u
+}

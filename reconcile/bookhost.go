@@ -1,0 +1,553 @@
+package reconcile
+
+import (
+	"cmp"
+	"container/heap"
+	"reflect"
+	"slices"
+	"time"
+)
+
+// readArrived takes in the documents that arrived.
+func (b *Book) readArrived() {
+	for id, arrived := range b.arrived {
+		h := b.hosts[id]
+		if h == nil {
+			h = b.newHost(id)
+		}
+		for name, doc := range arrived {
+			at, has := slices.BinarySearchFunc(h.docs, name, func(s *source, name string) int { return cmp.Compare(s.Source, name) })
+			var old *source
+			if has {
+				old = h.docs[at]
+			}
+			switch {
+			case doc == nil && has:
+				b.replace(h, old, nil)
+				h.docs = slices.Delete(h.docs, at, at+1)
+			case doc == nil:
+			case has && doc.Observation == old.Observation:
+				old.Received, h.retimed = doc.Received, true
+			default:
+				next := b.newSource(*doc, old)
+				b.replace(h, old, next)
+				if has {
+					h.docs[at] = next
+				} else {
+					h.docs = slices.Insert(h.docs, at, next)
+				}
+			}
+		}
+		b.reread(h)
+	}
+	clear(b.arrived)
+	for _, h := range b.heard {
+		if len(h.docs) > 0 {
+			b.reread(h)
+		}
+	}
+	b.heard = b.heard[:0]
+}
+
+// reread notes what has changed of a host as a whole.
+func (b *Book) reread(h *hostView) {
+	if len(h.docs) == 0 {
+		b.removeHost(h)
+		return
+	}
+	before := h.ObservedHost
+	old := slices.Clone(h.Sources)
+	h.read(&b.in)
+	for i := range h.Sources {
+		if h.Stale != before.Stale || i >= len(old) || old[i].Old != h.Sources[i].Old {
+			h.changed = true
+		}
+	}
+	switch {
+	case !h.node.marked:
+		h.changed = true
+		b.markHost(h.node)
+	case before.Site != h.Site || !reflect.DeepEqual(before.Identity, h.Identity):
+		b.unmarkHost(h.node)
+		b.markHost(h.node)
+	case before.Stale != h.Stale, h.node.group != nil && len(h.node.group.nodes) > 1 && !before.LastHeard.Equal(h.LastHeard):
+		b.dirtyNode(h.node)
+	}
+	if h.pair != nil {
+		b.dirtyHosts[h.pair] = true
+	}
+	b.countDisks(h)
+	b.schedule(h)
+}
+
+// lastSaid is when the host was last heard, of which LastHeard may lag behind: it
+// matters only when it has become too long ago.
+func (h *hostView) lastSaid() time.Time {
+	if h.spoke {
+		return h.said
+	}
+	return h.LastHeard
+}
+
+// removeHost takes out a host of which no document is left.
+func (b *Book) removeHost(h *hostView) {
+	b.unmarkHost(h.node)
+	h.node.gone = true
+	h.Sources, h.network = nil, nil
+	b.countDisks(h)
+	h.due = time.Time{}
+	delete(b.hosts, h.ID)
+	if h.spoke { // it may come back, and is no less heard
+		again := b.newHost(h.ID)
+		again.said, again.spoke = h.said, true
+	}
+}
+
+func (b *Book) dirtyNode(n *hostNode) {
+	if !n.dirty {
+		n.dirty = true
+		b.dirtyNodes = append(b.dirtyNodes, n)
+	}
+}
+
+func (b *Book) markHost(n *hostNode) {
+	n.marked = true
+	n.marks = slices.Clone(b.marker.ofHost(n))
+	for _, mark := range n.marks {
+		b.hostIndex.add(mark, n)
+	}
+	b.dirtyNode(n)
+}
+
+func (b *Book) unmarkHost(n *hostNode) {
+	for _, mark := range n.marks {
+		b.hostIndex.remove(mark, n)
+	}
+	n.marks, n.marked = nil, false
+	b.dirtyNode(n)
+}
+
+// settleMachines matches again the hosts that share marks with one that changed.
+func (b *Book) settleMachines() {
+	if len(b.dirtyNodes) == 0 {
+		return
+	}
+	starts := b.dirtyNodes
+	b.dirtyNodes = nil
+	for i := 0; i < len(starts); i++ { // those that were matched with it before, too
+		starts = b.partHosts(starts[i], starts)
+	}
+	p := b.scratch()
+	for i := 0; i < len(starts); i++ {
+		start := starts[i]
+		if !start.dirty {
+			continue
+		}
+		start.dirty = false
+		if start.gone {
+			continue
+		}
+		group := &hostGroup{nodes: []*hostNode{start}, unit: unit{stage: stageMachine}}
+		start.group = group
+		for j := 0; j < len(group.nodes); j++ {
+			for _, mark := range group.nodes[j].marks {
+				b.hostIndex.each(mark, func(n *hostNode) {
+					if n.group == group {
+						return
+					}
+					starts = b.partHosts(n, starts)
+					n.dirty, n.group = false, group
+					group.nodes = append(group.nodes, n)
+				})
+			}
+		}
+		b.matchGroup(p, group)
+	}
+}
+
+// partHosts dissolves the group that a node was in, and adds its nodes to those
+// that a group is to be found for.
+func (b *Book) partHosts(n *hostNode, starts []*hostNode) []*hostNode {
+	group := n.group
+	if group == nil {
+		return starts
+	}
+	b.dissolve(group)
+	for _, other := range group.nodes {
+		other.group = nil
+		if !other.dirty {
+			other.dirty = true
+			starts = append(starts, other)
+		}
+	}
+	return starts
+}
+
+func (b *Book) matchGroup(p *pass, group *hostGroup) {
+	var records []*hostNode
+	var views []*hostView
+	for _, n := range group.nodes {
+		if n.want != nil {
+			records = append(records, n)
+		} else {
+			views = append(views, n.view)
+		}
+	}
+	slices.SortFunc(records, func(a, b *hostNode) int { return cmp.Or(cmp.Compare(a.want.ID, b.want.ID), cmp.Compare(a.nth, b.nth)) })
+	slices.SortFunc(views, func(a, b *hostView) int { return compareIDs(a.ID, b.ID) })
+	p.begin()
+	group.pairs = p.matchHosts(records, views)
+	if len(records) > 0 {
+		group.key = records[0].want.ID
+	}
+	b.put(&group.unit, p.findings)
+	for _, hp := range group.pairs {
+		key := hp.id() + "\x00" + string('0'+hp.nth)
+		hp.ofHost, hp.ofPools = unit{stage: stageHost, key: key}, unit{stage: stagePools, key: key}
+		hp.ofLoad, hp.ofStray = unit{stage: stageLoad, key: key}, unit{stage: stageStray, key: key}
+		b.hostPairs[hp] = true
+		b.dirtyHosts[hp] = true
+		b.dirtyStrays[hp] = true
+		if hp.Intended != nil {
+			if held := b.hostRecord[hp.Intended.ID]; held == nil || held.nth <= hp.nth {
+				b.hostRecord[hp.Intended.ID] = hp
+			}
+			b.touchHome(hp.Intended.ID)
+		}
+		insertPair(b.named, hp.key(), hp)
+		insertPair(b.byID, hp.id(), hp)
+	}
+	for _, h := range views {
+		b.touchSpeakers(h)
+		if h.former != nil {
+			b.noteFacts(h)
+		}
+		for _, wwn := range h.wwns { // a former host is none that sees its disks
+			b.touchPools(b.disks[wwn])
+		}
+	}
+}
+
+// dissolve forgets what was made of a group.
+func (b *Book) dissolve(g *hostGroup) {
+	b.put(&g.unit, nil)
+	for _, hp := range g.pairs {
+		b.put(&hp.ofHost, nil)
+		b.put(&hp.ofPools, nil)
+		b.put(&hp.ofLoad, nil)
+		b.put(&hp.ofStray, nil)
+		b.tellSite(hp, siteFacts{})
+		b.unwatch(hp)
+		removePair(b.named, hp.key(), hp)
+		removePair(b.byID, hp.id(), hp)
+		delete(b.hostPairs, hp)
+		delete(b.dirtyHosts, hp)
+		delete(b.dirtyPools, hp)
+		delete(b.dirtyLoads, hp)
+		delete(b.dirtyStrays, hp)
+		if hp.Intended != nil && b.hostRecord[hp.Intended.ID] == hp {
+			delete(b.hostRecord, hp.Intended.ID)
+			for other := range b.byID[hp.id()].all() {
+				if other.Intended != nil && other.Intended.ID == hp.Intended.ID && (b.hostRecord[hp.Intended.ID] == nil || other.nth > b.hostRecord[hp.Intended.ID].nth) {
+					b.hostRecord[hp.Intended.ID] = other
+				}
+			}
+		}
+		if hp.Intended != nil {
+			b.touchHome(hp.Intended.ID)
+		}
+		if hp.view != nil {
+			b.touchSpeakers(hp.view)
+		}
+	}
+	g.pairs = nil
+}
+
+// placeFacts are what a VM's unit reads of the host that the VM is on, besides
+// that one's documents.
+type placeFacts struct {
+	known                      bool
+	key, site, domain, unknown string
+	former, record, tied, weak bool
+}
+
+func (b *Book) noteFacts(h *hostView) {
+	facts := placeFacts{known: true, key: h.key(), site: h.site(), former: h.former != nil}
+	if hp := h.pair; hp != nil {
+		facts.unknown, facts.record, facts.tied = hp.unknown, hp.Intended != nil, hp.tied
+		facts.weak = hp.Match != nil && hp.Match.Weak
+		if hp.Intended != nil {
+			facts.domain = hp.Intended.FailureDomain
+		}
+	}
+	changed := h.changed || facts != h.facts
+	if changed && facts.site != h.facts.site {
+		b.dirtySites[h.facts.site], b.dirtySites[facts.site] = true, true
+	}
+	h.facts = facts
+	for _, doc := range h.docs {
+		for _, t := range doc.things {
+			if changed || h.retimed && t.unit != nil && t.unit.isTold() {
+				b.touch(t)
+			}
+		}
+	}
+	h.changed, h.retimed = false, false
+}
+
+// settleHosts judges the hosts that were touched, and notes what others read of
+// them.
+func (b *Book) settleHosts() {
+	if len(b.dirtyHosts) == 0 {
+		return
+	}
+	p := b.scratch()
+	for hp := range b.dirtyHosts {
+		if !b.hostPairs[hp] {
+			continue
+		}
+		p.begin()
+		hp.Blind, hp.unknown, hp.otherRuntime, hp.Comparisons = "", "", "", nil
+		if hp.view != nil {
+			hp.view.open()
+		}
+		p.seeHost(hp)
+		if hp.view != nil {
+			hp.view.close()
+		}
+		b.put(&hp.ofHost, p.findings)
+		b.tellSite(hp, factsOf(hp))
+		if hp.Intended != nil {
+			b.touchHome(hp.Intended.ID)
+		}
+		if hp.view != nil {
+			b.dirtyStrays[hp] = true
+			b.touchSpeakers(hp.view)
+			b.schedule(hp.view)
+			b.noteFacts(hp.view)
+			for _, former := range hp.view.earlier {
+				b.touchSpeakers(former)
+				b.noteFacts(former)
+			}
+		}
+		b.dirtyPools[hp], b.dirtyLoads[hp] = true, true
+	}
+	clear(b.dirtyHosts)
+}
+
+// touchSpeakers has the speakers' unit judged again if it is about the host.
+func (b *Book) touchSpeakers(h *hostView) {
+	b.dirtySpeakers = b.dirtySpeakers || len(b.in.Speakers[h.ID]) > 0 ||
+		slices.ContainsFunc(b.in.Refused, func(r Refusal) bool { return r.Host == h.ID })
+}
+
+// home is a host as records name it: those that are bound to it, and the strays
+// that run what it should.
+type home struct {
+	things []*thing
+	strays map[*hostPair]bool
+	facts  homeFacts
+	dirty  bool
+}
+
+// homeFacts are what the units of records read of the host that they are bound to.
+type homeFacts struct {
+	known, tied, covered, forgets, speaks bool
+	key, unseen, domain                   string
+	seenAt                                time.Time
+	old                                   string
+}
+
+func (b *Book) home(id string) *home {
+	h := b.homes[id]
+	if h == nil {
+		h = &home{}
+		b.homes[id] = h
+	}
+	return h
+}
+
+// touchHome has the units of a host's records judged again, as far as they read
+// what has changed.
+func (b *Book) touchHome(id string) { b.home(id).dirty = true; b.dirtyHomes = append(b.dirtyHomes, id) }
+
+func (b *Book) settleHomes() {
+	for _, id := range b.dirtyHomes {
+		h := b.homes[id]
+		if !h.dirty {
+			continue
+		}
+		h.dirty = false
+		facts := homeFacts{}
+		if hp := b.hostRecord[id]; hp != nil {
+			facts = homeFacts{known: true, tied: hp.tied, covered: hp.covered(), forgets: hp.forgets(), key: hp.key(),
+				domain: hp.Intended.FailureDomain, speaks: hp.Observed != nil && !hp.Observed.Stale, old: hp.oldID().String()}
+			if !facts.covered {
+				facts.unseen = hp.unseen()
+			}
+			if pr := hp.runtimeProvenance(); pr != nil {
+				facts.seenAt = pr.ObservedAt
+			}
+		}
+		if facts == h.facts {
+			continue
+		}
+		other := facts.known != h.facts.known || facts.tied != h.facts.tied || facts.domain != h.facts.domain
+		h.facts = facts
+		for _, t := range h.things {
+			if other {
+				b.touch(t)
+			} else if t.alone {
+				b.dirtyAbsences[t] = true
+			}
+		}
+		for hp := range h.strays {
+			b.dirtyStrays[hp] = true
+		}
+	}
+	b.dirtyHomes = b.dirtyHomes[:0]
+}
+
+// countDisks notes which disks a host sees.
+func (b *Book) countDisks(h *hostView) {
+	var now []string
+	for _, doc := range h.docs {
+		for i := range doc.BlockDevices {
+			if d := &doc.BlockDevices[i]; d.Kind == "disk" && d.WWN != "" && !slices.Contains(now, d.WWN) {
+				now = append(now, d.WWN)
+			}
+		}
+	}
+	if slices.Equal(now, h.wwns) {
+		return
+	}
+	for _, wwn := range h.wwns {
+		left := slices.DeleteFunc(b.disks[wwn], func(other *hostView) bool { return other == h })
+		if b.disks[wwn] = left; len(left) == 0 {
+			delete(b.disks, wwn)
+		}
+		b.touchPools(left)
+	}
+	h.wwns = now
+	for _, wwn := range now {
+		b.disks[wwn] = append(b.disks[wwn], h)
+		b.touchPools(b.disks[wwn])
+	}
+}
+
+func (b *Book) touchPools(hosts []*hostView) {
+	for _, h := range hosts {
+		if h.pair != nil {
+			b.dirtyPools[h.pair] = true
+		}
+	}
+}
+
+// schedule notes when time alone changes what is said of a host.
+func (b *Book) schedule(h *hostView) {
+	var due time.Time
+	by := func(t time.Time) {
+		if t.After(b.in.Now) && (due.IsZero() || t.Before(due)) {
+			due = t
+		}
+	}
+	const past = time.Nanosecond // too old is older than the limit
+	policy := &b.in.Policy
+	if !h.Stale {
+		by(h.lastSaid().Add(policy.StaleAfter + past))
+	} else if policy.StaleAfter > 0 { // how long it has been silent is said in steps
+		silent := b.in.Now.Sub(h.LastHeard)
+		if step := policyStep(silent, policy.StaleAfter); step < 1<<61 {
+			by(h.LastHeard.Add(2 * step))
+		}
+	}
+	for _, doc := range h.docs {
+		by(doc.Received.Add(policy.DocumentAge + past))
+	}
+	if due.IsZero() || !h.due.IsZero() && !due.Before(h.due) && h.due.After(b.in.Now) {
+		return // it is looked at before anyway
+	}
+	h.due = due
+	heap.Push(&b.timers, timer{due, h})
+}
+
+// passTime looks at the hosts of which time alone may have changed something.
+func (b *Book) passTime() {
+	for len(b.timers) > 0 && !b.timers[0].at.After(b.in.Now) {
+		t := heap.Pop(&b.timers).(timer)
+		if !t.at.Equal(t.host.due) {
+			continue
+		}
+		h := t.host
+		h.due = time.Time{}
+		switch {
+		case len(h.docs) == 0:
+		case h.Stale, b.in.Now.Sub(h.lastSaid()) > b.in.Policy.StaleAfter, slices.ContainsFunc(h.docs, func(s *source) bool { return !h.fresh(s, &b.in) }):
+			b.reread(h)
+		default: // it was heard in the meantime
+			b.schedule(h)
+		}
+	}
+}
+
+// Due is when time alone makes the next settling find something else, at the
+// earliest; zero is never.
+func (b *Book) Due() time.Time {
+	if len(b.timers) == 0 {
+		return time.Time{}
+	}
+	return b.timers[0].at
+}
+
+// timers are a heap of times at which to look at hosts.
+type timers []timer
+
+type timer struct {
+	at   time.Time
+	host *hostView
+}
+
+func (t timers) Len() int           { return len(t) }
+func (t timers) Less(i, j int) bool { return t[i].at.Before(t[j].at) }
+func (t timers) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
+func (t *timers) Push(x any)        { *t = append(*t, x.(timer)) }
+func (t *timers) Pop() any {
+	last := (*t)[len(*t)-1]
+	*t = (*t)[:len(*t)-1]
+	return last
+}
+
+// pairSet are hosts, sorted as a result has them.
+type pairSet []*hostPair
+
+func comparePairedHosts(a, b *hostPair) int {
+	order := cmp.Or(cmp.Compare(a.key(), b.key()), cmp.Compare(a.id(), b.id()), cmp.Compare(a.nth, b.nth))
+	if order == 0 && a.Observed != nil && b.Observed != nil {
+		order = compareIDs(a.Observed.ID, b.Observed.ID)
+	}
+	return order
+}
+
+func (s pairSet) all() func(func(*hostPair) bool) { return slices.Values(s) }
+
+func (s pairSet) insert(hp *hostPair) pairSet {
+	at, _ := slices.BinarySearchFunc(s, hp, comparePairedHosts)
+	return slices.Insert(s, at, hp)
+}
+
+func (s pairSet) remove(hp *hostPair) pairSet {
+	if at := slices.Index(s, hp); at >= 0 {
+		return slices.Delete(s, at, at+1)
+	}
+	return s
+}
+
+func insertPair(in map[string]pairSet, key string, hp *hostPair) { in[key] = in[key].insert(hp) }
+
+func removePair(in map[string]pairSet, key string, hp *hostPair) {
+	if left := in[key].remove(hp); len(left) > 0 {
+		in[key] = left
+	} else {
+		delete(in, key)
+	}
+}

@@ -1,0 +1,193 @@
+package reconcile
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dataverket/avstem/sentral"
+)
+
+// site is what is known of a site as a whole.
+type site struct {
+	hosts   map[*hostPair]bool
+	covered int     // hosts seen whole
+	forgets pairSet // those of them on which nothing is left of a VM that stops
+	unseen  pairSet // the others
+	// alone are the records that no VM was matched with.
+	alone map[*thing]bool
+	// unread are units with VMs that are there, and whose marks could not be read.
+	unread map[*vmUnit]bool
+	sight  sight
+	pools  sitePools
+}
+
+// siteFacts are what a site is told of one of its hosts.
+type siteFacts struct {
+	known, covered, forgets bool
+	site, unseen            string
+	// hides says why not every VM of it is there with all of its disks.
+	hides string
+}
+
+func factsOf(hp *hostPair) siteFacts {
+	facts := siteFacts{known: true, site: hp.site(), covered: hp.covered(), forgets: hp.forgets(), hides: unseenVMs(hp)}
+	if !facts.covered {
+		facts.unseen = hp.unseen()
+	}
+	if hp.Observed == nil && !hp.awaited() {
+		facts.hides = "" // nothing is expected there
+	}
+	return facts
+}
+
+func (b *Book) site(name string) *site {
+	s := b.sites[name]
+	if s == nil {
+		s = &site{hosts: map[*hostPair]bool{}, alone: map[*thing]bool{}, unread: map[*vmUnit]bool{}}
+		b.sites[name] = s
+	}
+	return s
+}
+
+// tellSite tells a host's site what is known of it now.
+func (b *Book) tellSite(hp *hostPair, facts siteFacts) {
+	was := hp.inSite
+	if was == facts {
+		return
+	}
+	hp.inSite = facts
+	if was.known {
+		s := b.site(was.site)
+		delete(s.hosts, hp)
+		if was.covered {
+			s.covered--
+			s.forgets = s.forgets.remove(hp)
+		} else {
+			s.unseen = s.unseen.remove(hp)
+		}
+		b.leavePools(s, hp)
+		b.hide(s, hp, false)
+		b.dirtySites[was.site] = true
+	}
+	if facts.known {
+		s := b.site(facts.site)
+		s.hosts[hp] = true
+		if facts.covered {
+			s.covered++
+			if facts.forgets {
+				s.forgets = s.forgets.insert(hp)
+			}
+		} else {
+			s.unseen = s.unseen.insert(hp)
+		}
+		b.hide(s, hp, facts.hides != "")
+		b.dirtySites[facts.site] = true
+	}
+}
+
+// sight is how well a site is seen: what nothing may be concluded from.
+type sight struct {
+	covered bool     // some host of it is seen whole
+	dark    []string // why of the hosts that aren't, the first of them
+	forgets string   // a host of it on which nothing is left of a VM that stops
+	hidden  int      // how many they are
+	unread  []string // VMs that are there, and whose marks could not be read
+}
+
+func (s *sight) equal(other *sight) bool {
+	return s.covered == other.covered && s.forgets == other.forgets && s.hidden == other.hidden &&
+		slices.Equal(s.dark, other.dark) && slices.Equal(s.unread, other.unread)
+}
+
+// look makes a site's sight. Planned and retired hosts that don't speak aren't
+// expected to hold VMs.
+func (s *site) look() sight {
+	sight := sight{covered: s.covered > 0}
+	if len(s.forgets) > 0 {
+		sight.forgets = s.forgets[0].key()
+	}
+	for _, hp := range s.unseen {
+		if hp.Observed == nil && (hp.Intended.State == sentral.HostPlanned || hp.Intended.State == sentral.HostRetired) {
+			continue
+		}
+		if sight.hidden++; sight.hidden <= maxListed {
+			sight.dark = append(sight.dark, hp.unseen())
+		}
+	}
+	if more := sight.hidden - len(sight.dark); more > 0 {
+		sight.dark = append(sight.dark, fmt.Sprintf("and %d more hosts", more))
+	}
+	return sight
+}
+
+// unreadVM is a VM whose marks could not be read, with why.
+type unreadVM struct {
+	lead *thing
+	site string
+	why  string
+}
+
+// settleSites looks again at the sites that were touched, and judges the records
+// that no VM was matched with where that may come to something else.
+func (b *Book) settleSites() {
+	for name := range b.dirtySites {
+		s := b.sites[name]
+		if s == nil {
+			continue
+		}
+		now := s.look()
+		var unread []unreadVM
+		for u := range s.unread {
+			for _, vm := range u.unread {
+				if vm.site == name {
+					unread = append(unread, vm)
+				}
+			}
+		}
+		slices.SortFunc(unread, func(a, b unreadVM) int { return compareThings(a.lead, b.lead) })
+		for _, vm := range unread[:min(len(unread), maxListed)] {
+			now.unread = append(now.unread, vm.why)
+		}
+		if now.equal(&s.sight) {
+			continue
+		}
+		s.sight = now
+		for t := range s.alone {
+			b.dirtyAbsences[t] = true
+		}
+	}
+	clear(b.dirtySites)
+	if len(b.dirtyAbsences) == 0 {
+		return
+	}
+	p := b.scratch()
+	for t := range b.dirtyAbsences {
+		if t.alone {
+			p.begin()
+			p.checkAbsence(&pair{VMMatch: VMMatch{Intended: t.want}, tied: t.tied})
+			if t.absent == nil {
+				t.absent = &unit{stage: stageAbsence, key: t.want.ID + "\x00" + string('0'+t.at)}
+			}
+			b.put(t.absent, p.findings)
+		} else if t.absent != nil {
+			b.put(t.absent, nil)
+			t.absent = nil
+		}
+	}
+	clear(b.dirtyAbsences)
+}
+
+// isAlone notes that no VM was matched with a record, or that one was.
+func (b *Book) isAlone(t *thing, alone, tied bool) {
+	if t.alone != alone {
+		if s := b.site(t.want.Site); alone {
+			s.alone[t] = true
+		} else {
+			delete(s.alone, t)
+		}
+	}
+	if alone || t.alone {
+		b.dirtyAbsences[t] = true
+	}
+	t.alone, t.tied = alone, tied
+}

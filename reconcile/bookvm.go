@@ -1,0 +1,359 @@
+package reconcile
+
+import (
+	"hash/maphash"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/sentral"
+)
+
+// vmUnit are things that share marks, judged together.
+type vmUnit struct {
+	unit
+	things []*thing
+	joined []*vmGroup
+	counts counts
+	unread []unreadVM
+}
+
+// counts are what a status says, kept current.
+type counts struct {
+	vms     int // on either side or both
+	matched int // on both
+}
+
+// replace takes in a document of a host's instead of the one before; either may be
+// nil. Only the VMs that differ are judged again, unless something differs that
+// may be read of any of them.
+func (b *Book) replace(h *hostView, old, next *source) {
+	h.retimed = true
+	if old == nil || next == nil || !sameFrame(old.Observation, next.Observation) {
+		h.changed = true
+	}
+	var before []*thing
+	if old != nil {
+		before = old.things
+	}
+	if old != nil {
+		b.release(old.capabilities)
+	}
+	if next == nil {
+		for _, t := range before {
+			b.removeThing(t)
+		}
+		return
+	}
+	next.things = make([]*thing, len(next.VMs))
+	at := 0
+	for at < len(before) && at < len(next.VMs) && keyOf(before[at].vm) == keyOf(&next.VMs[at]) {
+		b.renew(h, next, before[at], at)
+		at++
+	}
+	if at == len(before) && at == len(next.VMs) {
+		return
+	}
+	left := map[vmKey][]*thing{}
+	for _, t := range before[at:] {
+		left[keyOf(t.vm)] = append(left[keyOf(t.vm)], t)
+	}
+	last := int32(-1)
+	for i := at; i < len(next.VMs); i++ {
+		key := keyOf(&next.VMs[i])
+		if same := left[key]; len(same) > 0 {
+			left[key] = same[1:]
+			h.changed = h.changed || same[0].at < last // their order tells which goes first
+			last = same[0].at
+			b.renew(h, next, same[0], i)
+			continue
+		}
+		t := &thing{vm: &next.VMs[i], doc: next, host: h, at: int32(i)}
+		next.things[i] = t
+		b.addThing(t)
+	}
+	for _, things := range left {
+		for _, t := range things {
+			b.removeThing(t)
+		}
+	}
+}
+
+// vmKey is by what a VM of one document is found in the next.
+type vmKey struct {
+	id           uuid.UUID
+	native, name string
+}
+
+func keyOf(vm *inventory.VM) vmKey { return vmKey{vm.UUID, vm.NativeID, vm.Name} }
+
+// renew makes a thing the VM of a newer document.
+func (b *Book) renew(h *hostView, next *source, t *thing, at int) {
+	vm := &next.VMs[at]
+	next.things[at] = t
+	same := t.vm == vm || reflect.DeepEqual(t.vm, vm)
+	if !same {
+		b.unmark(t)
+		b.leadsOutward(h, t.vm, vm)
+	}
+	t.vm, t.doc, t.at = vm, next, int32(at)
+	if !same {
+		b.mark(t)
+		b.touch(t)
+	}
+}
+
+// leadsOutward notes that a container's links changed, which tell what is a way
+// off the host and what is not.
+func (b *Book) leadsOutward(h *hostView, vms ...*inventory.VM) {
+	h.changed = h.changed || slices.ContainsFunc(vms, func(vm *inventory.VM) bool { return vm.IsContainer() })
+}
+
+// sameFrame says whether two documents of one source say the same besides of VMs,
+// and besides when they were made.
+func sameFrame(a, b *inventory.Observation) bool {
+	x, y := *a, *b
+	x.VMs, x.ObservedAt, x.Took, x.Epoch, x.Gen, x.Digest = nil, time.Time{}, 0, 0, 0, ""
+	y.VMs, y.ObservedAt, y.Took, y.Epoch, y.Gen, y.Digest = nil, time.Time{}, 0, 0, 0, ""
+	return reflect.DeepEqual(&x, &y)
+}
+
+func (b *Book) mark(t *thing) {
+	for _, mark := range b.marker.ofVM(t) {
+		b.things.add(mark, t)
+	}
+}
+
+func (b *Book) unmark(t *thing) {
+	for _, mark := range b.marker.ofVM(t) {
+		b.things.remove(mark, t)
+	}
+}
+
+func (b *Book) addThing(t *thing) {
+	if t.host != nil {
+		b.leadsOutward(t.host, t.vm)
+	}
+	b.mark(t)
+	b.touch(t)
+}
+
+func (b *Book) removeThing(t *thing) {
+	if t.host != nil {
+		b.leadsOutward(t.host, t.vm)
+	}
+	b.unmark(t)
+	t.gone = true
+	b.touch(t)
+}
+
+// touch has a thing's unit judged again.
+func (b *Book) touch(t *thing) {
+	if !t.dirty {
+		t.dirty = true
+		b.dirtyThings = append(b.dirtyThings, t)
+	}
+}
+
+// settleVMs finds the units of the things that were touched, and judges them.
+func (b *Book) settleVMs() {
+	if len(b.dirtyThings) == 0 {
+		return
+	}
+	starts := b.dirtyThings
+	b.dirtyThings = nil
+	// Whatever shared a unit with one of them may be in another from now on.
+	for i := 0; i < len(starts); i++ {
+		starts = b.part(starts[i], starts)
+	}
+	p := b.scratch()
+	for i := 0; i < len(starts); i++ {
+		start := starts[i]
+		if !start.dirty {
+			continue
+		}
+		start.dirty = false
+		if start.gone {
+			if start.want != nil {
+				b.isAlone(start, false, false)
+			}
+			continue
+		}
+		u := &vmUnit{unit: unit{stage: stageVM}, things: []*thing{start}}
+		start.unit = u
+		for j := 0; j < len(u.things); j++ {
+			for _, mark := range b.marker.ofVM(u.things[j]) {
+				if mark&junk != 0 && !b.isRecorded(mark) {
+					continue
+				}
+				b.things.each(mark, func(t *thing) {
+					if t.unit == u {
+						return
+					}
+					starts = b.part(t, starts)
+					t.dirty, t.unit = false, u
+					u.things = append(u.things, t)
+				})
+			}
+		}
+		b.judgeVMs(p, u)
+	}
+}
+
+// isRecorded says whether a record has the mark.
+func (b *Book) isRecorded(mark uint64) (recorded bool) {
+	b.things.each(mark, func(t *thing) { recorded = recorded || t.want != nil })
+	return recorded
+}
+
+// part dissolves the unit that a thing was in, and adds its things to those that
+// a unit is to be found for.
+func (b *Book) part(t *thing, starts []*thing) []*thing {
+	u := t.unit
+	if u == nil {
+		return starts
+	}
+	b.put(&u.unit, nil)
+	b.counts.vms -= u.counts.vms
+	b.counts.matched -= u.counts.matched
+	for _, vm := range u.unread {
+		s := b.site(vm.site)
+		delete(s.unread, u)
+		b.dirtySites[vm.site] = true
+	}
+	b.leaveGroups(u)
+	for _, other := range u.things {
+		other.unit = nil
+		if !other.dirty {
+			other.dirty = true
+			starts = append(starts, other)
+		}
+	}
+	return starts
+}
+
+// judgeVMs judges a unit.
+func (b *Book) judgeVMs(p *pass, u *vmUnit) {
+	slices.SortFunc(u.things, compareThings)
+	pairs := p.judge(u.things)
+	for _, vp := range pairs {
+		if !vp.IsContainer() {
+			u.counts.vms++
+		}
+		if vp.Intended != nil && vp.Observed != nil {
+			u.counts.matched++
+		}
+		if vp.seen == nil || vp.Match != nil || !vp.seen.lead.fresh {
+			continue
+		}
+		if why := vp.hidden("placement.vm"); why != "" && !vp.seen.lead.vm.IsContainer() {
+			at := &vp.seen.lead
+			u.unread = append(u.unread, unreadVM{at.thing, at.host.site(), vp.name() + " on " + at.host.key() + " could not be read: " + why})
+		}
+	}
+	for _, vm := range u.unread {
+		b.site(vm.site).unread[u] = true
+		b.dirtySites[vm.site] = true
+	}
+	b.counts.vms += u.counts.vms
+	b.counts.matched += u.counts.matched
+	if len(p.findings) > 0 {
+		u.first = u.things[0]
+		b.put(&u.unit, p.findings)
+	}
+	for _, vp := range pairs {
+		if vp.record != nil {
+			b.isAlone(vp.record, vp.aloneNow(), vp.tied)
+		}
+		b.joinGroups(p, u, vp)
+	}
+	for _, t := range u.things {
+		b.touchLoad(t)
+		if t.host != nil && t.host.pair != nil && t.host.pair.unknown != "" {
+			b.dirtyStrays[t.host.pair] = true
+		}
+	}
+	if b.keep {
+		b.pairs = append(b.pairs, pairs...)
+	}
+}
+
+// aloneNow says whether absence is to be concluded, or not, of the record.
+func (vp *pair) aloneNow() bool { return vp.seen == nil && vp.Intended.State != sentral.VMAbsent }
+
+// capabilities are a source's table with its index. Hosts that have one agent
+// share it.
+type capabilities struct {
+	table  []inventory.Capability
+	sum    uint64
+	users  int // documents
+	known  map[inventory.Field]*inventory.Capability
+	fields int
+}
+
+// newSource takes a document in, sharing what many have in common.
+func (b *Book) newSource(doc Document, old *source) *source {
+	s := &source{Document: doc}
+	for i := range doc.Problems {
+		problem := &doc.Problems[i]
+		if s.problems == nil {
+			s.problems = map[string][]*inventory.Problem{}
+		}
+		s.problems[problem.Entity] = append(s.problems[problem.Entity], problem)
+	}
+	if old != nil && slices.Equal(old.capabilities.table, doc.Capabilities) {
+		s.capabilities = old.capabilities
+	} else {
+		s.capabilities = b.share(doc.Capabilities)
+	}
+	s.capabilities.users++
+	if len(doc.Capabilities) > 0 { // what was decoded for it alone goes
+		o := *doc.Observation
+		o.Capabilities = s.capabilities.table
+		s.Observation = &o
+	}
+	return s
+}
+
+func (b *Book) share(table []inventory.Capability) *capabilities {
+	var h maphash.Hash
+	h.SetSeed(b.marker.seed)
+	for i := range table {
+		h.WriteString(string(table[i].Field))
+		h.WriteString(table[i].From)
+	}
+	sum := h.Sum64()
+	for _, c := range b.tables[sum] {
+		if slices.Equal(c.table, table) {
+			return c
+		}
+	}
+	c := newCapabilities(table)
+	c.sum = sum
+	b.tables[sum] = append(b.tables[sum], c)
+	return c
+}
+
+func newCapabilities(table []inventory.Capability) *capabilities {
+	c := &capabilities{table: table, known: make(map[inventory.Field]*inventory.Capability, len(table))}
+	for i := range table {
+		c.known[table[i].Field] = &table[i]
+		if table[i].Known != inventory.KnownAbsent {
+			c.fields++
+		}
+	}
+	return c
+}
+
+func (b *Book) release(c *capabilities) {
+	if c.users--; c.users > 0 {
+		return
+	}
+	left := slices.DeleteFunc(b.tables[c.sum], func(other *capabilities) bool { return other == c })
+	if b.tables[c.sum] = left; len(left) == 0 {
+		delete(b.tables, c.sum)
+	}
+}

@@ -1,0 +1,297 @@
+package reconcile
+
+import (
+	"bytes"
+	"cmp"
+	"hash/maphash"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/sentral"
+)
+
+// thing is a VM as one source shows it, or the record of one.
+type thing struct {
+	want *sentral.VM // of a record
+	vm   *inventory.VM
+	doc  *source
+	host *hostView
+	// at is its place in its document. Of records that have one ID, which should
+	// not be, it counts them.
+	at   int32
+	unit *vmUnit
+	// owner is the record that a place's VM was matched with.
+	owner *thing
+	// head is the leading one of the VM's places, of each of them and of the record
+	// that it was matched with.
+	head   *thing
+	spread bool // the VM has several places
+	weak   bool // the match can be copied or reused
+	alone  bool // a record that no VM was matched with
+	tied   bool // and that some VM could be all the same
+	// absent is the unit of a record that no VM was matched with.
+	absent *unit
+	// dirty says that its unit is to be judged again, gone that it is out of the
+	// books, round which inventory it is in.
+	dirty, gone bool
+	round       uint32
+	inHome      int32 // a record's place among those of its host
+}
+
+// compareThings puts records before places, those by ID and these by host, source
+// and place in the document.
+func compareThings(a, b *thing) int {
+	switch {
+	case a.want != nil && b.want != nil:
+		return cmp.Or(cmp.Compare(a.want.ID, b.want.ID), cmp.Compare(a.at, b.at))
+	case a.want != nil:
+		return -1
+	case b.want != nil:
+		return 1
+	}
+	return cmp.Or(bytes.Compare(a.host.ID[:], b.host.ID[:]), cmp.Compare(a.doc.Source, b.doc.Source), cmp.Compare(a.at, b.at))
+}
+
+// marker hashes marks: two things with one mark could have to do with each other.
+// That two marks hash to one joins what has nothing to do with each other, which
+// costs time and changes nothing.
+type marker struct {
+	seed  maphash.Seed
+	marks []uint64
+}
+
+func (m *marker) add(hash, kind uint64) {
+	hash = mix(hash, kind) &^ junk
+	if kind == markJunk {
+		hash |= junk
+	}
+	if !slices.Contains(m.marks, hash) {
+		m.marks = append(m.marks, hash)
+	}
+}
+
+// mix keeps marks of different kinds apart.
+func mix(hash, kind uint64) uint64 { return hash ^ kind*0x9e3779b97f4a7c15 }
+
+// The kinds of marks.
+const (
+	markUUID uint64 = iota + 1
+	markLabel
+	markMAC
+	markSerial
+	markWWN
+	markName
+	markSource
+	markBoard
+	markTPM
+	markJunk
+)
+
+// junk is the bit of marks that many things have which have nothing to do with
+// each other: they count where a record has one.
+const junk = 1
+
+// label is the mark of a Sentral ID.
+func (m *marker) label(id string) uint64 {
+	return mix(maphash.String(m.seed, strings.ToLower(id)), markLabel) &^ junk
+}
+
+func (m *marker) text(kind uint64, text string) { m.add(maphash.String(m.seed, text), kind) }
+
+func (m *marker) uuid(id uuid.UUID) {
+	if id == uuid.Nil {
+		return
+	}
+	kind := markUUID
+	if inventory.IsJunkUUID(id) {
+		kind = markJunk
+	}
+	if swapped := inventory.SwapUUID(id); bytes.Compare(swapped[:], id[:]) < 0 {
+		id = swapped
+	}
+	m.add(maphash.Bytes(m.seed, id[:]), kind)
+}
+
+// durable leaves out a UUID that many have.
+func (m *marker) durable(id uuid.UUID) {
+	if !inventory.IsJunkUUID(id) {
+		m.uuid(id)
+	}
+}
+
+func (m *marker) mac(mac inventory.MAC) {
+	if mac.Identifies() {
+		m.add(maphash.Bytes(m.seed, mac[:]), markMAC)
+	}
+}
+
+func (m *marker) serial(serial, wwn string) {
+	if !inventory.IsJunkSerial(serial) {
+		m.text(markSerial, strings.ToLower(strings.TrimSpace(serial)))
+	}
+	if wwn = inventory.CanonicalWWN(wwn); wwn != "" {
+		m.text(markWWN, wwn)
+	}
+}
+
+func (m *marker) name(tenant, project, name string) {
+	var h maphash.Hash
+	h.SetSeed(m.seed)
+	for _, part := range [...]string{tenant, "/", project, "/", name} {
+		h.WriteString(part)
+	}
+	m.add(h.Sum64(), markName)
+}
+
+// ofVM gives a thing's marks. They are its own: none depends on what is known of
+// its host.
+func (m *marker) ofVM(t *thing) []uint64 {
+	m.marks = m.marks[:0]
+	if want := t.want; want != nil {
+		m.text(markLabel, strings.ToLower(want.ID))
+		m.uuid(want.UUID())
+		for i := range want.NICs {
+			m.mac(want.NICs[i].MAC)
+		}
+		for i := range want.Disks {
+			m.serial(want.Disks[i].Serial, want.Disks[i].WWN)
+		}
+		if want.Name != "" {
+			m.name(want.Tenant, want.Project, want.Name)
+		}
+		return m.marks
+	}
+	vm := t.vm
+	m.uuid(vm.UUID)
+	m.uuid(vm.SMBIOSUUID)
+	if pl := vm.Placement; pl != nil {
+		if pl.VM != "" {
+			m.text(markLabel, strings.ToLower(pl.VM))
+		}
+		if pl.Tenant != "" && pl.Project != "" && vm.Name != "" {
+			m.name(pl.Tenant, pl.Project, vm.Name)
+		}
+	}
+	for i := range vm.NICs {
+		m.mac(vm.NICs[i].MAC)
+	}
+	for i := range vm.Disks {
+		d := &vm.Disks[i]
+		if !d.IsStorage() {
+			continue
+		}
+		m.serial(d.Serial, d.WWN)
+		if d.Source == "" || d.ReadOnly || d.Shareable {
+			continue
+		}
+		if d.SourceType == "network" {
+			m.text(markSource, d.Source)
+			continue
+		}
+		var h maphash.Hash
+		h.SetSeed(m.seed)
+		h.Write(t.host.ID[:])
+		h.WriteString(d.Source)
+		m.add(h.Sum64(), markSource)
+	}
+	return m.marks
+}
+
+// ofHost gives the marks of a host record, or of a host with its former IDs.
+func (m *marker) ofHost(n *hostNode) []uint64 {
+	m.marks = m.marks[:0]
+	if want := n.want; want != nil {
+		m.durable(want.HostID)
+		m.durable(want.SystemUUID)
+		if keys := serialKeys(want.Serial); len(keys) > 0 {
+			m.text(markSerial, keys[0])
+		}
+		for i := range want.Links {
+			m.mac(want.Links[i].MAC)
+		}
+		for _, name := range hostNames(want.Name, want.ID) {
+			m.text(markName, name)
+		}
+		return m.marks
+	}
+	m.durable(n.view.ID)
+	id := n.view.Identity
+	if id == nil {
+		return m.marks
+	}
+	m.durable(id.SystemUUID)
+	if keys := serialKeys(id.Serial); len(keys) > 0 {
+		m.text(markSerial, keys[0])
+	}
+	if !inventory.IsJunkSerial(id.BoardSerial) {
+		m.text(markBoard, strings.ToLower(id.BoardSerial))
+	}
+	if id.EndorsementKey != "" {
+		m.text(markTPM, id.EndorsementKey)
+	}
+	for _, mac := range id.MACs {
+		m.mac(mac)
+	}
+	for _, name := range hostNames(id.Hostname) {
+		m.text(markName, name)
+	}
+	return m.marks
+}
+
+// index finds things by their marks.
+type index[T comparable] struct {
+	first map[uint64]int32 // of a chain in links, counted from 1
+	links []link[T]
+	free  int32
+}
+
+type link[T comparable] struct {
+	thing T
+	next  int32
+}
+
+func (x *index[T]) add(mark uint64, t T) {
+	if x.first == nil {
+		x.first = map[uint64]int32{}
+	}
+	at := x.free
+	if at > 0 {
+		x.free = x.links[at-1].next
+	} else {
+		x.links = append(x.links, link[T]{})
+		at = int32(len(x.links))
+	}
+	x.links[at-1] = link[T]{t, x.first[mark]}
+	x.first[mark] = at
+}
+
+func (x *index[T]) remove(mark uint64, t T) {
+	before := int32(0)
+	for at := x.first[mark]; at > 0; before, at = at, x.links[at-1].next {
+		l := &x.links[at-1]
+		if l.thing != t {
+			continue
+		}
+		switch {
+		case before > 0:
+			x.links[before-1].next = l.next
+		case l.next > 0:
+			x.first[mark] = l.next
+		default:
+			delete(x.first, mark)
+		}
+		*l = link[T]{next: x.free}
+		x.free = at
+		return
+	}
+}
+
+// each gives all that have the mark.
+func (x *index[T]) each(mark uint64, do func(T)) {
+	for at := x.first[mark]; at > 0; at = x.links[at-1].next {
+		do(x.links[at-1].thing)
+	}
+}
