@@ -126,7 +126,7 @@ func (a *app) readBooks(ctx context.Context, flags *diffFlags) (*reconcile.Input
 			return nil, usageError{fmt.Errorf("diff --at %q is not a time: want one such as 2026-11-24T10:00:00Z", flags.at)}
 		}
 	}
-	intended, err := readInventory(ctx, flags.intended)
+	intended, err := a.readInventory(ctx, flags.intended)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // inventoryUsage is what the flags that take an inventory say of themselves.
-const inventoryUsage = "`WHERE` Sentral's inventory is: a directory of YAML or JSON files, https://HOST, or a file that says more of it (docs/sentral.md)"
+const inventoryUsage = "`WHERE` Sentral's inventory is: a directory of YAML or JSON files, https://HOST, nats-kv:BUCKET, or a file that says more of it (docs/sentral.md)"
 
 // intended is the inventory that a reconciler runs with.
 type intended struct {
@@ -25,12 +25,8 @@ type intended struct {
 // openInventory reads the inventory once, so that what is wrong with it or with
 // the site is said before anything is started. Where the site is named, an
 // inventory that comes over a network may be away: it is waited for.
-func (a *app) openInventory(ctx context.Context, where string, log *slog.Logger) (*intended, error) {
-	spec, err := source.Find(where)
-	if err != nil {
-		return nil, err
-	}
-	from, err := spec.Open()
+func (a *app) openInventory(ctx context.Context, spec *source.Spec, connect func() (*bus.Conn, error), log *slog.Logger) (*intended, error) {
+	from, err := spec.Open(connect)
 	if err != nil {
 		return nil, err
 	}
@@ -50,12 +46,12 @@ func (a *app) openInventory(ctx context.Context, where string, log *slog.Logger)
 }
 
 // readInventory reads it once.
-func readInventory(ctx context.Context, where string) (*sentral.Inventory, error) {
+func (a *app) readInventory(ctx context.Context, where string) (*sentral.Inventory, error) {
 	spec, err := source.Find(where)
 	if err != nil {
 		return nil, err
 	}
-	from, err := spec.Open()
+	from, err := spec.Open(func() (*bus.Conn, error) { return a.connect(ctx) })
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/avstem/internal/source"
 	"github.com/dataverket/avstem/report"
 	"github.com/dataverket/avstem/sentral"
@@ -137,11 +138,12 @@ func (a *app) sentralServe(ctx context.Context, flags *sentralServeFlags) error 
 	if err := flags.check(); err != nil {
 		return err
 	}
+	logger := a.logger()
 	spec, err := source.Find(flags.inventory)
 	if err != nil {
 		return err
 	}
-	from, err := spec.Open()
+	from, err := spec.Open(func() (*bus.Conn, error) { return a.connectLogged(ctx, "avstem-sentral", logger) })
 	if err != nil {
 		return err
 	}
@@ -153,7 +155,6 @@ func (a *app) sentralServe(ctx context.Context, flags *sentralServeFlags) error 
 	if err != nil {
 		return err
 	}
-	logger := a.logger()
 	handler := httpapi.NewServer(httpapi.Options{Tokens: tokens, Logger: logger})
 	first, err := from.Read(ctx)
 	if err != nil {

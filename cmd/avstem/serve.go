@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/avstem/internal/server"
+	"github.com/dataverket/avstem/cmd/avstem/internal/source"
 	"github.com/dataverket/avstem/reconcile"
 )
 
@@ -42,11 +44,16 @@ func (a *app) serve(ctx context.Context, inventory string) error {
 		return usageError{errors.New("avstem serve wants --inventory DIR, where Sentral's inventory is")}
 	}
 	log := a.logger()
-	intended, err := a.openInventory(ctx, inventory, log)
+	spec, err := source.Find(inventory)
 	if err != nil {
 		return err
 	}
-	conn, err := a.connectLogged(ctx, "avstem-reconciler", log)
+	connect := sync.OnceValues(func() (*bus.Conn, error) { return a.connectLogged(ctx, "avstem-reconciler", log) })
+	intended, err := a.openInventory(ctx, spec, connect, log)
+	if err != nil {
+		return err
+	}
+	conn, err := connect()
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/bus/embedded"
 	"github.com/dataverket/avstem/cmd/avstem/internal/server"
+	"github.com/dataverket/avstem/cmd/avstem/internal/source"
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
 	"github.com/dataverket/avstem/inventory"
@@ -90,9 +91,15 @@ func (a *app) up(ctx context.Context, flags *upFlags) error {
 		return err
 	}
 	log := a.logger()
-	intended, err := a.openInventory(ctx, flags.inventory, log)
+	spec, err := source.Find(flags.inventory)
 	if err != nil {
 		return err
+	}
+	var intended *intended
+	if !spec.OnNATS() {
+		if intended, err = a.openInventory(ctx, spec, nil, log); err != nil {
+			return err
+		}
 	}
 	stateDir, err := filepath.Abs(bus.StateDir(a.global.stateDir, a.env))
 	if err != nil {
@@ -109,6 +116,11 @@ func (a *app) up(ctx context.Context, flags *upFlags) error {
 		return err
 	}
 	defer conn.Close()
+	if spec.OnNATS() { // of this process
+		if intended, err = a.openInventory(ctx, spec, func() (*bus.Conn, error) { return conn, nil }, log); err != nil {
+			return err
+		}
+	}
 	host, err := hostagent.Open(ctx, hostagent.Options{
 		Root: flags.root, QMPSockets: flags.qmp, StateDir: stateDir, Site: intended.site, Version: buildinfo.Read().Version, Interval: flags.interval,
 		Connect: func(context.Context) (*bus.Conn, error) { return nats.Connect("avstem-agent") },

@@ -18,14 +18,16 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/sentral"
 	"github.com/dataverket/avstem/sentral/files"
 	"github.com/dataverket/avstem/sentral/httpapi"
+	"github.com/dataverket/avstem/sentral/kvsource"
 )
 
 // Spec says where an inventory is, and how to be let in. A file holds it as YAML.
 type Spec struct {
-	// From is a directory, or https://HOST.
+	// From is a directory, https://HOST or nats-kv:BUCKET.
 	From string `yaml:"from"`
 	// TokenFile holds the bearer token; it is read for each request.
 	TokenFile string `yaml:"tokenFile"`
@@ -41,7 +43,16 @@ type Spec struct {
 
 // Remote says whether the inventory comes over a network, so that it may be
 // away for a while.
-func (s *Spec) Remote() bool { return strings.Contains(s.From, "://") }
+func (s *Spec) Remote() bool { return s.overHTTP() || s.OnNATS() }
+
+func (s *Spec) overHTTP() bool { return strings.Contains(s.From, "://") }
+
+// kvPrefix begins the name of a bucket.
+const kvPrefix = "nats-kv:"
+
+// OnNATS says whether it is a bucket of the NATS server that everything else is
+// on, so that a connection is needed.
+func (s *Spec) OnNATS() bool { return strings.HasPrefix(s.From, kvPrefix) }
 
 // maxSpec bounds a file with a spec.
 const maxSpec = 64 << 10
@@ -107,31 +118,46 @@ func (s *Spec) check() error {
 	over := s.TokenFile != "" || s.CA != "" || s.Cert != "" || s.Key != "" || s.PlaintextHTTP
 	switch {
 	case s.From == "":
-		return errors.New("from is missing: want a directory, or https://HOST")
+		return errors.New("from is missing: want a directory, https://HOST or nats-kv:BUCKET")
 	case (s.Cert == "") != (s.Key == ""):
 		return errors.New("cert and key go together")
-	case over && !s.Remote():
+	case over && !s.overHTTP():
 		return fmt.Errorf("tokenFile, ca, cert and key are for an inventory over HTTP, and %q is none", s.From)
 	}
 	return nil
 }
 
 // Open makes the source. Nothing is read yet, but a directory must be there.
-func (s *Spec) Open() (sentral.Source, error) {
+// Connect gives the connection to NATS that a bucket is read over.
+func (s *Spec) Open(connect func() (*bus.Conn, error)) (sentral.Source, error) {
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("read inventory: %w", err)
 	}
 	switch scheme, _, remote := strings.Cut(s.From, "://"); {
+	case s.OnNATS():
+		return s.openBucket(connect)
 	case !remote:
 		return files.Open(s.From)
 	case scheme != "https" && scheme != "http":
-		return nil, fmt.Errorf("read inventory: %q is of no kind that is known: want a directory or https://HOST", s.From)
+		return nil, fmt.Errorf("read inventory: %q is of no kind that is known: want a directory, https://HOST or nats-kv:BUCKET", s.From)
 	}
 	config, err := s.tls()
 	if err != nil {
 		return nil, fmt.Errorf("read inventory: %w", err)
 	}
 	return httpapi.NewClient(httpapi.ClientOptions{URL: s.From, Plaintext: s.PlaintextHTTP, Token: s.token(), TLS: config})
+}
+
+func (s *Spec) openBucket(connect func() (*bus.Conn, error)) (sentral.Source, error) {
+	bucket := strings.TrimPrefix(s.From, kvPrefix)
+	if err := kvsource.CheckBucket(bucket); err != nil {
+		return nil, fmt.Errorf("read inventory: %w", err)
+	}
+	conn, err := connect()
+	if err != nil {
+		return nil, err
+	}
+	return kvsource.New(conn.JetStream(), bucket), nil
 }
 
 // token gives the token as its file has it at the time, nil without a file.
