@@ -29,6 +29,9 @@ type ObservationHandler struct {
 	// Ready is called once, when the last document of every host and source
 	// that there was at the beginning has been delivered.
 	Ready func()
+	// Behind is called with each document, before it, with how many the stream has
+	// behind it. May be nil.
+	Behind func(n uint64)
 	// Lost is called when reading breaks off; it is taken up again by itself.
 	// Until then silence says nothing. May be nil.
 	Lost func(error)
@@ -45,6 +48,9 @@ func (c *Conn) Observations(ctx context.Context, h ObservationHandler) error {
 		ready:  h.Ready,
 		lost:   h.Lost,
 		message: func(msg jetstream.Msg) {
+			if meta, err := msg.Metadata(); err == nil && h.Behind != nil {
+				h.Behind(meta.NumPending)
+			}
 			o, err := Decode(msg.Subject(), msg.Headers(), msg.Data())
 			if err != nil {
 				h.Refused(msg.Subject(), err)

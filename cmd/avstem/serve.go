@@ -23,7 +23,10 @@ one is used, and its age is said. There is to be one
 reconciler for each site: a second one is noticed, and both say so.`
 
 func newServeCommand(a *app) *cobra.Command {
-	var inventory string
+	var (
+		inventory string
+		watched   metricsFlag
+	)
 	c := &cobra.Command{
 		Use:   "serve --inventory DIR",
 		Short: "Run the reconciler against a NATS server",
@@ -33,13 +36,19 @@ func newServeCommand(a *app) *cobra.Command {
   # from Sentral's HTTP API
   avstem serve --inventory https://sentral.example.net --site osl1`,
 		Args: noArguments,
-		RunE: func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), inventory) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := watched.check(c); err != nil {
+				return err
+			}
+			return a.serve(c.Context(), inventory, &watched)
+		},
 	}
 	c.Flags().StringVar(&inventory, "inventory", "", inventoryUsage)
+	watched.addFlag(c)
 	return c
 }
 
-func (a *app) serve(ctx context.Context, inventory string) error {
+func (a *app) serve(ctx context.Context, inventory string, watched *metricsFlag) error {
 	if inventory == "" {
 		return usageError{errors.New("avstem serve wants --inventory DIR, where Sentral's inventory is")}
 	}
@@ -58,11 +67,16 @@ func (a *app) serve(ctx context.Context, inventory string) error {
 		return err
 	}
 	defer conn.Close()
+	watcher, err := watched.open(log)
+	if err != nil {
+		return err
+	}
+	defer watcher.Close()
 	log.Info("reconciling", "site", intended.site, "inventory", intended.first.Source, "nats", conn.NATS().ConnectedUrlRedacted())
-	reconciler := server.New(server.Options{
+	reconciler := watcher.reconciler(server.Options{
 		Conn: conn, Site: intended.site, Watch: intended.source.Watch, Policy: reconcile.DefaultPolicy(), Logger: log,
 	})
-	return runTogether(ctx, log, task{"reconciler", reconciler.Run})
+	return runTogether(ctx, log, task{"reconciler", reconciler.Run}, task{"metrics", watcher.run})
 }
 
 // connectLogged connects for as long as the process lives.

@@ -48,6 +48,7 @@ type upFlags struct {
 	interval  time.Duration
 	root      string
 	qmp       []string
+	metrics   metricsFlag
 }
 
 func newUpCommand(a *app) *cobra.Command {
@@ -58,10 +59,16 @@ func newUpCommand(a *app) *cobra.Command {
 		Long:    upLong,
 		Example: upExample,
 		Args:    noArguments,
-		RunE:    func(c *cobra.Command, _ []string) error { return a.up(c.Context(), &flags) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := flags.metrics.check(c); err != nil {
+				return err
+			}
+			return a.up(c.Context(), &flags)
+		},
 	}
 	c.Flags().StringVar(&flags.inventory, "inventory", "", inventoryUsage)
 	c.Flags().StringVar(&flags.listen, "listen", embedded.DefaultListen, "loopback `ADDRESS` for NATS clients, or none for the unix socket alone")
+	flags.metrics.addFlag(c)
 	c.Flags().DurationVar(&flags.interval, "interval", 30*time.Second, "time between two passes over the host")
 	c.Flags().StringVar(&flags.root, "root", "", "`DIR` where the host's file system begins, if that isn't /")
 	c.Flags().StringArrayVar(&flags.qmp, "qmp-socket", nil, "QMP `SOCKET` of a QEMU, made for avstem alone: a path or a pattern; may be given more than once")
@@ -130,10 +137,15 @@ func (a *app) up(ctx context.Context, flags *upFlags) error {
 		return err
 	}
 	defer host.Close()
+	watcher, err := flags.metrics.open(log.With("part", "metrics"))
+	if err != nil {
+		return err
+	}
+	defer watcher.Close()
 
 	sources := sourceLog{log: log, last: map[string]inventory.Outcome{}}
 	listening := make(chan struct{})
-	reconciler := server.New(server.Options{
+	reconciler := watcher.reconciler(server.Options{
 		Conn: conn, Site: intended.site, Watch: intended.source.Watch, Policy: reconcile.DefaultPolicy(),
 		Logger: log.With("part", "reconciler"), Observed: sources.observed, Listening: func() { close(listening) },
 	})
@@ -145,8 +157,8 @@ func (a *app) up(ctx context.Context, flags *upFlags) error {
 			return nil
 		}
 	}
-	a.printStart(&start{intended: intended, nats: nats, host: host, stateDir: stateDir, interval: flags.interval, linked: link != "", note: note})
-	return runTogether(ctx, log, task{"agent", observe}, task{"reconciler", reconciler.Run})
+	a.printStart(&start{intended: intended, nats: nats, host: host, stateDir: stateDir, interval: flags.interval, linked: link != "", note: note, metrics: watcher.Address()})
+	return runTogether(ctx, log, task{"agent", observe}, task{"reconciler", reconciler.Run}, task{"metrics", watcher.run})
 }
 
 // runLink says where to put the link by which other commands find this one, and
@@ -184,6 +196,7 @@ type start struct {
 	interval time.Duration
 	linked   bool
 	note     string
+	metrics  string // "" where there are none
 }
 
 func (a *app) printStart(s *start) {
@@ -197,6 +210,7 @@ func (a *app) printStart(s *start) {
 		{"inventory", fmt.Sprintf("%s: %s, %s", inv.Source, count(len(inv.Hosts), "host"), count(len(inv.VMs), "VM"))},
 		{"this host", fmt.Sprintf("%s, looked at every %s: %s", s.host.ID(), s.interval, strings.Join(hostagent.Sources(), ", "))},
 		{"NATS", where},
+		{"metrics", orNone(s.metrics)},
 		{"state", s.stateDir},
 	} {
 		fmt.Fprintf(a.stdout, "  %-10s %s\n", line[0], line[1])

@@ -28,6 +28,7 @@ func (s *Server) observations() bus.ObservationHandler {
 			}
 			switch s.engine.Observe(o, time.Now().UTC()) {
 			case engine.Newer:
+				s.pulse.document.Store(time.Now().UnixNano())
 				s.poke()
 				if s.o.Observed != nil {
 					s.o.Observed(o)
@@ -55,7 +56,8 @@ func (s *Server) observations() bus.ObservationHandler {
 				s.o.Listening()
 			}
 		},
-		Lost: func(err error) { s.log.Warn("documents can't be read; trying again", "err", err) },
+		Behind: func(n uint64) { s.pulse.behind.Store(int64(n)) },
+		Lost:   func(err error) { s.log.Warn("documents can't be read; trying again", "err", err) },
 	}
 }
 

@@ -38,6 +38,8 @@ type Options struct {
 	Listening func()
 	// Observed is called with each document that is taken; may be nil.
 	Observed func(*inventory.Observation)
+	// Stepped is called with how long each step took; may be nil.
+	Stepped func(time.Duration)
 }
 
 // Server runs the reconciler of one site.
@@ -48,6 +50,7 @@ type Server struct {
 	store  *store
 	out    *outbox
 	agents *agents
+	pulse  pulse
 	news   chan struct{} // holds one when a step may be due
 
 	counts  engine.Counts           // as logged last

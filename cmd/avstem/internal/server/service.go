@@ -100,10 +100,11 @@ func (s *Server) answerExplain(r micro.Request) {
 }
 
 func (s *Server) answerStatus(r micro.Request) {
-	now := time.Now().UTC()
-	s.respond(r.RespondJSON(Status{
-		Status: s.engine.Status(now), Reconciler: s.store.self, Other: s.store.otherSeen(now), Unwritten: s.out.size(),
-	}))
+	s.respond(r.RespondJSON(s.status(time.Now().UTC())))
+}
+
+func (s *Server) status(now time.Time) Status {
+	return Status{Status: s.engine.Status(now), Reconciler: s.store.self, Other: s.store.otherSeen(now), Unwritten: s.out.size()}
 }
 
 // answerNumbers counts anew at each question: nobody asks often, and nothing has

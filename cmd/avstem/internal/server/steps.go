@@ -48,7 +48,12 @@ func (s *Server) step(ctx context.Context) {
 			continue
 		}
 		s.take(s.engine.Step(now))
-		notBefore = time.Now().Add(restFactor * time.Since(now))
+		took := time.Since(now)
+		notBefore = time.Now().Add(restFactor * took)
+		s.pulse.step.Store(time.Now().UnixNano())
+		if s.o.Stepped != nil {
+			s.o.Stepped(took)
+		}
 	}
 }
 

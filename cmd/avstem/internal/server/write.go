@@ -72,6 +72,7 @@ func (s *Server) repair(ctx context.Context) {
 // the process are told again while the finding isn't stored, then the findings.
 func (s *Server) flush(ctx context.Context) error {
 	if lost := s.out.takeLost(); lost > 0 {
+		s.pulse.dropped.Add(int64(lost))
 		s.log.Error("drift events were dropped: there was no room for more", "events", lost, "limit", maxEvents)
 	}
 	err := s.flushEvents(ctx)
