@@ -20,6 +20,7 @@ func genHistory(t *rapid.T) []reconcile.Input {
 	f := genFleet(t)
 	now := epoch
 	var history []reconcile.Input
+	var tasks []reconcile.Task
 	for range rapid.IntRange(1, 12).Draw(t, "passes") {
 		now = now.Add(time.Duration(rapid.IntRange(1, 40).Draw(t, "seconds")) * time.Second)
 		inv := f.intended
@@ -30,14 +31,46 @@ func genHistory(t *rapid.T) []reconcile.Input {
 		if len(inv.VMs) > 0 && rapid.IntRange(0, 3).Draw(t, "forget") == 0 {
 			inv.VMs = inv.VMs[1:]
 		}
-		in := reconcile.Input{Intended: &inv, Policy: reconcile.DefaultPolicy(), Now: now}
-		in.Policy.KeepResolved = 50 * time.Second
+		in := reconcile.Input{Intended: &inv, Policy: genPolicy(t), Now: now}
+		tasks = genTasks(t, tasks, f.intended.VMs, now)
+		in.Tasks = tasks
 		for _, doc := range f.observed {
 			in.Observed = append(in.Observed, genDocument(t, doc, now)...)
 		}
 		history = append(history, in)
 	}
 	return history
+}
+
+// genPolicy is a policy by which much happens in a few passes.
+func genPolicy(t *rapid.T) reconcile.Policy {
+	p := reconcile.DefaultPolicy()
+	p.KeepResolved, p.TaskGrace = 50*time.Second, 20*time.Second
+	p.Flapping = reconcile.Flapping{Times: 2, Within: 3 * time.Minute, Calm: 30 * time.Second}
+	accept := func(id, kind string, value any) {
+		if rapid.IntRange(0, 2).Draw(t, id) > 0 {
+			p.Suppressions = append(p.Suppressions, reconcile.Suppression{
+				ID: id, Match: reconcile.Match{Kind: kind}, Value: value, Reason: "r", Owner: "o", Expires: epoch.Add(3 * time.Minute), Where: "p.yaml:1:1",
+			})
+		}
+	}
+	accept("missing", "vm.missing", nil)
+	accept("stopped", "vm.state", "stopped")
+	accept("any", "nic.*", "*")
+	return p
+}
+
+// genTasks has Maskin say something now and then.
+func genTasks(t *rapid.T, tasks []reconcile.Task, vms []sentral.VM, now time.Time) []reconcile.Task {
+	if len(vms) == 0 || rapid.Bool().Draw(t, "silent") {
+		return tasks
+	}
+	return reconcile.TakeTask(tasks, reconcile.Task{
+		ID: rapid.SampledFrom([]string{"t-1", "t-2", "t-3"}).Draw(t, "task"), VM: vms[rapid.IntRange(0, len(vms)-1).Draw(t, "of")].ID,
+		Action:   rapid.SampledFrom([]reconcile.Action{reconcile.ActionStart, reconcile.ActionStop, reconcile.ActionCreate, reconcile.ActionDelete, reconcile.ActionAttach}).Draw(t, "action"),
+		State:    rapid.SampledFrom([]reconcile.TaskState{reconcile.TaskRunning, reconcile.TaskRunning, reconcile.TaskSucceeded, reconcile.TaskFailed}).Draw(t, "state"),
+		Deadline: now.Add(time.Minute),
+	}, now)
 }
 
 func genDocument(t *rapid.T, doc reconcile.Document, now time.Time) []reconcile.Document {
@@ -77,7 +110,7 @@ func TestLifeOfFindings(t *testing.T) {
 		history := genHistory(rt)
 		restart := rapid.IntRange(0, len(history)-1).Draw(rt, "restart")
 		var findings, again []reconcile.Finding
-		open := map[string]bool{}
+		told := map[string]reconcile.State{}
 		for pass, in := range history {
 			result := reconcile.Reconcile(in)
 			checkLaws(t, in, result)
@@ -93,7 +126,8 @@ func TestLifeOfFindings(t *testing.T) {
 				rt.Fatalf("after a restart, pass %d gives (-without +with):\n%s", pass, diff)
 			}
 			checkLife(rt, before, findings, in)
-			checkEvents(rt, events, findings, open)
+			checkEvents(rt, events, findings, told)
+			checkDue(rt, findings, in)
 		}
 	})
 }
@@ -140,30 +174,65 @@ func checkLife(t *rapid.T, before, after []reconcile.Finding, in reconcile.Input
 	}
 }
 
-// checkEvents: one is opened once, and changed or resolved only while it is
-// open; what events say is what the findings say.
-func checkEvents(t *rapid.T, events []reconcile.Event, findings []reconcile.Finding, open map[string]bool) {
+// checkEvents: one is opened once, and changed or resolved only while it is told
+// of; what events say is what the findings say.
+func checkEvents(t *rapid.T, events []reconcile.Event, findings []reconcile.Finding, told map[string]reconcile.State) {
 	for _, e := range events {
-		if opened := e.Change == reconcile.Opened; opened == open[e.Finding.ID] {
-			t.Fatalf("%s of %s, which is open: %v", e.Change, e.Finding.Message, open[e.Finding.ID])
-		}
+		was, is := told[e.Finding.ID], e.Finding.State
+		wrong := is != reconcile.Open && is != reconcile.Suppressed
 		switch e.Change {
 		case reconcile.Opened:
-			open[e.Finding.ID] = true
+			wrong = was == reconcile.Open || is != reconcile.Open
+		case reconcile.Changed:
+			wrong = wrong || (was == "" && is == reconcile.Open)
 		case reconcile.Closed:
-			delete(open, e.Finding.ID)
+			wrong = was == "" || is != reconcile.Resolved
+		}
+		if wrong {
+			t.Fatalf("%s: %s is %s, and was told to be %q", e.Change, e.Finding.Message, is, was)
+		}
+		told[e.Finding.ID] = is
+		if is == reconcile.Resolved {
+			delete(told, e.Finding.ID)
 		}
 	}
 	said := 0
 	for _, f := range findings {
-		if f.State == reconcile.Open {
+		is := f.State
+		if is == reconcile.Open || is == reconcile.Suppressed {
 			said++
+		} else {
+			is = ""
 		}
-		if (f.State == reconcile.Open) != open[f.ID] {
-			t.Fatalf("%s is %s, events say that it is open: %v", f.Message, f.State, open[f.ID])
+		if told[f.ID] != is {
+			t.Fatalf("%s is %s, and events say that it is %q", f.Message, f.State, told[f.ID])
 		}
 	}
-	if said != len(open) {
-		t.Fatalf("%d findings are open, events say %d", said, len(open))
+	if said != len(told) {
+		t.Fatalf("%d findings are open or suppressed, events say %d", said, len(told))
+	}
+}
+
+// checkDue: nothing becomes of a finding by time alone before it is due.
+func checkDue(t *rapid.T, findings []reconcile.Finding, in reconcile.Input) {
+	result := reconcile.Reconcile(in)
+	for i := range findings {
+		life := reconcile.NewLife(&in.Policy, in.Tasks, nil, in.Now)
+		due := life.Due(&findings[i])
+		later := due.Add(-time.Nanosecond)
+		if due.IsZero() {
+			later = in.Now.Add(20 * time.Second)
+		}
+		if !later.After(in.Now) {
+			continue
+		}
+		j := slices.IndexFunc(result.Findings, func(f reconcile.Finding) bool { return f.ID == findings[i].ID })
+		if j < 0 {
+			continue // what could be seen of it is not this test's
+		}
+		next, keep, change := reconcile.NewLife(&in.Policy, in.Tasks, nil, later).Step(&findings[i], &result.Findings[j])
+		if !keep || change != "" || next.State != findings[i].State {
+			t.Fatalf("%s is %s and due at %s: at %s it is %s (%s)", next.Message, findings[i].State, due, later, next.State, change)
+		}
 	}
 }

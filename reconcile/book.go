@@ -69,7 +69,8 @@ type Book struct {
 	dirtyInventory bool
 	dirtySpeakers  bool
 
-	ofInventory, ofSpeakers unit
+	ofInventory, ofSpeakers, ofTasks unit
+	tasks                            []TaskMatch
 
 	ledger
 	counts counts
@@ -108,7 +109,8 @@ func NewBook(policy Policy) *Book {
 
 		ofInventory: unit{stage: stageInventory},
 		ofSpeakers:  unit{stage: stageSpeakers},
-		ledger:      ledger{parts: map[string][]part{}, changed: map[string]bool{}},
+		ofTasks:     unit{stage: stageTask},
+		ledger:      ledger{parts: map[string][]part{}, causes: map[string]string{}, bySubject: map[string]map[string]bool{}, changed: map[string]bool{}},
 	}
 	b.intended = newIntended(b.in.Intended)
 	return b
@@ -185,6 +187,12 @@ func (b *Book) Speak(all map[uuid.UUID][]Speaker) {
 	}
 }
 
+// Follow takes Maskin's tasks: all that run, or ended of late.
+func (b *Book) Follow(all []Task) { b.in.Tasks = all }
+
+// Tasks gives what became of them.
+func (b *Book) Tasks() []TaskMatch { return b.tasks }
+
 // Judge takes another policy, by which everything is judged again.
 func (b *Book) Judge(policy Policy) { b.in.Policy, b.all = policy, true }
 
@@ -212,6 +220,7 @@ func (b *Book) Settle(now time.Time) (changed []string) {
 	b.settleGroups()
 	b.settleStrays()
 	b.settleInventory()
+	b.settleTasks()
 	changed = make([]string, 0, len(b.changed))
 	for id := range b.changed {
 		changed = append(changed, id)
@@ -246,6 +255,9 @@ func (b *Book) touchAll() {
 	}
 	for _, g := range b.groups {
 		b.dirtyGroups[g] = true
+	}
+	for name := range b.sites {
+		b.dirtySites[name] = true
 	}
 	b.dirtyInventory, b.dirtySpeakers = true, true
 }

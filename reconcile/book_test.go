@@ -73,6 +73,8 @@ func tell(book *reconcile.Book, world *history.World, change history.Change) {
 		book.Refuse(*change.Refused)
 	case change.Speakers != nil:
 		book.Speak(*change.Speakers)
+	case change.Task != nil:
+		book.Follow(world.Tasks)
 	case change.Policy != nil:
 		book.Judge(*change.Policy)
 	case change.Passed == 0 && change.Heard == [16]byte{}:

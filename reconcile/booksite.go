@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/dataverket/avstem/sentral"
@@ -16,15 +17,16 @@ type site struct {
 	// alone are the records that no VM was matched with.
 	alone map[*thing]bool
 	// unread are units with VMs that are there, and whose marks could not be read.
-	unread map[*vmUnit]bool
-	sight  sight
-	pools  sitePools
+	unread  map[*vmUnit]bool
+	sight   sight
+	silence unit
+	pools   sitePools
 }
 
 // siteFacts are what a site is told of one of its hosts.
 type siteFacts struct {
-	known, covered, forgets bool
-	site, unseen            string
+	known, covered, forgets, stale, awaited bool
+	site, platform, unseen                  string
 	// hides says why not every VM of it is there with all of its disks.
 	hides string
 }
@@ -33,6 +35,10 @@ func factsOf(hp *hostPair) siteFacts {
 	facts := siteFacts{known: true, site: hp.site(), covered: hp.covered(), forgets: hp.forgets(), hides: unseenVMs(hp)}
 	if !facts.covered {
 		facts.unseen = hp.unseen()
+	}
+	facts.stale, facts.awaited = hp.Observed != nil && hp.Observed.Stale, hp.awaited()
+	if hp.Intended != nil {
+		facts.platform = hp.Intended.Platform
 	}
 	if hp.Observed == nil && !hp.awaited() {
 		facts.hides = "" // nothing is expected there
@@ -43,7 +49,7 @@ func factsOf(hp *hostPair) siteFacts {
 func (b *Book) site(name string) *site {
 	s := b.sites[name]
 	if s == nil {
-		s = &site{hosts: map[*hostPair]bool{}, alone: map[*thing]bool{}, unread: map[*vmUnit]bool{}}
+		s = &site{hosts: map[*hostPair]bool{}, alone: map[*thing]bool{}, unread: map[*vmUnit]bool{}, silence: unit{stage: stageSilence, key: name}}
 		b.sites[name] = s
 	}
 	return s
@@ -148,6 +154,7 @@ func (b *Book) settleSites() {
 		for _, vm := range unread[:min(len(unread), maxListed)] {
 			now.unread = append(now.unread, vm.why)
 		}
+		b.settleSilence(s)
 		if now.equal(&s.sight) {
 			continue
 		}
@@ -175,6 +182,15 @@ func (b *Book) settleSites() {
 		}
 	}
 	clear(b.dirtyAbsences)
+}
+
+// settleSilence judges whether many of a site's hosts fell silent at once.
+func (b *Book) settleSilence(s *site) {
+	p := b.scratch()
+	p.begin()
+	p.checkSilence(slices.SortedFunc(maps.Keys(s.hosts), comparePairedHosts))
+	b.put(&s.silence, p.findings)
+	b.ledger.blame(&s.silence, p.blames)
 }
 
 // isAlone notes that no VM was matched with a record, or that one was.

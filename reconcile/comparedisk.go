@@ -140,7 +140,10 @@ func (p *pass) compareDisk(vp *pair, want *sentral.Disk, have *inventory.Disk, d
 	if want.Size != nil {
 		c := Comparison{Field: "disk.capacity", Path: at("size"), Intended: *want.Size, Class: Unknown, Reason: "its capacity hasn't been read"}
 		if have.Capacity != nil {
-			c.Observed, c.Class, c.Reason = *have.Capacity, class(*have.Capacity == *want.Size), ""
+			c.Observed, c.Class, c.Reason = *have.Capacity, class(p.in.Policy.tolerates(DiskSize, *want.Size, *have.Capacity)), ""
+			if c.Class == Equal && *have.Capacity != *want.Size {
+				c.Reason = "policy tolerates the difference"
+			}
 		}
 		p.hold(vp, c, func() Finding {
 			is, intended := sizeWords(*have.Capacity, *want.Size)

@@ -242,7 +242,10 @@ func (p *pass) compareResources(vp *pair) {
 	if want.Memory != nil {
 		c := Comparison{Field: "vm.memory", Path: "memory", Intended: *want.Memory, Class: Unknown, Reason: notReported}
 		if vm.Memory != nil {
-			c.Observed, c.Class, c.Reason = *vm.Memory, class(*vm.Memory == *want.Memory), ""
+			c.Observed, c.Class, c.Reason = *vm.Memory, class(p.in.Policy.tolerates(VMMemory, *want.Memory, *vm.Memory)), ""
+			if c.Class == Equal && *vm.Memory != *want.Memory {
+				c.Reason = "policy tolerates the difference"
+			}
 		}
 		p.hold(vp, c, func() Finding {
 			have, intended := sizeWords(*vm.Memory, *want.Memory)

@@ -39,6 +39,10 @@
 //	group       one anti-affinity group in one site     its VMs, the records of the hosts that they
 //	            (checkAffinity)                         are on or bound to, how many failure domains
 //	                                                    the site has
+//	silence     one site: whether many of its hosts     of each of its hosts: its record, and
+//	            are silent at once (checkSilence)       whether it is silent
+//	task        one of Maskin's tasks that is over      the task, its VM and the findings about that,
+//	            (checkTask)                             when its hosts were passed over
 //	speakers    host IDs that several agents use, and   speakers and refusals, the hosts' subjects
 //	            refused documents
 //

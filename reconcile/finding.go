@@ -72,7 +72,36 @@ type Finding struct {
 	FirstSeen time.Time `json:"firstSeen,omitzero"`
 	Since     time.Time `json:"since,omitzero"` // when it entered its State
 	LastSeen  time.Time `json:"lastSeen,omitzero"`
-	Flaps     int       `json:"flaps"`
+	// Flaps is how often it came back after it was gone, Returns when it last
+	// did, the newest last, as far as policy asks for that.
+	Flaps   int         `json:"flaps"`
+	Returns []time.Time `json:"returns,omitempty"`
+	// Gone is since when one that flaps is not found, although it stays open.
+	Gone time.Time `json:"gone,omitzero"`
+	// Acknowledged is who has taken it up. It says nothing about the state.
+	Acknowledged *Acknowledgement `json:"acknowledged,omitempty"`
+	// Suppression is the entry of policy that speaks of it.
+	Suppression *Suppressing `json:"suppression,omitempty"`
+	// Task is the task of Maskin's that keeps it pending, or that it is about.
+	Task *Task `json:"task,omitempty"`
+}
+
+// Acknowledgement is a person's word that a finding is known and looked after.
+type Acknowledgement struct {
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+	Until  time.Time `json:"until"` // it ends by itself then
+}
+
+// Suppressing is what an entry of policy means for one finding.
+type Suppressing struct {
+	ID      string    `json:"id"` // of the entry
+	Reason  string    `json:"reason"`
+	Owner   string    `json:"owner"`
+	Expires time.Time `json:"expires"`
+	// Lapsed says why it doesn't suppress the finding; "" if it does.
+	Lapsed string `json:"lapsed,omitempty"`
 }
 
 // Subject is what a finding is about.

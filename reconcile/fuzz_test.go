@@ -78,7 +78,8 @@ func scenarioSeed(f *testing.F, file string) (observed, intended []byte) {
 	}
 	for _, section := range archive.Files {
 		var plain any
-		if filepath.Ext(section.Name) != ".yaml" || yaml.Unmarshal(section.Data, &plain) != nil {
+		name := filepath.Base(section.Name)
+		if (name != "observed.yaml" && name != "intended.yaml") || yaml.Unmarshal(section.Data, &plain) != nil || plain == nil {
 			continue
 		}
 		if list, ok := plain.([]any); ok {

@@ -63,6 +63,11 @@ const (
 	ObservePartial     Kind = "observe.partial"
 	InventoryInvalid   Kind = "inventory.invalid"
 	InventoryDuplicate Kind = "inventory.duplicate"
+	ObserveSilence     Kind = "observe.silence"
+	PolicyExpired      Kind = "policy.expired"
+	PolicyInvalid      Kind = "policy.invalid"
+	PolicyUnmatched    Kind = "policy.unmatched"
+	VMTask             Kind = "vm.task"
 )
 
 // KindInfo is what holds for every finding of a kind unless policy says
@@ -123,6 +128,10 @@ var kinds = []KindInfo{
 	{ObserveConflict, Medium, time.Minute, "two sources on a host disagree about one VM"},
 	{ObserveRefused, High, 0, "a host's document was refused"},
 	{ObservePartial, Medium, 15 * time.Second, "a source on a host can be seen in part"},
+	{ObserveSilence, Critical, 0, "many hosts of a site or platform are silent at once"},
+	{PolicyExpired, Medium, 0, "a suppression is past its date"},
+	{PolicyInvalid, Medium, 0, "the policy file can't be used, and the one before is"},
+	{PolicyUnmatched, Low, time.Hour, "a suppression speaks of nothing that is found"},
 	{VMDuplicate, Critical, 15 * time.Second, "one VM is active in two places"},
 	{VMImage, Medium, 0, "a VM is labelled with another image than Sentral says"},
 	{VMLingering, High, 15 * time.Second, "a VM is there that Sentral says must not be"},
@@ -132,6 +141,7 @@ var kinds = []KindInfo{
 	{VMMissing, High, 15 * time.Second, "Sentral has a VM that is nowhere it could be"},
 	{VMPlacement, Medium, 0, "a VM's placement metadata is absent or names another owner"},
 	{VMState, High, 15 * time.Second, "a VM does not run that should, or the other way round"},
+	{VMTask, High, 15 * time.Second, "Maskin says that a task succeeded, and the runtime shows otherwise"},
 	{VMTransient, Medium, time.Minute, "a VM is gone for good once it stops: its runtime keeps no definition of it"},
 	{VMType, High, 0, "what bears a VM's identity is a container"},
 	{VMUnknown, Medium, 15 * time.Second, "a VM is there that Sentral has not"},

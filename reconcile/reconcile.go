@@ -23,6 +23,7 @@ func Reconcile(in Input) *Result {
 	b.Intend(in.Intended)
 	b.Refuse(in.Refused)
 	b.Speak(in.Speakers)
+	b.Follow(in.Tasks)
 	b.Settle(in.Now)
 	return b.result()
 }
@@ -45,12 +46,25 @@ type pass struct {
 	spokenFor map[uuid.UUID]string
 	findings  []Finding
 	byID      map[string]int
+	// blames are causes of findings that other units made.
+	blames map[string]string
 }
 
 // begin makes it ready for another unit.
 func (p *pass) begin() {
-	p.findings = p.findings[:0]
+	p.findings, p.blames = p.findings[:0], nil
 	clear(p.byID)
+}
+
+// blame says what the finding of another unit follows from.
+func (p *pass) blame(id, cause string) {
+	if id == "" {
+		return
+	}
+	if p.blames == nil {
+		p.blames = map[string]string{}
+	}
+	p.blames[id] = cause
 }
 
 // judge matches the things of a unit, which are in order, compares what it
@@ -127,7 +141,7 @@ func (p *pass) find(f Finding) string {
 
 // result gives a book that has kept everything.
 func (b *Book) result() *Result {
-	r := &Result{Findings: b.Findings(), intended: b.intended}
+	r := &Result{Findings: b.Findings(), Tasks: b.tasks, intended: b.intended}
 	pairs := make([]*hostPair, 0, len(b.hostPairs))
 	for hp := range b.hostPairs {
 		pairs = append(pairs, hp)

@@ -15,6 +15,7 @@ type Result struct {
 	Findings []Finding   `json:"findings"`
 	Hosts    []HostMatch `json:"hosts"` // by Sentral's key, then host ID
 	VMs      []VMMatch   `json:"vms"`   // by tenant, project, name, ID
+	Tasks    []TaskMatch `json:"tasks,omitempty"`
 
 	// intended knows which records can't be used: what was found of them can't
 	// be judged now.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/reconcile"
+	"github.com/dataverket/avstem/reconcile/policy"
 	"github.com/dataverket/avstem/sentral"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -31,7 +32,8 @@ var epoch = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 // TestScenarios plays each file of testdata/scenarios: what Sentral says
 // (intended.yaml), what hosts showed (observed.yaml), and the findings that must
 // come of it (findings), one a line; speakers.yaml holds the agents that use one
-// host ID, and paths the ways of the NICs. Sections whose names begin with a time, as
+// host ID, policy.yaml is a policy file, tasks.yaml what Maskin says of its tasks
+// (deadlines as "+60s" from the beginning), and paths the ways of the NICs. Sections whose names begin with a time, as
 // "+20s/observed.yaml", change what they name at that time; "+20s/findings" is
 // what stands then, and "+20s/again", which is empty, has the hosts say again what
 // they showed last. The comment above the first section says what the scenario
@@ -46,8 +48,9 @@ func TestScenarios(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { playScenario(t, file, kindsSeen) })
 	}
 	for _, info := range reconcile.Kinds() {
-		// What observe.refused reports is no document, so no scenario can hold it.
-		if !kindsSeen[info.Kind] && info.Kind != reconcile.ObserveRefused {
+		// What observe.refused and policy.invalid report is no document, so no
+		// scenario can hold it.
+		if !kindsSeen[info.Kind] && info.Kind != reconcile.ObserveRefused && info.Kind != reconcile.PolicyInvalid {
 			t.Errorf("no scenario shows %s", info.Kind)
 		}
 	}
@@ -62,6 +65,7 @@ func playScenario(t *testing.T, file string, kindsSeen map[reconcile.Kind]bool) 
 		t.Error("the scenario doesn't say what it is for")
 	}
 	in := reconcile.Input{Policy: reconcile.DefaultPolicy(), Intended: &sentral.Inventory{}}
+	var maskin fakeMaskin
 	var observed []byte
 	var findings []reconcile.Finding
 	checked := false
@@ -90,10 +94,18 @@ func playScenario(t *testing.T, file string, kindsSeen map[reconcile.Kind]bool) 
 			for host, speakers := range listed {
 				in.Speakers[hostID(host)] = speakers
 			}
+		case "policy.yaml":
+			in.Policy, err = policy.Parse("policy.yaml", section.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+		case "tasks.yaml":
+			maskin.say(t, section.Data, at)
 		case "findings":
-			in.Now = at
+			in.Now, in.Tasks = at, maskin.tasks
 			result := reconcile.Reconcile(in)
 			checkLaws(t, in, result)
+			maskin.settle(result)
 			findings, _ = reconcile.Advance(findings, result, in.Policy, at)
 			for _, f := range findings {
 				kindsSeen[f.Kind] = true
@@ -115,7 +127,7 @@ func playScenario(t *testing.T, file string, kindsSeen map[reconcile.Kind]bool) 
 			}
 			checked = true
 		default:
-			t.Fatalf("section %s is neither intended.yaml, observed.yaml, again, speakers.yaml, paths nor findings", section.Name)
+			t.Fatalf("section %s is neither intended.yaml, observed.yaml, again, speakers.yaml, policy.yaml, tasks.yaml, paths nor findings", section.Name)
 		}
 	}
 	if !checked {
@@ -141,6 +153,15 @@ func listFindings(findings []reconcile.Finding) string {
 		if f.Verdict != reconcile.Confirmed {
 			fmt.Fprintf(&b, " (%s)", f.Verdict)
 		}
+		if f.Suppression != nil {
+			fmt.Fprintf(&b, " suppression %s%s", f.Suppression.ID, lapsed(f.Suppression))
+		}
+		if f.Task != nil {
+			fmt.Fprintf(&b, " task %s", f.Task.ID)
+		}
+		if f.Flaps > 0 {
+			fmt.Fprintf(&b, " flaps %d", f.Flaps)
+		}
 		if f.CausedBy != "" {
 			fmt.Fprintf(&b, " causedBy %s", cmp.Or(kindOf[f.CausedBy], "nothing that stands"))
 		}
@@ -150,6 +171,40 @@ func listFindings(findings []reconcile.Finding) string {
 		return "none\n"
 	}
 	return b.String()
+}
+
+func lapsed(s *reconcile.Suppressing) string {
+	if s.Lapsed == "" {
+		return ""
+	}
+	return " (" + s.Lapsed + ")"
+}
+
+// fakeMaskin says what becomes of tasks, and is heard at once.
+type fakeMaskin struct{ tasks []reconcile.Task }
+
+func (m *fakeMaskin) say(t *testing.T, data []byte, at time.Time) {
+	t.Helper()
+	var said []struct {
+		reconcile.Task
+		Deadline string `json:"deadline"`
+	}
+	decodeYAML(t, data, &said)
+	for i := range said {
+		task := said[i].Task
+		if said[i].Deadline != "" {
+			d, err := time.ParseDuration(strings.TrimPrefix(said[i].Deadline, "+"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			task.Deadline = epoch.Add(d)
+		}
+		m.tasks = reconcile.TakeTask(m.tasks, task, at)
+	}
+}
+
+func (m *fakeMaskin) settle(result *reconcile.Result) {
+	m.tasks = reconcile.SettleTasks(m.tasks, result)
 }
 
 func asJSON(v any) string {

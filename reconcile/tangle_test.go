@@ -90,7 +90,7 @@ func genTangle(t *rapid.T) reconcile.Input {
 func TestTangle(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var findings []reconcile.Finding
-		open := map[string]bool{}
+		told := map[string]reconcile.State{}
 		for pass := range 2 {
 			in := genTangle(rt)
 			in.Now = epoch.Add(time.Duration(pass) * 20 * time.Second)
@@ -101,7 +101,7 @@ func TestTangle(t *testing.T) {
 			var events []reconcile.Event
 			findings, events = reconcile.Advance(before, result, in.Policy, in.Now)
 			checkLife(rt, before, findings, in)
-			checkEvents(rt, events, findings, open)
+			checkEvents(rt, events, findings, told)
 			for _, f := range findings {
 				if _, err := reconcile.Explain(result, findings, in.Now, f.ID); err != nil {
 					rt.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -12,7 +13,9 @@ type unit struct {
 	stage stage
 	key   string // orders the units of one stage,
 	first *thing // or of VMs, the first of its things
-	found []*Finding
+	// blames are the causes that it knows of findings that others made.
+	blames map[string]string
+	found  []*Finding
 }
 
 // stage is where in a pass a unit stands. Where several find the same, the first
@@ -31,11 +34,17 @@ const (
 	stageGroup
 	stageStray
 	stageSpeakers
+	stageSilence
+	stageTask
 )
 
 // ledger holds what all units found, by finding ID.
 type ledger struct {
 	parts map[string][]part
+	// causes are what units say that findings of others follow from, and bySubject
+	// the findings about each VM, by its ID in lower case.
+	causes    map[string]string
+	bySubject map[string]map[string]bool
 	// changed are the findings that differ from those of the last settling.
 	changed map[string]bool
 }
@@ -76,7 +85,40 @@ func (l *ledger) put(u *unit, found []Finding) {
 	}
 }
 
+// blame replaces what a unit says that findings of others follow from.
+func (l *ledger) blame(u *unit, blames map[string]string) {
+	for id, cause := range u.blames {
+		if blames[id] != cause {
+			delete(l.causes, id)
+			l.changed[id] = true
+		}
+	}
+	for id, cause := range blames {
+		if l.causes[id] != cause {
+			l.causes[id], l.changed[id] = cause, true
+		}
+	}
+	u.blames = blames
+}
+
+// about gives the findings about a VM, but for those of tasks.
+func (b *Book) about(vm string) (all []Finding) {
+	for id := range b.bySubject[strings.ToLower(vm)] {
+		if f, found := b.get(id, b.in.Now); found && f.Kind != VMTask {
+			all = append(all, f)
+		}
+	}
+	SortFindings(all)
+	return all
+}
+
 func (l *ledger) add(u *unit, f *Finding) {
+	if key := strings.ToLower(f.Subject.ID); f.Subject.Type == "vm" {
+		if l.bySubject[key] == nil {
+			l.bySubject[key] = map[string]bool{}
+		}
+		l.bySubject[key][f.ID] = true
+	}
 	l.parts[f.ID] = append(l.parts[f.ID], part{u, f})
 	l.changed[f.ID] = true
 }
@@ -86,6 +128,11 @@ func (l *ledger) remove(u *unit, f *Finding) {
 	l.parts[f.ID] = left
 	if len(left) == 0 {
 		delete(l.parts, f.ID)
+		if key := strings.ToLower(f.Subject.ID); f.Subject.Type == "vm" {
+			if delete(l.bySubject[key], f.ID); len(l.bySubject[key]) == 0 {
+				delete(l.bySubject, key)
+			}
+		}
 	}
 	l.changed[f.ID] = true
 }
@@ -102,6 +149,9 @@ func (l *ledger) get(id string, now time.Time) (f Finding, found bool) {
 	f = *parts[0].finding
 	for _, other := range parts[1:] { // the same, found again
 		f.Evidence = append(slices.Clip(f.Evidence), other.finding.Message)
+	}
+	if f.CausedBy == "" {
+		f.CausedBy = l.causes[id]
 	}
 	f.State, f.FirstSeen, f.LastSeen, f.Since = Open, now, now, now
 	return f, true

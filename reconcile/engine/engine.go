@@ -45,6 +45,9 @@ type Engine struct {
 	began     time.Time          // when they could be heard first
 	deafSince time.Time          // when that ended last; zero before the first time
 
+	tasks []reconcile.Task  // Maskin's
+	told  []reconcile.Event // by requests, since the last step
+
 	dirty    bool // something changed that Step has not seen
 	findings []reconcile.Finding
 	stored   map[string]*reconcile.Finding // by ID, as the caller was last given them
@@ -79,6 +82,7 @@ func (e *Engine) Restore(findings []reconcile.Finding) {
 	defer e.mu.Unlock()
 	e.findings = slices.Clone(findings)
 	reconcile.SortFindings(e.findings)
+	e.tasks = tasksOf(findings)
 	for _, f := range e.findings {
 		e.stored[f.ID] = &f
 	}

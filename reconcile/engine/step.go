@@ -57,10 +57,12 @@ func (e *Engine) Step(now time.Time) Outcome {
 	e.result = reconcile.Reconcile(e.input(now))
 	e.localize(e.result)
 	e.at = now
+	e.tasks = reconcile.SettleTasks(e.tasks, e.result)
 	previous := e.findings
 	var events []reconcile.Event
 	e.findings, events = reconcile.Advance(previous, e.result, e.policy, now)
-	out := Outcome{Events: events}
+	out := Outcome{Events: append(e.told, events...)}
+	e.told = nil
 	out.Changed, out.Gone = e.diff()
 	e.settle(now)
 	e.deadline = e.nextDeadline(now)
@@ -95,6 +97,7 @@ func (e *Engine) input(now time.Time) reconcile.Input {
 		Intended: e.intended,
 		Observed: e.documents(),
 		Heard:    make(map[uuid.UUID]time.Time, len(e.hosts)),
+		Tasks:    e.tasks,
 		Policy:   e.policy,
 		Now:      now,
 	}
@@ -216,16 +219,11 @@ func (e *Engine) nextDeadline(now time.Time) time.Time {
 			next = t
 		}
 	}
+	life := reconcile.NewLife(&e.policy, e.tasks, nil, now)
 	for i := range e.findings {
 		f := &e.findings[i]
-		switch f.State {
-		case reconcile.Pending:
-			by(f.Since.Add(e.grace(f.Kind)))
-		case reconcile.Resolved:
-			by(f.Since.Add(e.policy.KeepResolved))
-			continue
-		}
-		if was := e.stored[f.ID]; was != nil {
+		by(life.Due(f))
+		if was := e.stored[f.ID]; was != nil && f.State != reconcile.Resolved {
 			by(was.LastSeen.Add(lastSeenStep))
 		}
 	}
@@ -242,12 +240,8 @@ func (e *Engine) nextDeadline(now time.Time) time.Time {
 	for _, r := range e.refused {
 		by(r.At.Add(e.policy.DocumentAge + past))
 	}
-	return next
-}
-
-func (e *Engine) grace(k reconcile.Kind) time.Duration {
-	if d, set := e.policy.Grace[k]; set {
-		return d
+	for i := range e.policy.Suppressions {
+		by(e.policy.Suppressions[i].Expires)
 	}
-	return k.Info().Grace
+	return next
 }

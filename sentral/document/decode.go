@@ -141,7 +141,13 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, key keyID) {
 		return
 	}
 	d.current.marks = append(d.current.marks, mark{key, int32(max(n.Line, 1)), int32(max(n.Column, 1))})
-	if isNull(n) {
+	if v.Kind() == reflect.Interface { // nothing is a value there, too
+		if plain := d.anything(n, key, 0); plain != nil {
+			v.Set(reflect.ValueOf(plain))
+		}
+		return
+	}
+	if isNull(n) && !(v.Kind() == reflect.Pointer && v.Type().Elem().Kind() == reflect.Interface) {
 		d.fault(n, key, "%s", emptyValue)
 		return
 	}

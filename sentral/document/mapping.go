@@ -50,7 +50,7 @@ func (d *decoder) table(n *yaml.Node, v reflect.Value, key keyID) {
 	d.pairs(n, key, func(name string, _, value *yaml.Node) {
 		element := reflect.New(v.Type().Elem()).Elem()
 		d.value(value, element, d.keys.id(key, name, -1))
-		v.SetMapIndex(reflect.ValueOf(name), element)
+		v.SetMapIndex(reflect.ValueOf(name).Convert(v.Type().Key()), element)
 	})
 }
 

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"encoding"
 	"fmt"
 	"math"
 	"reflect"
@@ -29,6 +30,8 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value) (known bool, fault strin
 		*target, fault = integer(n)
 	case *bool:
 		*target, fault = boolean(n)
+	case encoding.TextUnmarshaler:
+		fault = d.unmarshal(n, target)
 	default:
 		if v.Kind() != reflect.String {
 			return false, ""

@@ -38,6 +38,7 @@ var arrows = []struct {
 	{"sentral/document", []string{"inventory", "sentral"}},
 	{"sentral/*", []string{"inventory", "sentral", "sentral/document"}},
 	{"reconcile", []string{"inventory", "sentral"}},
+	{"reconcile/policy", []string{"inventory", "sentral", "sentral/document", "reconcile"}},
 	{"reconcile/*", []string{"inventory", "sentral", "reconcile"}},
 	{"evaluate", []string{"inventory", "sentral", "reconcile"}},
 	{"evaluate/probe", []string{"inventory", "collectors", "evaluate"}},

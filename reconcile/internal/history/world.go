@@ -33,6 +33,7 @@ type World struct {
 	Inventory *sentral.Inventory
 	Refused   []reconcile.Refusal
 	Speakers  map[uuid.UUID][]reconcile.Speaker
+	Tasks     []reconcile.Task
 	Policy    reconcile.Policy
 
 	pick Pick
@@ -53,6 +54,7 @@ type Change struct {
 	Intended *sentral.Inventory
 	Refused  *[]reconcile.Refusal
 	Speakers *map[uuid.UUID][]reconcile.Speaker
+	Task     *reconcile.Task // one of Maskin's begins or ends
 	Policy   *reconcile.Policy
 	Passed   time.Duration
 }
@@ -69,6 +71,8 @@ func (c Change) String() string {
 		value = c.Refused
 	case c.Speakers != nil:
 		value = c.Speakers
+	case c.Task != nil:
+		value = c.Task
 	case c.Policy != nil:
 		value = c.Policy
 	case c.Heard != uuid.Nil:
@@ -95,7 +99,7 @@ func New(pick Pick) *World {
 
 // Input is the world as a full pass takes it.
 func (w *World) Input() reconcile.Input {
-	in := reconcile.Input{Intended: w.Inventory, Heard: w.Heard, Refused: w.Refused, Speakers: w.Speakers, Policy: w.Policy, Now: w.Now}
+	in := reconcile.Input{Intended: w.Inventory, Heard: w.Heard, Refused: w.Refused, Speakers: w.Speakers, Tasks: w.Tasks, Policy: w.Policy, Now: w.Now}
 	for _, doc := range w.Documents {
 		in.Observed = append(in.Observed, doc)
 	}
@@ -115,8 +119,10 @@ func (w *World) Change() Change {
 		return w.pass()
 	case n < 94:
 		return w.refuse()
-	case n < 96:
+	case n < 95:
 		return w.speak()
+	case n < 96:
+		return w.task()
 	case n < 98:
 		return w.forget()
 	}
@@ -170,6 +176,14 @@ func (w *World) speak() Change {
 	}
 	w.Speakers = all
 	return Change{Speakers: &all}
+}
+
+func (w *World) task() Change {
+	t := reconcile.Task{ID: one(w, "t1", "t2", "t3"), VM: one(w, one(w, vmIDs...).String(), "WEB-record"),
+		Action: one(w, reconcile.ActionStart, reconcile.ActionStop, reconcile.ActionDelete, reconcile.ActionResize),
+		State:  one(w, reconcile.TaskRunning, reconcile.TaskSucceeded, reconcile.TaskSucceeded, reconcile.TaskFailed), Deadline: w.Now.Add(time.Minute)}
+	w.Tasks = reconcile.TakeTask(w.Tasks, t, w.Now)
+	return Change{Task: &t}
 }
 
 func (w *World) judge() Change {

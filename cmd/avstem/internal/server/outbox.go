@@ -77,7 +77,14 @@ func eventID(e reconcile.Event) string {
 	id := fmt.Sprintf("%s.%s.%d.%d", f.ID, e.Change, f.FirstSeen.UnixMilli(), f.Flaps)
 	if e.Change == reconcile.Changed {
 		hash := fnv.New64a()
-		fmt.Fprintf(hash, "%s\x00%s\x00%s\x00%d", f.Severity, f.Verdict, f.Message, f.LastSeen.Unix())
+		fmt.Fprintf(hash, "%s\x00%s\x00%s\x00%s\x00%d", f.State, f.Severity, f.Verdict, f.Message, f.LastSeen.Unix())
+		if f.Acknowledged != nil {
+			fmt.Fprintf(hash, "\x00%d", f.Acknowledged.At.UnixNano())
+		}
+		id += fmt.Sprintf(".%x", hash.Sum64())
+	} else if f.Suppression != nil { // it is opened once more when that lapses
+		hash := fnv.New64a()
+		fmt.Fprintf(hash, "%s\x00%s", f.Suppression.ID, f.Suppression.Lapsed)
 		id += fmt.Sprintf(".%x", hash.Sum64())
 	}
 	return id
