@@ -14,7 +14,12 @@ const (
 	StreamObserved = "AVSTEM_OBSERVED"
 	StreamFindings = "AVSTEM_FINDINGS"
 	StreamDrift    = "AVSTEM_DRIFT"
+	StreamIntended = "AVSTEM_INTENDED"
 )
+
+// KeptOfEach is how many documents of one (host, source), and how many versions
+// of one record, are kept.
+const KeptOfEach = history
 
 const (
 	// history is how many documents of one (host, source) are kept: with one
@@ -71,6 +76,20 @@ func streamConfigs(replicas int) []jetstream.StreamConfig {
 		DenyDelete:  true,
 		AllowRollup: false,
 		AllowDirect: true,
+	}, {
+		// Written when a record changes, so that 64 versions reach far, and unlike
+		// documents never again while it stays.
+		Name:              StreamIntended,
+		Description:       "what the system of record said of each thing last, and some of what it said before",
+		Subjects:          []string{intendedPrefix + ".*.*.*"},
+		Storage:           jetstream.FileStorage,
+		Replicas:          replicas,
+		MaxMsgsPerSubject: history,
+		Discard:           jetstream.DiscardOld,
+		Duplicates:        noDedupe,
+		DenyDelete:        true,
+		AllowRollup:       false,
+		AllowDirect:       true,
 	}}
 }
 

@@ -18,6 +18,7 @@ const (
 	driftPrefix     = "avstem.v1.drift"
 	reconcilePrefix = "avstem.v1.reconcile"
 	agentPrefix     = "avstem.v1.agent"
+	intendedPrefix  = "avstem.v1.intended"
 )
 
 // A name becomes one token of a subject. Anything laxer lets a host called "*"

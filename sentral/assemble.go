@@ -94,7 +94,7 @@ func (a *assembler) checkShape(e *entry) {
 }
 
 func (a *assembler) inventory() *Inventory {
-	inv := &Inventory{Incomplete: a.incomplete}
+	inv := &Inventory{Incomplete: a.incomplete, Places: &Places{of: make(map[RecordID]func(string) Place, len(a.entries))}}
 	for i := range a.entries {
 		e := &a.entries[i]
 		if e.left {
@@ -102,6 +102,7 @@ func (a *assembler) inventory() *Inventory {
 			continue
 		}
 		inv.add(e.Value)
+		inv.Places.of[RecordID{e.identity.Type, e.identity.ID}] = e.Place
 	}
 	slices.SortStableFunc(a.problems, func(x, y placed) int {
 		return cmp.Or(x.place.compare(y.place), cmp.Compare(x.problem.Key, y.problem.Key))

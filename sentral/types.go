@@ -42,6 +42,8 @@ type Inventory struct {
 	// Stale is why there is no newer inventory than this: its source can't be
 	// used now. "" where it is what the source says.
 	Stale string `json:"-"`
+	// Places says where records stand; nil where the source has no places.
+	Places *Places `json:"-"`
 }
 
 // LeftOut is as much of a record that can't be used as could be read.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,9 @@ In the table, what follows from another finding is counted below its cause, and
 one difference on four or more subjects is one row. Every other format has each
 finding by itself, and all that is known of it.
 
+--at judges both books as they stood then, by what NATS keeps of documents and
+records: what differed, without since when, and pending or not.
+
 Exit status: 0, or with --fail-on 3 if an open finding that is shown is that
 severe or worse, and 1 if there is none and no reconciler judges at the moment.`
 
@@ -39,6 +43,7 @@ func newDriftCommand(a *app) *cobra.Command {
 		asked selection
 		out   findingsOutput
 		all   bool
+		at    time.Time
 	)
 	c := &cobra.Command{
 		Use:     "drift",
@@ -51,11 +56,15 @@ func newDriftCommand(a *app) *cobra.Command {
 			if err := asked.check(); err != nil {
 				return err
 			}
+			if !at.IsZero() {
+				return a.driftAt(c.Context(), &asked, &out, at)
+			}
 			return a.drift(c.Context(), &asked, &out, all)
 		},
 	}
 	asked.addFlags(c)
 	c.Flags().BoolVar(&all, "all", false, "show pending, suppressed and resolved findings too")
+	c.Flags().Var(&moment{at: &at, now: a.now}, "at", "show what differed at a `TIME`: 2026-11-24T10:00:00Z, or how long ago, such as 90m")
 	out.addFlags(c)
 	return c
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +25,10 @@ TENANT/PROJECT/NAME or a MAC address; a host by Sentral's ID, its host ID or its
 name; a finding by its ID (f-…, in every format of avstem drift but the table).`
 
 func newExplainCommand(a *app) *cobra.Command {
-	var format string
+	var (
+		format string
+		at     time.Time
+	)
 	c := &cobra.Command{
 		Use:   "explain VM|HOST|FINDING",
 		Short: "Show everything that is known of one VM, host or finding",
@@ -34,8 +38,14 @@ func newExplainCommand(a *app) *cobra.Command {
   avstem explain 52:54:00:aa:00:01
   avstem explain hv-osl1-01 -o json`,
 		Args: oneArgument("VM, host or finding"),
-		RunE: func(c *cobra.Command, args []string) error { return a.explain(c.Context(), args[0], format) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if !at.IsZero() {
+				return a.explainAt(c.Context(), args[0], at, format)
+			}
+			return a.explain(c.Context(), args[0], format)
+		},
 	}
+	c.Flags().Var(&moment{at: &at, now: a.now}, "at", "explain it as it was at a `TIME`: 2026-11-24T10:00:00Z, or how long ago, such as 90m")
 	c.Flags().VarP(newChoice(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
 	return c
 }

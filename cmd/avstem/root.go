@@ -68,6 +68,8 @@ func newRootCommand(a *app) *cobra.Command {
 		newServeCommand(a),
 		newDriftCommand(a),
 		newExplainCommand(a),
+		newHistoryCommand(a),
+		newBlameCommand(a),
 		newDiffCommand(a),
 		newReportCommand(a),
 		newPlatformsCommand(a),

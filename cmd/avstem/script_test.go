@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 			"findings": putFindings,
 			"events":   putEvents,
 			"publish":  publish,
+			"now":      putNow,
 		},
 	})
 }
@@ -110,6 +111,11 @@ func connect(ts *testscript.TestScript) *bus.Conn {
 	conn, err := bus.Connect(context.Background(), bus.Options{Name: "test", Getenv: ts.Getenv})
 	ts.Check(err)
 	return conn
+}
+
+// putNow VARIABLE sets it to the time.
+func putNow(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], time.Now().UTC().Format(time.RFC3339Nano))
 }
 
 var agoMark = regexp.MustCompile(`\{ago ([0-9a-z]+)\}`)

@@ -51,6 +51,7 @@ type Server struct {
 	out    *outbox
 	agents *agents
 	pulse  pulse
+	ledger *ledger
 	news   chan struct{} // holds one when a step may be due
 
 	counts  engine.Counts           // as logged last
@@ -74,6 +75,7 @@ func New(o Options) *Server {
 		store:  newStore(o.Conn, o.Site, self),
 		out:    newOutbox(),
 		agents: newAgents(),
+		ledger: newLedger(o.Conn, o.Site, o.Logger),
 		news:   make(chan struct{}, 1),
 		asked:  map[uuid.UUID]time.Time{},
 	}
@@ -106,6 +108,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	})
 	intake.Go(func() { s.step(ctx) })
+	intake.Go(func() { s.ledger.run(ctx) })
 	writeCtx, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWriting()
 	writing.Go(func() { s.write(writeCtx) })

@@ -1,0 +1,95 @@
+package history
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+
+	"github.com/dataverket/avstem/sentral"
+)
+
+// WholeID names what is kept of an inventory as a whole, beside its records.
+var WholeID = sentral.RecordID{Type: "inventory", ID: "inventory"}
+
+// maxProblems is how many of an inventory's problems are kept with it.
+const maxProblems = 100
+
+// Said gives everything that an inventory says, as entries without a place in a
+// stream: its records, those that can't be used, and then the whole.
+func Said(inv *sentral.Inventory) iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		say := func(id sentral.RecordID, e Entry) bool {
+			e.Side, e.Type, e.ID = Intended, id.Type, id.ID
+			e.Inventory, e.Version = inv.Source, inv.Version
+			if e.Whole == nil {
+				e.Where = inv.Places.Place(id, "").String()
+			}
+			return yield(e)
+		}
+		n := 0
+		for record := range inv.Records() {
+			n++
+			if !say(sentral.IDOf(record), Entry{Record: record}) {
+				return
+			}
+		}
+		for i := range inv.LeftOut {
+			left := &inv.LeftOut[i]
+			if id := (sentral.RecordID{Type: left.Type, ID: left.ID}); id.ID != "" && !say(id, Entry{Left: left}) {
+				return
+			}
+		}
+		say(WholeID, Entry{Whole: &Whole{
+			Source: inv.Source, Version: inv.Version, Incomplete: inv.Incomplete, Records: n,
+			Problems: inv.Problems[:min(len(inv.Problems), maxProblems)],
+		}})
+	}
+}
+
+// Content is what the entry says, as JSON, and whether it is a record that can't
+// be used; nil where there is no record any more.
+func (e *Entry) Content() (text json.RawMessage, left bool, err error) {
+	var value any
+	switch {
+	case e.Record != nil:
+		value = e.Record
+	case e.Left != nil:
+		value, left = e.Left, true
+	case e.Whole != nil:
+		value = e.Whole
+	default:
+		return nil, false, nil
+	}
+	text, err = json.Marshal(value)
+	return text, left, err
+}
+
+// SetContent is the inverse of [Entry.Content].
+func (e *Entry) SetContent(text json.RawMessage, left bool) error {
+	var into any
+	switch id := (sentral.RecordID{Type: e.Type, ID: e.ID}); {
+	case len(text) == 0:
+		e.Gone = true
+		return nil
+	case left:
+		e.Left = new(sentral.LeftOut)
+		into = e.Left
+	case id == WholeID:
+		e.Whole = new(Whole)
+		into = e.Whole
+	default:
+		if e.Record = sentral.NewRecord(e.Type); e.Record == nil {
+			return fmt.Errorf("%q is not a type of record: upgrade avstem", e.Type)
+		}
+		into = e.Record
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("read %s %s: %w", e.Type, e.ID, err)
+	}
+	if e.Record != nil {
+		if id := sentral.IDOf(e.Record); id.ID != e.ID {
+			return fmt.Errorf("read %s %s: it says that it is %s", e.Type, e.ID, id.ID)
+		}
+	}
+	return nil
+}
