@@ -51,6 +51,7 @@ type diffFlags struct {
 	observed []string
 	at       string
 	explain  string
+	bundle   string
 }
 
 func newDiffCommand(a *app) *cobra.Command {
@@ -79,6 +80,7 @@ func newDiffCommand(a *app) *cobra.Command {
 	c.Flags().StringArrayVar(&flags.observed, "observed", nil, "`FILE` of observations; may be given several times, - is standard input")
 	c.Flags().StringVar(&flags.at, "at", "", "judge as of `TIME` (RFC 3339)")
 	c.Flags().StringVar(&flags.explain, "explain", "", "show everything about one `VM|HOST|FINDING` instead of the findings; -o is table or json then")
+	c.Flags().StringVar(&flags.bundle, "bundle", "", "judge what is in a `FILE` that avstem bundle wrote, instead of both sides")
 	asked.addFlags(c)
 	out.addFlags(c)
 	return c
@@ -87,6 +89,9 @@ func newDiffCommand(a *app) *cobra.Command {
 func (a *app) diff(ctx context.Context, flags *diffFlags, asked *selection, out *findingsOutput) error {
 	if err := flags.check(out); err != nil {
 		return err
+	}
+	if flags.bundle != "" {
+		return a.diffBundle(flags.bundle, asked, out)
 	}
 	input, err := a.readBooks(ctx, flags)
 	if err != nil {
@@ -107,6 +112,10 @@ func (a *app) diff(ctx context.Context, flags *diffFlags, asked *selection, out 
 
 func (f *diffFlags) check(out *findingsOutput) error {
 	switch {
+	case f.bundle != "" && (f.intended != "" || len(f.observed) > 0 || f.at != "" || f.explain != ""):
+		return usageError{errors.New("diff --bundle takes both sides from the bundle: without --intended, --observed, --at and --explain")}
+	case f.bundle != "":
+		return nil
 	case f.intended == "":
 		return usageError{fmt.Errorf("diff wants --intended DIR")}
 	case len(f.observed) == 0:

@@ -26,8 +26,8 @@ name; a finding by its ID (f-…, in every format of avstem drift but the table)
 
 func newExplainCommand(a *app) *cobra.Command {
 	var (
-		format string
-		at     time.Time
+		format, bundled string
+		at              time.Time
 	)
 	c := &cobra.Command{
 		Use:   "explain VM|HOST|FINDING",
@@ -36,9 +36,21 @@ func newExplainCommand(a *app) *cobra.Command {
 		Example: `  avstem explain web-01
   avstem explain acme/web/web-01
   avstem explain 52:54:00:aa:00:01
-  avstem explain hv-osl1-01 -o json`,
-		Args: oneArgument("VM, host or finding"),
+  avstem explain hv-osl1-01 -o json
+  avstem explain --bundle ticket-4711.zip`,
+		Args: func(c *cobra.Command, args []string) error {
+			if bundled != "" && len(args) == 0 {
+				return nil
+			}
+			return oneArgument("VM, host or finding")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case bundled != "" && !at.IsZero():
+				return usageError{errors.New("a bundle is of one moment: --at and --bundle don't go together")}
+			case bundled != "":
+				return a.explainBundle(bundled, strings.Join(args, ""), format)
+			}
 			if !at.IsZero() {
 				return a.explainAt(c.Context(), args[0], at, format)
 			}
@@ -46,6 +58,7 @@ func newExplainCommand(a *app) *cobra.Command {
 		},
 	}
 	c.Flags().Var(&moment{at: &at, now: a.now}, "at", "explain it as it was at a `TIME`: 2026-11-24T10:00:00Z, or how long ago, such as 90m")
+	c.Flags().StringVar(&bundled, "bundle", "", "explain what is in a `FILE` that avstem bundle wrote, without a server")
 	c.Flags().VarP(newChoice(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
 	return c
 }

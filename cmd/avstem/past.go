@@ -180,6 +180,32 @@ func (s *subject) add(m *reconcile.HostMatch) {
 	}
 }
 
+// maxHosts is of how many hosts everything that is kept is read at once.
+const maxHosts = 64
+
+// addEveryHost adds all hosts of the site that have spoken, unless they are too
+// many.
+func (s *subject) addEveryHost(ctx context.Context, conn *bus.Conn) error {
+	filter, err := bus.ObservedIn(s.site)
+	if err != nil {
+		return err
+	}
+	subjects, err := conn.Subjects(ctx, bus.StreamObserved, filter)
+	if err != nil {
+		return err
+	}
+	all := maps.Clone(s.hosts)
+	for name := range subjects {
+		if key, err := bus.ParseObservedSubject(name); err == nil && all[key.Host] == "" {
+			all[key.Host] = key.Host.String()
+		}
+	}
+	if len(all) <= maxHosts {
+		s.hosts = all
+	}
+	return nil
+}
+
 // hostIDs lists the hosts in a fixed order.
 func (s *subject) hostIDs() []uuid.UUID {
 	return slices.SortedFunc(maps.Keys(s.hosts), func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })

@@ -70,6 +70,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newExplainCommand(a),
 		newHistoryCommand(a),
 		newBlameCommand(a),
+		newBundleCommand(a),
 		newDiffCommand(a),
 		newReportCommand(a),
 		newPlatformsCommand(a),

@@ -49,6 +49,8 @@ func TestScripts(t *testing.T) {
 			"events":   putEvents,
 			"publish":  publish,
 			"now":      putNow,
+
+			"samefindings": sameFindings,
 		},
 	})
 }
@@ -116,6 +118,30 @@ func connect(ts *testscript.TestScript) *bus.Conn {
 // putNow VARIABLE sets it to the time.
 func putNow(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], time.Now().UTC().Format(time.RFC3339Nano))
+}
+
+// sameFindings A B holds two explanations to the same findings, but for when they
+// were seen last.
+func sameFindings(ts *testscript.TestScript, _ bool, args []string) {
+	var both [2]string
+	for i, name := range args {
+		var e struct {
+			Findings []map[string]any `json:"findings"`
+		}
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(name)), &e))
+		if len(e.Findings) == 0 {
+			ts.Fatalf("%s has no finding", name)
+		}
+		for _, f := range e.Findings {
+			delete(f, "lastSeen")
+		}
+		text, err := json.MarshalIndent(e.Findings, "", " ")
+		ts.Check(err)
+		both[i] = string(text)
+	}
+	if both[0] != both[1] {
+		ts.Fatalf("%s has\n%s\n%s has\n%s", args[0], both[0], args[1], both[1])
+	}
 }
 
 var agoMark = regexp.MustCompile(`\{ago ([0-9a-z]+)\}`)

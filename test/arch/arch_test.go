@@ -44,6 +44,7 @@ var arrows = []struct {
 	{"evaluate/probe", []string{"inventory", "collectors", "evaluate"}},
 	{"evaluate/probe/*", []string{"inventory", "evaluate/probe"}},
 	{"history", []string{"inventory", "sentral", "reconcile"}},
+	{"bundle", []string{"inventory", "sentral", "reconcile", "history"}},
 	{"report", []string{"inventory", "sentral", "reconcile", "evaluate", "history", "report/drift"}},
 	{"report/drift", []string{"inventory", "reconcile", "evaluate"}},
 	{"cmd/*", []string{"*"}},

@@ -58,6 +58,7 @@ func (s *Server) serve() (micro.Service, error) {
 		service.AddEndpoint("explain", micro.HandlerFunc(s.answerExplain), micro.WithEndpointSubject(explain)),
 		service.AddEndpoint("status", micro.HandlerFunc(s.answerStatus), micro.WithEndpointSubject(besideExplain(explain, "status"))),
 		service.AddEndpoint("numbers", micro.HandlerFunc(s.answerNumbers), micro.WithEndpointSubject(besideExplain(explain, "numbers"))),
+		service.AddEndpoint("input", micro.HandlerFunc(s.answerInput), micro.WithEndpointSubject(besideExplain(explain, "input"))),
 		service.AddEndpoint("health", micro.HandlerFunc(s.answerHealth), micro.WithEndpointSubject(besideExplain(explain, "health"))),
 	)
 	if err != nil {
