@@ -9,11 +9,11 @@ DEMO_PACKAGES := libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qem
 # What the lab runs besides: user-mode Linux, with a root file system by debootstrap.
 LAB_PACKAGES := $(DEMO_PACKAGES) user-mode-linux kmod debootstrap openssh-client
 # What the tests want besides: a TPM in software, file systems, daemons that hear
-# LLDP, LXD and Incus (which Debian 12 has in its backports only), and a C compiler
-# for the race detector. What ships is built without.
+# LLDP, LXD and Incus (which Debian 12 has in its backports only), Prometheus's
+# promtool, and a C compiler for the race detector. What ships is built without.
 TEST_PACKAGES := $(LAB_PACKAGES) swtpm swtpm-tools e2fsprogs lvm2 thin-provisioning-tools \
                  mdadm cryptsetup-bin btrfs-progs fdisk udev gcc libc6-dev \
-                 lldpd systemd lxd lxd-client busybox-static incus-base/bookworm-backports
+                 lldpd systemd prometheus lxd lxd-client busybox-static incus-base/bookworm-backports
 
 # What the agent is measured beside.
 BENCH_PACKAGES := $(TEST_PACKAGES) strace time fusioninventory-agent

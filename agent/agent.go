@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,6 +51,8 @@ type Agent struct {
 	incarnation uuid.UUID
 	board       *board
 	clone       *suspicion
+	ledger      *ledger
+	conn        atomic.Pointer[bus.Conn] // nil while there is none
 }
 
 // New makes an agent.
@@ -78,7 +81,7 @@ func New(o Options) (*Agent, error) {
 	return &Agent{
 		o: o, log: o.Logger, incarnation: uuid.New(),
 		board: newBoard(o),
-		clone: &suspicion{},
+		clone: &suspicion{}, ledger: newLedger(),
 	}, nil
 }
 
@@ -120,6 +123,7 @@ func (a *Agent) observe(ctx context.Context, c collectors.Collector) {
 		if ctx.Err() != nil {
 			return // it may have been cut short: say nothing
 		}
+		a.ledger.passed(o, time.Since(began), time.Now())
 		if err := a.board.offer(o, time.Now()); err != nil {
 			a.log.Error("observation can't be sealed", "source", o.Source, "err", err)
 		}

@@ -83,6 +83,20 @@ func (b *board) settle(o *inventory.Observation, problem string) {
 	}
 }
 
+// unsent notes whether a source's document waits, and since when.
+func (b *board) unsent(s *SourceVitals) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.entries[s.Source]
+	switch {
+	case e == nil || e.published:
+	case e.problem != "":
+		s.Unsendable = e.problem
+	default:
+		s.UnsentSince = e.made
+	}
+}
+
 // again makes every document due: the stream may have lost what it had.
 func (b *board) again() {
 	b.mu.Lock()

@@ -102,6 +102,7 @@ func (a *Agent) deliverOnce(ctx context.Context, w *wire) error {
 		clone, isClone := errors.AsType[*bus.CloneError](err)
 		switch {
 		case err == nil:
+			a.ledger.published(o.Source)
 			a.board.settle(o, "")
 		case isTooLarge:
 			// The heartbeat carries it, so that readers know what they miss.

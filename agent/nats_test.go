@@ -175,14 +175,24 @@ func (s *site) checkOrder() {
 func TestAgentOutlivesItsServer(t *testing.T) {
 	s := newSite(t)
 	c := &fakeCollector{source: "network", links: []string{"eth0"}}
-	run(t, s, t.TempDir(), c) // before there is a server
+	a := run(t, s, t.TempDir(), c) // before there is a server
 	until(t, "a pass was made without server", func() bool { return c.count() > 3 })
+	if v := a.Vitals(); v.Connected || v.Sources[0].UnsentSince.IsZero() || v.Sources[0].Published != 0 || v.Sources[0].Passes[inventory.OutcomeComplete] < 3 {
+		t.Errorf("without a server its vitals are %+v", v)
+	}
 	s.start()
 	until(t, "what was seen before is published", s.shows("eth0"))
+	until(t, "its vitals say so", func() bool {
+		v := a.Vitals()
+		return v.Connected && v.Sources[0].UnsentSince.IsZero() && v.Sources[0].Published == 1
+	})
 	s.stop()
 	seen := c.count()
 	c.show("eth0", "eth1")
 	until(t, "a pass was made while the server was away", func() bool { return c.count() > seen+2 })
+	if v := a.Vitals(); v.Connected || v.Sources[0].UnsentSince.IsZero() {
+		t.Errorf("while it is away its vitals are %+v", v)
+	}
 	s.start()
 	until(t, "what was seen meanwhile is published", s.shows("eth0", "eth1"))
 	s.checkOrder()

@@ -71,7 +71,9 @@ func (a *Agent) dial(ctx context.Context) (*wire, error) {
 	publisher := conn.NewPublisher(a.incarnation)
 	w := &wire{publish: publisher.Publish, forget: publisher.Forget, beat: conn.Beat, again: again}
 	w.gone = watch(conn.NATS(), again)
+	a.conn.Store(conn)
 	w.close = func() {
+		a.conn.Store(nil)
 		conn.Close()
 		<-w.gone
 	}

@@ -6,9 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -202,6 +205,60 @@ func TestRunPublishesEverySource(t *testing.T) {
 	var id hostIdentity
 	if err := json.Unmarshal([]byte(shown.String()), &id); err != nil || id.ID != sources["identity"].Host || id.Provisional || id.Epoch != 1 || id.Clone != "" {
 		t.Errorf("shown is %+v, %v", id, err)
+	}
+}
+
+// Who scrapes a host sees each source, and that nothing is published yet.
+func TestRunServesMetrics(t *testing.T) {
+	dir := t.TempDir()
+	if err := writeHost(filepath.Join(dir, "host")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var stdout, stderr syncBuffer
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, []string{"run"}, nil, &stdout, &stderr, environment(dir, "AVSTEM_METRICS=127.0.0.1:0"))
+	}()
+	defer cancel()
+	address := regexp.MustCompile(`msg="metrics are served" address=(\S+)`)
+	get := func(path string) (int, string) {
+		m := address.FindStringSubmatch(stderr.String())
+		if m == nil {
+			return 0, ""
+		}
+		reply, err := http.Get("http://" + m[1] + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reply.Body.Close()
+		body, err := io.ReadAll(reply.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return reply.StatusCode, string(body)
+	}
+	wanted := regexp.MustCompile(`avstem_agent_passes_total{outcome="(complete|partial)",source="identity"} 1\n`)
+	text := ""
+	for deadline := time.Now().Add(30 * time.Second); !wanted.MatchString(text); time.Sleep(20 * time.Millisecond) {
+		if _, text = get("/metrics"); time.Now().After(deadline) {
+			t.Fatalf("no %s in:\n%s\n%s", wanted, text, stderr.String())
+		}
+	}
+	for _, want := range []string{"avstem_agent_nats_connected 0", "avstem_agent_withholding 0", "avstem_build_info{", "process_resident_memory_bytes", "avstem_agent_oldest_unsent_timestamp_seconds"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in:\n%s", want, text)
+		}
+	}
+	if status, why := get("/readyz"); status != 503 || why != "not connected to NATS\n" {
+		t.Errorf("/readyz: %d %s", status, why)
+	}
+	if status, _ := get("/healthz"); status != 200 {
+		t.Errorf("/healthz: %d", status)
+	}
+	cancel()
+	if got := <-code; got != exitOK {
+		t.Errorf("it exits %d; the log:\n%s", got, stderr.String())
 	}
 }
 

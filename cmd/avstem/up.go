@@ -142,6 +142,7 @@ func (a *app) up(ctx context.Context, flags *upFlags) error {
 		return err
 	}
 	defer watcher.Close()
+	watcher.Register(host.Metrics())
 
 	sources := sourceLog{log: log, last: map[string]inventory.Outcome{}}
 	listening := make(chan struct{})

@@ -66,6 +66,7 @@ func Open(address string, asked bool, log *slog.Logger) (*Monitor, error) {
 	switch {
 	case err == nil:
 		m.listener = listener
+		log.Info("metrics are served", "address", listener.Addr().String())
 	case !asked && errors.Is(err, syscall.EADDRINUSE):
 		log.Warn("there are no metrics, as another process has their address: choose one with --metrics", "address", address)
 	default:
