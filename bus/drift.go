@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // DriftAction is what happened to a finding.
@@ -60,4 +61,46 @@ func (c *Conn) PublishDrift(ctx context.Context, e DriftEvent) error {
 		return fmt.Errorf("publish drift event of finding %s: %w", e.Subject, streamError(err, StreamDrift))
 	}
 	return nil
+}
+
+// DriftTold gives the IDs of the events of a site that the stream took since a
+// time.
+func (c *Conn) DriftTold(ctx context.Context, site string, since time.Time) (map[string]bool, error) {
+	if err := CheckName("site", site); err != nil {
+		return nil, fmt.Errorf("read drift events: %w", err)
+	}
+	consumer, err := c.js.OrderedConsumer(ctx, StreamDrift, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{driftPrefix + "." + site + ".>"}, HeadersOnly: true,
+		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since,
+		MaxResetAttempts: 2, InactiveThreshold: ReadOnce,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read drift events: %w", streamError(err, StreamDrift))
+	}
+	info, err := consumer.Info(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read drift events: %w", err)
+	}
+	told := map[string]bool{}
+	if info.NumPending == 0 {
+		return told, nil
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return nil, fmt.Errorf("read drift events: %w", err)
+	}
+	defer messages.Stop()
+	for pending := info.NumPending; pending > 0; {
+		msg, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return nil, fmt.Errorf("read drift events: %w", err)
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return nil, fmt.Errorf("read drift events: %w", err)
+		}
+		told[msg.Headers().Get("ce-id")] = true
+		pending = meta.NumPending
+	}
+	return told, nil
 }

@@ -10,16 +10,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// RemoveFinding forgets a finding. One that was resolved is kept as such for a
+// RemoveFinding forgets a finding as it was up to a sequence of the stream: what
+// somebody wrote since stays. One that was resolved is kept as such for a
 // while before, so a watcher needs no word of its removal.
-func (c *Conn) RemoveFinding(ctx context.Context, site, id string) error {
+func (c *Conn) RemoveFinding(ctx context.Context, site, id string, upTo uint64) error {
 	subject, err := FindingSubject(site, id)
 	if err != nil {
 		return fmt.Errorf("remove finding: %w", err)
 	}
 	stream, err := c.js.Stream(ctx, StreamFindings)
 	if err == nil {
-		err = stream.Purge(ctx, jetstream.WithPurgeSubject(subject))
+		err = stream.Purge(ctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(upTo+1))
 	}
 	if err != nil {
 		return fmt.Errorf("remove finding %s: %w", id, streamError(err, StreamFindings))
@@ -29,7 +30,7 @@ func (c *Conn) RemoveFinding(ctx context.Context, site, id string) error {
 
 // Findings returns the last state of every finding of every site.
 func (c *Conn) Findings(ctx context.Context) ([]json.RawMessage, error) {
-	messages, pending, err := c.lastValues(ctx, StreamFindings, findingPrefix+".>")
+	messages, pending, err := c.lastValues(ctx, StreamFindings, findingPrefix+".>", ReadOnce)
 	if err != nil {
 		return nil, fmt.Errorf("read findings: %w", streamError(err, StreamFindings))
 	}

@@ -14,6 +14,10 @@ import (
 // that it reads.
 const checkEvery = 10 * time.Second
 
+// ReadOnce is for how long a server keeps the consumer of who reads once and
+// goes: a script that asks each second must not use up the consumers of a server.
+const ReadOnce = 10 * time.Second
+
 // errReplaced says that the stream was deleted and made again, or came back
 // older than what was read of it. A consumer would wait for a sequence that the
 // new stream reaches in hours.
@@ -76,7 +80,7 @@ func (c *Conn) followOnce(ctx context.Context, f feed) error {
 		return err
 	}
 	created := stream.CachedInfo().Created
-	messages, pending, err := c.lastValues(ctx, f.stream, f.filter)
+	messages, pending, err := c.lastValues(ctx, f.stream, f.filter, 0)
 	if err != nil {
 		return err
 	}
@@ -106,11 +110,15 @@ func (c *Conn) followOnce(ctx context.Context, f feed) error {
 }
 
 // lastValues begins an ordered consumer over the last message of every subject
-// and all that follow, and says how many messages there are to begin with.
-func (c *Conn) lastValues(ctx context.Context, stream, filter string) (jetstream.MessagesContext, uint64, error) {
+// and all that follow, and says how many messages there are to begin with. The server
+// forgets the consumer when nothing was asked of it for a while; 0 leaves that to
+// the server, which takes minutes.
+func (c *Conn) lastValues(ctx context.Context, stream, filter string, forget time.Duration) (jetstream.MessagesContext, uint64, error) {
 	consumer, err := c.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{filter},
 		DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
+
+		InactiveThreshold: forget,
 		// After that we begin anew ourselves: nats.go can't be interrupted
 		// while it tries again, and tries for ever on a stream that is gone.
 		MaxResetAttempts: 2,

@@ -242,11 +242,11 @@ func TestFindingsAreReadAndRemoved(t *testing.T) {
 	put("f-1", "open")
 	want(`{"id":"f-1","state":"open"}`, `{"id":"f-2","state":"open"}`)
 
-	if err := c.RemoveFinding(t.Context(), "osl1", "f-2"); err != nil {
+	if err := c.RemoveFinding(t.Context(), "osl1", "f-2", 1_000); err != nil {
 		t.Fatal(err)
 	}
 	want(`{"id":"f-1","state":"open"}`)
-	if err := c.RemoveFinding(t.Context(), "osl1", "f-*"); err == nil {
+	if err := c.RemoveFinding(t.Context(), "osl1", "f-*", 1_000); err == nil {
 		t.Error("findings were removed by a wildcard")
 	}
 }
@@ -254,7 +254,7 @@ func TestFindingsAreReadAndRemoved(t *testing.T) {
 func TestFindingsWithoutStreamSayWhatMakesIt(t *testing.T) {
 	c := startServer(t).connect(t)
 	_, err := c.Findings(t.Context())
-	for _, err := range []error{err, c.RemoveFinding(t.Context(), "osl1", "f-1")} {
+	for _, err := range []error{err, c.RemoveFinding(t.Context(), "osl1", "f-1", 1_000)} {
 		if err == nil || !strings.Contains(err.Error(), "avstem up") {
 			t.Errorf("got %v", err)
 		}

@@ -28,6 +28,9 @@ const (
 	// driftAge and driftCount bound the events that others may catch up on.
 	driftAge   = 30 * 24 * time.Hour
 	driftCount = 1_000_000
+	// driftDedupe is how long an event that a reconciler told when it was about to
+	// end is remembered, in case that the next one tells it too.
+	driftDedupe = 10 * time.Minute
 	// noDedupe is the least that a server takes (0 would be its default of two
 	// minutes). Deduplication by Msg-Id is per stream, not per subject: a host
 	// could have another's document dropped by using its ID first, if we gave
@@ -55,7 +58,7 @@ func streamConfigs(replicas int) []jetstream.StreamConfig {
 	}, {
 		Name:              StreamFindings,
 		Description:       "the last state of each finding",
-		Subjects:          []string{findingPrefix + ".*.*"},
+		Subjects:          []string{findingPrefix + ".*.*", fencePrefix + ".*.*"},
 		Storage:           jetstream.FileStorage,
 		Replicas:          replicas,
 		MaxMsgsPerSubject: 1,
@@ -72,6 +75,7 @@ func streamConfigs(replicas int) []jetstream.StreamConfig {
 		Replicas:    replicas,
 		MaxAge:      driftAge,
 		MaxMsgs:     driftCount,
+		Duplicates:  driftDedupe,
 		Discard:     jetstream.DiscardOld,
 		DenyDelete:  true,
 		AllowRollup: false,

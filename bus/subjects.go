@@ -19,6 +19,8 @@ const (
 	reconcilePrefix = "avstem.v1.reconcile"
 	agentPrefix     = "avstem.v1.agent"
 	intendedPrefix  = "avstem.v1.intended"
+	// fencePrefix is where marks keep a former reconciler from writing ([Fence]).
+	fencePrefix = "avstem.v1.fence"
 )
 
 // A name becomes one token of a subject. Anything laxer lets a host called "*"

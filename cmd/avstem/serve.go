@@ -19,8 +19,8 @@ import (
 const serveLong = `Run the reconciler of one site against a NATS server that agents publish to.
 
 The inventory is read again whenever it changes; while it can't be read, the last
-one is used, and its age is said. There is to be one
-reconciler for each site: a second one is noticed, and both say so.`
+one is used, and its age is said. Several may run for one site: one leads, and
+another takes over within seconds when it ends, is killed or cut off.`
 
 func newServeCommand(a *app) *cobra.Command {
 	var (

@@ -306,29 +306,40 @@ func TestUpLeavesAnotherOnesLink(t *testing.T) {
 	}
 }
 
-// TestUpAfterKill kills the real program without warning and starts it again.
-func TestUpAfterKill(t *testing.T) {
-	p := newPlace(t)
+// built is the real program.
+func built(t *testing.T) string {
+	t.Helper()
 	binary := filepath.Join(t.TempDir(), "avstem")
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	startProgram := func() (*exec.Cmd, *output) {
-		cmd := exec.Command(binary, p.upArgs()...)
-		for name, value := range p.env {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
-		log := new(output)
-		cmd.Stdout, cmd.Stderr = log, log
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_ = cmd.Process.Kill() // it may have ended
-			_ = cmd.Wait()
-		})
-		return cmd, log
+	return binary
+}
+
+// program starts the real program, until the test ends.
+func (p *place) program(binary string, args ...string) (*exec.Cmd, *output) {
+	p.t.Helper()
+	cmd := exec.Command(binary, args...)
+	for name, value := range p.env {
+		cmd.Env = append(cmd.Env, name+"="+value)
 	}
+	log := new(output)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Wait()
+	})
+	return cmd, log
+}
+
+// TestUpAfterKill kills the real program without warning and starts it again.
+func TestUpAfterKill(t *testing.T) {
+	p := newPlace(t)
+	binary := built(t)
+	startProgram := func() (*exec.Cmd, *output) { return p.program(binary, p.upArgs()...) }
 	cmd, _ := startProgram()
 	first := p.drift(reconcile.IdentityWeak)
 	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
@@ -369,8 +380,7 @@ func TestServe(t *testing.T) {
 	go func() {
 		ended <- run(ctx, []string{"serve", "--inventory", apart.inventory, "--state-dir", p.state}, strings.NewReader(""), &stdout, &stderr, apart.getenv)
 	}()
-	stderr.await(t, "another reconciler writes this site's findings")
-	stderr.await(t, "msg=findings")
+	stderr.await(t, "standing by: another reconciler has this site")
 	cancel()
 	if code := <-ended; code != 0 {
 		t.Errorf("exit %d:\n%s", code, stderr.String())

@@ -75,12 +75,13 @@ func New(site string, policy reconcile.Policy) *Engine {
 	}
 }
 
-// Restore takes the findings that were kept over a restart. It is called once,
-// before the first step.
+// Restore takes the findings that were kept over a restart, or that another
+// reconciler left, in place of those that the engine has.
 func (e *Engine) Restore(findings []reconcile.Finding) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.findings = slices.Clone(findings)
+	e.findings, e.dirty = slices.Clone(findings), true
+	e.stored = make(map[string]*reconcile.Finding, len(findings))
 	reconcile.SortFindings(e.findings)
 	e.tasks = tasksOf(findings)
 	for _, f := range e.findings {

@@ -7,10 +7,15 @@
 // to AVSTEM_FINDINGS and AVSTEM_DRIFT, where only the reconciler writes; questions
 // are answered from the engine.
 //
+// One of several reconcilers of a site leads: the one that has the site's lease
+// ([bus.Lease]). The others keep both books current, and one takes over when the
+// lease is given back or not renewed. What the former one still writes is refused
+// by the streams ([bus.Fence]).
+//
 // What could not be written is kept, one state for each finding and every event
 // in order, and written when it can be. What was written is looked after: findings
-// that the stream has lost are written again, and another reconciler that writes
-// the same ones is reported.
+// that the stream has lost are written again, and somebody who writes the same
+// ones without the lease is reported.
 //
 // A [Server] runs once. Everything that Run starts has ended when it returns.
 package server

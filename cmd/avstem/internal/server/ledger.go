@@ -50,9 +50,10 @@ func (l *ledger) note(inv *sentral.Inventory) {
 	}
 }
 
-// run writes until ctx ends.
+// run writes until ctx ends. What another reconciler wrote before is read again.
 func (l *ledger) run(ctx context.Context) {
 	said := ""
+	l.heads = nil
 	for {
 		var again <-chan time.Time
 		l.mu.Lock()

@@ -32,6 +32,13 @@ type event struct {
 	finding reconcile.Finding
 }
 
+func newEvent(e reconcile.Event, site string) event {
+	return event{finding: e.Finding, DriftEvent: bus.DriftEvent{
+		ID: eventID(e), Action: bus.DriftAction(e.Change), Kind: string(e.Finding.Kind), Site: site,
+		Subject: e.Finding.ID, Time: e.Finding.LastSeen,
+	}}
+}
+
 func newOutbox() *outbox {
 	return &outbox{wake: make(chan struct{}, 1), states: map[string]*reconcile.Finding{}}
 }
@@ -44,10 +51,7 @@ func (b *outbox) add(out engine.Outcome, site string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, e := range out.Events {
-		b.events = append(b.events, event{finding: e.Finding, DriftEvent: bus.DriftEvent{
-			ID: eventID(e), Action: bus.DriftAction(e.Change), Kind: string(e.Finding.Kind), Site: site,
-			Subject: e.Finding.ID, Time: e.Finding.LastSeen,
-		}})
+		b.events = append(b.events, newEvent(e, site))
 	}
 	if over := len(b.events) - maxEvents; over > 0 {
 		b.events = slices.Delete(b.events, 0, over)
@@ -114,13 +118,33 @@ func (b *outbox) eventDone(id string) {
 }
 
 // takeStates gives all states and forgets them; those that could not be written
-// come back by putBack.
-func (b *outbox) takeStates() map[string]*reconcile.Finding {
+// come back by putBack. Events has, by finding, which event is to be told of it:
+// what happened and the event's ID.
+func (b *outbox) takeStates() (states map[string]*reconcile.Finding, events map[string]string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	taken := b.states
-	b.states = map[string]*reconcile.Finding{}
-	return taken
+	states, b.states = b.states, map[string]*reconcile.Finding{}
+	events = make(map[string]string, len(b.events))
+	for i := range b.events {
+		e := &b.events[i]
+		events[e.Subject] = string(e.Action) + " " + e.ID
+	}
+	return states, events
+}
+
+// tell puts events before those that wait.
+func (b *outbox) tell(events []event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = append(events, b.events...)
+	b.signal()
+}
+
+// clear drops everything: it is another one's to write now.
+func (b *outbox) clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events, b.states, b.lost = nil, map[string]*reconcile.Finding{}, 0
 }
 
 // putBack takes states that were not written, unless there are newer ones.

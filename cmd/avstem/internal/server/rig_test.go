@@ -83,10 +83,7 @@ func (r *rig) reconciler(log *logs) (s *Server, stop func()) {
 	r.log = log
 	s = New(Options{
 		Conn: r.connect("reconciler"), Site: "lab", Policy: reconcile.DefaultPolicy(), Logger: log.logger(),
-		Watch: func(ctx context.Context, fn func(*sentral.Inventory)) {
-			fn(r.books())
-			<-ctx.Done()
-		},
+		Watch: r.watch,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -102,6 +99,11 @@ func (r *rig) reconciler(log *logs) (s *Server, stop func()) {
 	}
 	r.t.Cleanup(stop)
 	return s, stop
+}
+
+func (r *rig) watch(ctx context.Context, fn func(*sentral.Inventory)) {
+	fn(r.books())
+	<-ctx.Done()
 }
 
 func (r *rig) books() *sentral.Inventory {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,8 +22,6 @@ import (
 const (
 	// startWithin is how long the streams may take to be made and read.
 	startWithin = 30 * time.Second
-	// drainWithin is how long the last writes may take when it ends.
-	drainWithin = 3 * time.Second
 )
 
 // Options are a server's. Conn, Site and Watch are needed.
@@ -54,6 +53,8 @@ type Server struct {
 	ledger *ledger
 	news   chan struct{} // holds one when a step may be due
 
+	leading atomic.Bool // it has the lease
+
 	counts  engine.Counts           // as logged last
 	holes   map[holeKey]bool        // as logged last
 	asked   map[uuid.UUID]time.Time // when each host was asked last
@@ -81,8 +82,10 @@ func New(o Options) *Server {
 	}
 }
 
-// Run reconciles until ctx ends, and then writes what is left to write. An error
-// means that it could not begin, or that the connection was closed for good.
+// Run reconciles whenever it has the site's lease, until ctx ends, and then writes
+// what is left to write. While another one has it, both books are kept current, so
+// that nothing has to be read when it is our turn. An error means that it could
+// not begin, or that the connection was closed for good.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.begin(ctx); ctx.Err() != nil {
 		return nil // it was stopped before it had begun
@@ -91,74 +94,37 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	service, err := s.serve()
+	beats, err := s.o.Conn.Heartbeats(s.heartbeats())
 	if err != nil {
 		return fmt.Errorf("start the reconciler: %w", err)
 	}
-	beats, err := s.o.Conn.Heartbeats(s.heartbeats())
-	if err != nil {
-		return fmt.Errorf("start the reconciler: %w", errors.Join(err, service.Stop()))
-	}
-	var intake, writing sync.WaitGroup
-	intake.Go(func() { s.keepListening(ctx) })
-	intake.Go(func() { s.o.Watch(ctx, s.intend) })
-	intake.Go(func() {
+	var tasks sync.WaitGroup
+	tasks.Go(func() { s.keepListening(ctx) })
+	tasks.Go(func() { s.o.Watch(ctx, s.intend) })
+	tasks.Go(func() {
 		if err := s.o.Conn.Observations(ctx, s.observations()); err != nil && ctx.Err() == nil {
 			cancel(err)
 		}
 	})
-	intake.Go(func() { s.step(ctx) })
-	intake.Go(func() { s.ledger.run(ctx) })
-	writeCtx, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopWriting()
-	writing.Go(func() { s.write(writeCtx) })
-
+	tasks.Go(func() {
+		if err := s.takeTurns(ctx); err != nil && ctx.Err() == nil {
+			cancel(err)
+		}
+	})
 	<-ctx.Done()
-	// Neither fails but on a connection that is closed already.
-	_ = beats.Unsubscribe()
-	_ = service.Stop()
-	intake.Wait()
-	stopWriting()
-	writing.Wait()
-	s.drain()
+	_ = beats.Unsubscribe() // fails on a connection only that is closed already
+	tasks.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	return nil
 }
 
-// begin makes the streams and takes up the findings where they were left.
+// begin makes the streams.
 func (s *Server) begin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
-	if err := s.o.Conn.EnsureStreams(ctx); err != nil {
-		return err
-	}
-	if other := s.askForOther(ctx); other != "" {
-		s.log.Error(otherReconciler, "site", s.o.Site, "other", other)
-	}
-	findings, unread, err := s.store.restore(ctx)
-	if err != nil {
-		return err
-	}
-	broken := map[string]*reconcile.Finding{}
-	for id, err := range unread {
-		s.log.Warn("a kept finding can't be read, and begins anew if it still stands", "err", err)
-		broken[id] = nil // else nobody could read the others either
-	}
-	s.out.putBack(broken)
-	s.engine.Restore(findings)
-	s.log.Info("findings taken up", "site", s.o.Site, "findings", len(findings))
-	return nil
-}
-
-// drain writes what is left, for as long as a stop may take.
-func (s *Server) drain() {
-	ctx, cancel := context.WithTimeout(context.Background(), drainWithin)
-	defer cancel()
-	if err := s.flush(ctx); err != nil {
-		s.log.Warn("not everything was written; the next start finds out what is left", "left", s.out.size(), "err", err)
-	}
+	return s.o.Conn.EnsureStreams(ctx)
 }
 
 func (s *Server) poke() {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,7 +26,8 @@ const (
 // Status is what the status endpoint answers.
 type Status struct {
 	engine.Status
-	// Reconciler is who answers, Other another one that writes the same findings.
+	// Reconciler is who answers, Other somebody who writes the same findings
+	// without the site's lease.
 	Reconciler string `json:"reconciler"`
 	Other      string `json:"other,omitempty"`
 	// Unwritten is how many findings and events wait to be written.
@@ -148,24 +148,4 @@ func (s *Server) respond(err error) {
 	if err != nil {
 		s.log.Warn("an answer was not sent", "err", err)
 	}
-}
-
-// askForOther asks whether a reconciler of this site answers already.
-func (s *Server) askForOther(ctx context.Context) string {
-	explain, err := bus.ExplainSubject(s.o.Site)
-	if err != nil {
-		return ""
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	reply, err := s.o.Conn.NATS().RequestWithContext(ctx, besideExplain(explain, "status"), nil)
-	if err != nil { // nobody
-		return ""
-	}
-	var status Status
-	if err := json.Unmarshal(reply.Data, &status); err != nil || status.Reconciler == "" {
-		return nameless
-	}
-	s.store.noteOther(status.Reconciler, time.Now())
-	return status.Reconciler
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,15 +28,24 @@ const otherFor = 2 * time.Minute
 // nameless is a writer that left no name.
 const nameless = "one that doesn't say who it is"
 
+// headerEvent names what was to be told of a finding when it was written: its
+// event, or the last one of several. It is written first and told then, so what a
+// crash left untold is found.
+const headerEvent = "Avstem-Event"
+
+// errNotLeading says that the lease can't be relied on now.
+var errNotLeading = errors.New("the lease of this site could not be renewed in time")
+
 // store is AVSTEM_FINDINGS as far as it is one site's. It remembers the sequence
-// of each finding as it wrote it, and states it with the next write: where that is
-// wrong, the stream was reset or somebody else writes.
+// of each finding as it wrote it, so that it can see what others did to it.
 type store struct {
 	conn       *bus.Conn
 	site, self string
 	began      time.Time
 
 	mu      sync.Mutex
+	lease   *bus.Lease
+	fence   *bus.Fence
 	seq     map[string]uint64 // by finding; absent means that there is none
 	last    uint64            // the highest of all that were written
 	created time.Time         // of the stream
@@ -48,21 +58,69 @@ func newStore(conn *bus.Conn, site, self string) *store {
 	return &store{conn: conn, site: site, self: self, began: time.Now(), seq: map[string]uint64{}}
 }
 
-// kept is one finding as the stream has it.
-type kept struct {
-	id   string
-	seq  uint64
-	at   time.Time
-	by   string
-	data []byte
+// lead begins a turn: nobody who led before writes from then on.
+func (s *store) lead(ctx context.Context, lease *bus.Lease) error {
+	s.mu.Lock()
+	s.lease, s.began = lease, time.Now()
+	s.other, s.saidAt = "", time.Time{}
+	s.mu.Unlock()
+	return s.raise(ctx)
 }
 
-// restore reads the findings as they were left, and says by ID which can't be read.
-func (s *store) restore(ctx context.Context) (findings []reconcile.Finding, unread map[string]error, err error) {
+// raise puts down the marks that each write states.
+func (s *store) raise(ctx context.Context) error {
+	fence, err := s.lease.Raise(ctx)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fence, s.last = fence, max(s.last, fence.Last())
+	return nil
+}
+
+// holds says whether findings and events may be written now.
+func (s *store) holds() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.lease.Holds() {
+		return errNotLeading
+	}
+	return nil
+}
+
+// kept is one finding as the stream has it.
+type kept struct {
+	id    string
+	seq   uint64
+	at    time.Time
+	by    string
+	event string
+	data  []byte
+}
+
+// toldWithin is how long before the last write a finding may have been written
+// whose event was not told.
+const toldWithin = time.Minute
+
+// restore reads the findings as they were left, the events that were not told of
+// them, and says by ID which findings can't be read.
+func (s *store) restore(ctx context.Context) (findings []reconcile.Finding, untold []event, unread map[string]error, err error) {
 	unread = map[string]error{}
 	all, err := s.read(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	var last time.Time
+	for _, k := range all {
+		if k.at.After(last) {
+			last = k.at
+		}
+	}
+	// Twice as long, as a finding is written before its event.
+	told, err := s.conn.DriftTold(ctx, s.site, last.Add(-2*toldWithin))
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	for _, k := range all {
 		var f reconcile.Finding
@@ -71,8 +129,13 @@ func (s *store) restore(ctx context.Context) (findings []reconcile.Finding, unre
 			continue
 		}
 		findings = append(findings, f)
+		change, id, named := strings.Cut(k.event, " ")
+		if named && !told[id] && last.Sub(k.at) < toldWithin {
+			untold = append(untold, newEvent(reconcile.Event{Change: reconcile.Change(change), Finding: f}, s.site))
+		}
 	}
-	return findings, unread, nil
+	slices.SortFunc(untold, func(a, b event) int { return a.Time.Compare(b.Time) })
+	return findings, untold, unread, nil
 }
 
 func wrongID(says, is string) error {
@@ -96,6 +159,7 @@ func (s *store) read(ctx context.Context) ([]kept, error) {
 	prefix := strings.TrimSuffix(example, "x")
 	consumer, err := s.conn.JetStream().OrderedConsumer(ctx, bus.StreamFindings, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{prefix + "*"}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+		InactiveThreshold: bus.ReadOnce,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read findings: %w", err)
@@ -116,6 +180,7 @@ func (s *store) read(ctx context.Context) ([]kept, error) {
 	for _, k := range all {
 		s.seq[k.id], s.last = k.seq, max(s.last, k.seq)
 	}
+	s.last = max(s.last, s.fence.Last())
 	return all, nil
 }
 
@@ -137,7 +202,7 @@ func readMessages(ctx context.Context, consumer jetstream.Consumer, prefix strin
 		}
 		all = append(all, kept{
 			id: strings.TrimPrefix(msg.Subject(), prefix), seq: meta.Sequence.Stream, at: meta.Timestamp,
-			by: msg.Headers().Get(headerReconciler), data: msg.Data(),
+			by: msg.Headers().Get(headerReconciler), event: msg.Headers().Get(headerEvent), data: msg.Data(),
 		})
 		if meta.NumPending == 0 {
 			return all, nil
@@ -145,42 +210,33 @@ func readMessages(ctx context.Context, consumer jetstream.Consumer, prefix strin
 	}
 }
 
-// put stores a finding, and names another reconciler that wrote it meanwhile.
-// What we hold stands.
-func (s *store) put(ctx context.Context, f *reconcile.Finding) (other string, err error) {
+// put stores a finding, with the event that is to be told of it, if any. Of each
+// lane ([bus.FenceLanes]) one write may be under way at a time.
+func (s *store) put(ctx context.Context, lane int, f *reconcile.Finding, event string) error {
 	subject, err := bus.FindingSubject(s.site, f.ID)
 	if err != nil {
-		return "", fmt.Errorf("keep finding: %w", err)
+		return fmt.Errorf("keep finding: %w", err)
 	}
+	if err := s.holds(); err != nil {
+		return fmt.Errorf("keep finding %s: %w", f.ID, err)
+	}
+	s.mu.Lock()
+	condition := s.fence.Lane(lane)
+	s.mu.Unlock()
 	msg := nats.NewMsg(subject)
 	if msg.Data, err = encode(f); err != nil {
-		return "", err
+		return err
 	}
 	msg.Header.Set(headerReconciler, s.self)
-	// Once for a sequence that was wrong, and once more for one that moved again.
-	for range 3 {
-		s.mu.Lock()
-		seq := s.seq[f.ID]
-		s.mu.Unlock()
-		var ack *jetstream.PubAck
-		ack, err = s.conn.JetStream().PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(seq), jetstream.WithRetryAttempts(0))
-		if err == nil {
-			s.note(f.ID, ack.Sequence)
-			return other, nil
-		}
-		if !wrongSequence(err) {
-			break
-		}
-		held, lookErr := s.look(ctx, subject)
-		if lookErr != nil {
-			return other, fmt.Errorf("keep finding %s: %w", f.ID, lookErr)
-		}
-		if s.foreign(held) {
-			other = cmp.Or(held.by, nameless)
-		}
-		s.note(f.ID, held.seq)
+	if event != "" {
+		msg.Header.Set(headerEvent, event)
 	}
-	return other, fmt.Errorf("keep finding %s: %w", f.ID, err)
+	ack, err := s.conn.JetStream().PublishMsg(ctx, msg, condition, jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return fmt.Errorf("keep finding %s: %w", f.ID, err)
+	}
+	s.note(f.ID, ack.Sequence)
+	return nil
 }
 
 // note remembers the sequence of a finding; 0 means that there is none.
@@ -194,24 +250,8 @@ func (s *store) note(id string, seq uint64) {
 	s.seq[id], s.last = seq, max(s.last, seq)
 }
 
-// look reads what is there instead; sequence 0 where nothing is.
-func (s *store) look(ctx context.Context, subject string) (kept, error) {
-	stream, err := s.conn.JetStream().Stream(ctx, bus.StreamFindings)
-	if err != nil {
-		return kept{}, err
-	}
-	msg, err := stream.GetLastMsgForSubject(ctx, subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return kept{}, nil
-	}
-	if err != nil {
-		return kept{}, err
-	}
-	return kept{seq: msg.Sequence, at: msg.Time, by: msg.Header.Get(headerReconciler), data: msg.Data}, nil
-}
-
-// foreign says whether a live reconciler other than this one wrote it. What is
-// older than our start is from before it, or from an old backup.
+// foreign says whether somebody else wrote it since this turn began: one that
+// knows of no lease. What is older is from before it, or from an old backup.
 func (s *store) foreign(k kept) bool {
 	return k.seq != 0 && k.by != s.self && k.at.After(s.began)
 }
@@ -219,12 +259,15 @@ func (s *store) foreign(k kept) bool {
 // remove forgets a finding.
 func (s *store) remove(ctx context.Context, id string) error {
 	s.mu.Lock()
-	_, has := s.seq[id]
+	seq, has := s.seq[id]
 	s.mu.Unlock()
 	if !has { // it was never written
 		return nil
 	}
-	if err := s.conn.RemoveFinding(ctx, s.site, id); err != nil {
+	if err := s.holds(); err != nil {
+		return fmt.Errorf("remove finding %s: %w", id, err)
+	}
+	if err := s.conn.RemoveFinding(ctx, s.site, id, seq); err != nil {
 		return err
 	}
 	s.note(id, 0)
@@ -255,7 +298,7 @@ func (s *store) audit(ctx context.Context) (audited, error) {
 	info := stream.CachedInfo()
 	s.mu.Lock()
 	same := info.Created.Equal(s.created)
-	intact := same && info.State.LastSeq == s.last && info.State.Msgs == uint64(len(s.seq))
+	intact := same && info.State.LastSeq == s.last && info.State.Msgs == uint64(len(s.seq)+bus.FenceLanes)
 	before := maps.Clone(s.seq)
 	s.mu.Unlock()
 	if intact {
@@ -306,10 +349,4 @@ func (s *store) otherSeen(now time.Time) string {
 		return ""
 	}
 	return s.other
-}
-
-func wrongSequence(err error) bool {
-	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
-		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }

@@ -48,6 +48,13 @@ func TestFindingThatIsTooLargeHoldsUpNoOther(t *testing.T) {
 	r := newRig(t)
 	log := new(logs)
 	s := New(Options{Conn: r.connect("reconciler"), Site: "lab", Logger: log.logger()})
+	lease, err := s.o.Conn.AwaitLease(t.Context(), "lab", "test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.store.lead(t.Context(), lease); err != nil {
+		t.Fatal(err)
+	}
 	finding := func(id, message string) reconcile.Finding {
 		return reconcile.Finding{ID: id, Kind: reconcile.VMState, State: reconcile.Open, Message: message, FirstSeen: time.Now(), LastSeen: time.Now()}
 	}

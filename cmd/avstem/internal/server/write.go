@@ -3,17 +3,17 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/reconcile"
 )
 
 const (
-	// writers is how many findings are written at once: each waits for the disk.
-	writers = 8
 	// writeWithin is how long one write may take.
 	writeWithin = 5 * time.Second
 	retryAfter  = time.Second
@@ -22,8 +22,9 @@ const (
 	auditEvery = 15 * time.Second
 )
 
-// otherReconciler is logged where two reconcilers write one site's findings.
-const otherReconciler = "another reconciler writes this site's findings: stop one of the two, as each undoes the other's"
+// otherReconciler is logged where somebody writes a site's findings who doesn't
+// ask for its lease.
+const otherReconciler = "somebody else writes this site's findings without its lease, an older avstem perhaps: stop it, as each undoes the other's"
 
 // write puts into the streams what the outbox has, until ctx ends.
 func (s *Server) write(ctx context.Context) {
@@ -61,22 +62,25 @@ func (s *Server) write(ctx context.Context) {
 func (s *Server) repair(ctx context.Context) {
 	within, cancel := context.WithTimeout(ctx, writeWithin)
 	defer cancel()
-	if err := s.store.remake(within); err != nil {
+	if err := errors.Join(s.store.remake(within), s.store.raise(within)); err != nil {
 		s.log.Debug("streams can't be made", "err", err)
 		return
 	}
 	s.audit(ctx)
 }
 
-// flush writes everything once: first the events, as those that are lost with
-// the process are told again while the finding isn't stored, then the findings.
+// flush writes everything once: first the findings, each with the name of the
+// event that is to be told of it, and then the events. So what is told was
+// written, and whoever leads next sees what was not told.
 func (s *Server) flush(ctx context.Context) error {
 	if lost := s.out.takeLost(); lost > 0 {
 		s.pulse.dropped.Add(int64(lost))
 		s.log.Error("drift events were dropped: there was no room for more", "events", lost, "limit", maxEvents)
 	}
-	err := s.flushEvents(ctx)
-	return errors.Join(err, s.flushStates(ctx))
+	if err := s.flushStates(ctx); err != nil {
+		return err
+	}
+	return s.flushEvents(ctx)
 }
 
 func (s *Server) flushEvents(ctx context.Context) error {
@@ -90,6 +94,9 @@ func (s *Server) flushEvents(ctx context.Context) error {
 			return err
 		}
 		e.Finding = data
+		if err := s.store.holds(); err != nil {
+			return fmt.Errorf("publish drift event of finding %s: %w", e.Subject, err)
+		}
 		within, cancel := context.WithTimeout(ctx, writeWithin)
 		err = s.o.Conn.PublishDrift(within, e.DriftEvent)
 		cancel()
@@ -103,7 +110,7 @@ func (s *Server) flushEvents(ctx context.Context) error {
 // flushStates writes several findings at once. It gives up at the first that
 // fails; what is left comes next time.
 func (s *Server) flushStates(ctx context.Context) error {
-	states := s.out.takeStates()
+	states, events := s.out.takeStates()
 	if len(states) == 0 {
 		return nil
 	}
@@ -117,12 +124,12 @@ func (s *Server) flushStates(ctx context.Context) error {
 	left := map[string]*reconcile.Finding{}
 	var mu sync.Mutex
 	var tasks sync.WaitGroup
-	for range min(writers, len(states)) {
+	for lane := range min(bus.FenceLanes, len(states)) {
 		tasks.Go(func() {
 			for it := range items {
 				err := ctx.Err()
 				if err == nil {
-					err = s.writeState(ctx, it.id, it.f)
+					err = s.writeState(ctx, lane, it.id, it.f, events[it.id])
 				}
 				if err != nil {
 					cancel(err) // the first is the cause
@@ -145,14 +152,13 @@ func (s *Server) flushStates(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-func (s *Server) writeState(ctx context.Context, id string, f *reconcile.Finding) error {
+func (s *Server) writeState(ctx context.Context, lane int, id string, f *reconcile.Finding, event string) error {
 	ctx, cancel := context.WithTimeout(ctx, writeWithin)
 	defer cancel()
 	if f == nil {
 		return s.store.remove(ctx, id)
 	}
-	other, err := s.store.put(ctx, f)
-	s.heardOf(other)
+	err := s.store.put(ctx, lane, f, event)
 	if s.passOver(err) {
 		return nil
 	}
