@@ -149,6 +149,12 @@ func TestNATSAwayAndBackFromAnOldBackup(t *testing.T) {
 	r.untilBack()
 	r.shows(5)
 	r.until("the change is stored", func() error { return r.storedOtherThan(old) })
+	r.until("the change is told", func() error {
+		if got := r.events(); len(got) < 2 {
+			return fmt.Errorf("only %v", got)
+		}
+		return nil
+	})
 
 	r.nats.Close()
 	if err := errors.Join(os.RemoveAll(filepath.Join(r.dir, "jetstream")), os.CopyFS(filepath.Join(r.dir, "jetstream"), os.DirFS(backup))); err != nil {
