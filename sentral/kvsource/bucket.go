@@ -36,10 +36,12 @@ type value struct {
 	faults   []sentral.Fault
 }
 
+var errAway = errors.New("NATS can't be reached: is the server running?")
+
 // status is where the bucket stands. What makes it useless is an error.
 func (s *Source) status(ctx context.Context) (jetstream.KeyValue, *jetstream.StreamInfo, error) {
 	if !s.js.Conn().IsConnected() {
-		return nil, nil, errors.New("NATS can't be reached: is the server running?")
+		return nil, nil, errAway
 	}
 	kv, err := s.js.KeyValue(ctx, s.bucket)
 	if err != nil {
@@ -65,6 +67,8 @@ func (s *Source) explain(ctx context.Context, err error) error {
 		return fmt.Errorf("there is no such bucket: load one with avstem sentral push --kv %s", s.bucket)
 	case errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return fmt.Errorf("the server has no JetStream for this account: %w", err)
+	case context.Cause(ctx) != nil && !s.js.Conn().IsConnected(): // the client has noticed since
+		return errAway
 	case context.Cause(ctx) != nil:
 		return context.Cause(ctx)
 	}
