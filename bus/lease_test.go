@@ -36,8 +36,8 @@ func receive[T any](t *testing.T, what string, from <-chan T) T {
 	}
 }
 
-// keep renews a lease until the returned function is called, which gives it back.
-func keep(t *testing.T, l *Lease) (giveBack func() error) {
+// renewed renews a lease until the returned function is called, which gives it back.
+func renewed(t *testing.T, l *Lease) (giveBack func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -58,7 +58,7 @@ func keep(t *testing.T, l *Lease) (giveBack func() error) {
 func TestLeaseThatIsGivenBackIsTakenAtOnce(t *testing.T) {
 	n := startServer(t)
 	first := receive(t, "first", await(t, n.connect(t), "first", nil))
-	giveBack := keep(t, first)
+	giveBack := renewed(t, first)
 	told := make(chan string, 10)
 	second := await(t, n.connect(t), "second", func(holder string) { told <- holder })
 	if holder := receive(t, "who has it", told); holder != "first" {
@@ -81,7 +81,7 @@ func TestLeaseThatIsGivenBackIsTakenAtOnce(t *testing.T) {
 func TestLeaseIsHeldForLongerThanItLasts(t *testing.T) {
 	n := startServer(t)
 	first := receive(t, "first", await(t, n.connect(t), "first", nil))
-	keep(t, first)
+	renewed(t, first)
 	second := await(t, n.connect(t), "second", nil)
 	select {
 	case <-second:
