@@ -15,12 +15,15 @@ TEST_PACKAGES := $(LAB_PACKAGES) swtpm swtpm-tools e2fsprogs lvm2 thin-provision
                  mdadm cryptsetup-bin btrfs-progs fdisk udev gcc libc6-dev \
                  lldpd systemd prometheus lxd lxd-client busybox-static incus-base/bookworm-backports
 
+# What the reconciler is measured beside.
+FLEET_PACKAGES := sqlite3 postgresql
+
 # What the agent is measured beside.
 BENCH_PACKAGES := $(TEST_PACKAGES) strace time fusioninventory-agent
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test frames lint demo demo-down lab lab-down lab-test compare-runtimes bench bench-host deps lab-deps demo-deps bench-deps clean
+.PHONY: help build test frames lint demo demo-down lab lab-down lab-test compare-runtimes bench bench-fleet bench-host deps lab-deps demo-deps bench-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 27
@@ -64,6 +67,10 @@ bench: bench-deps ## speed as ratios against what people use today (root)
 
 bench-host: bench-deps ## one pass over 50 VMs, 200 links and 60 block devices: CPU, syscalls, memory (root)
 	go test -run '^$$' -bench . -benchtime 3x -timeout 30m ./test/cost
+
+bench-fleet: ## a simulated fleet of 10,000 hosts with 50 VMs: the reconciler beside SQLite and PostgreSQL (root)
+	@./test/install-packages $(FLEET_PACKAGES)
+	go run ./test/fleet/cmd/fleet
 
 deps: ## install what the tests run, where it is missing (Debian, root)
 	@./test/install-packages $(TEST_PACKAGES)

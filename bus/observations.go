@@ -2,6 +2,8 @@ package bus
 
 import (
 	"context"
+	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -41,22 +43,95 @@ type ObservationHandler struct {
 // each one that is published, until ctx ends or the connection is closed for
 // good. It makes the streams if they are gone, and reads everything again when
 // the stream was replaced.
+//
+// Documents are decoded on all CPUs, which is what takes the time when all hosts'
+// come at once, and delivered one by one in the stream's order.
 func (c *Conn) Observations(ctx context.Context, h ObservationHandler) error {
+	d := newDecoders(h)
+	defer d.end()
 	return c.follow(ctx, feed{
 		stream: StreamObserved,
 		filter: observedPrefix + ".>",
-		ready:  h.Ready,
-		lost:   h.Lost,
-		message: func(msg jetstream.Msg) {
-			if meta, err := msg.Metadata(); err == nil && h.Behind != nil {
-				h.Behind(meta.NumPending)
+		ready:  func() { d.say(h.Ready) },
+		lost: func(err error) {
+			if h.Lost != nil {
+				d.say(func() { h.Lost(err) })
 			}
-			o, err := Decode(msg.Subject(), msg.Headers(), msg.Data())
-			if err != nil {
-				h.Refused(msg.Subject(), err)
-				return
-			}
-			h.Observation(o)
 		},
+		message: d.add,
 	})
+}
+
+// decoders decode messages and deliver them in the order in which they were added.
+type decoders struct {
+	handler ObservationHandler
+	queue   chan turn // in order; its capacity bounds what is under way
+	work    chan work
+	tasks   sync.WaitGroup
+}
+
+// turn is what is to be delivered next: what a message comes to, or a call.
+type turn struct {
+	decoded <-chan func()
+	call    func()
+}
+
+type work struct {
+	msg     jetstream.Msg
+	decoded chan<- func()
+}
+
+func newDecoders(h ObservationHandler) *decoders {
+	n := runtime.GOMAXPROCS(0)
+	d := &decoders{handler: h, queue: make(chan turn, 4*n), work: make(chan work)}
+	for range n {
+		d.tasks.Go(func() {
+			for w := range d.work {
+				w.decoded <- d.decode(w.msg)
+			}
+		})
+	}
+	d.tasks.Go(func() {
+		for t := range d.queue {
+			if t.decoded != nil {
+				t.call = <-t.decoded
+			}
+			t.call()
+		}
+	})
+	return d
+}
+
+func (d *decoders) add(msg jetstream.Msg) {
+	decoded := make(chan func(), 1)
+	d.queue <- turn{decoded: decoded}
+	d.work <- work{msg, decoded}
+}
+
+// say makes a call when its turn has come.
+func (d *decoders) say(call func()) {
+	if call != nil {
+		d.queue <- turn{call: call}
+	}
+}
+
+// decode gives what is to be done about a message when its turn has come.
+func (d *decoders) decode(msg jetstream.Msg) func() {
+	behind := func() {
+		if meta, err := msg.Metadata(); err == nil && d.handler.Behind != nil {
+			d.handler.Behind(meta.NumPending)
+		}
+	}
+	o, err := Decode(msg.Subject(), msg.Headers(), msg.Data())
+	if err != nil {
+		return func() { behind(); d.handler.Refused(msg.Subject(), err) }
+	}
+	return func() { behind(); d.handler.Observation(o) }
+}
+
+// end returns when everything that was added has been delivered.
+func (d *decoders) end() {
+	close(d.work)
+	close(d.queue)
+	d.tasks.Wait()
 }
