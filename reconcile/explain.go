@@ -20,6 +20,8 @@ type Explanation struct {
 	VM       *VMMatch   `json:"vm,omitempty"`
 	Host     *HostMatch `json:"host,omitempty"`
 	Findings []Finding  `json:"findings"` // with their life, the gravest first
+	// Tasks are those of Maskin's on the VM, the oldest first.
+	Tasks []TaskMatch `json:"tasks,omitempty"`
 }
 
 // ErrNotKnown says that nothing goes by the name that was asked for.
@@ -33,6 +35,7 @@ func Explain(result *Result, findings []Finding, at time.Time, query string) (*E
 	e := &Explanation{At: at, Findings: []Finding{}}
 	if i := slices.IndexFunc(findings, func(f Finding) bool { return f.ID == query }); i >= 0 {
 		e.about(result, &findings[i])
+		e.inFlight(result)
 		return e, nil
 	}
 	named := e.lookUp(result, asked{text: query}.byID)
@@ -52,7 +55,17 @@ func Explain(result *Result, findings []Finding, at time.Time, query string) (*E
 		}
 	}
 	SortFindings(e.Findings)
+	e.inFlight(result)
 	return e, nil
+}
+
+// inFlight adds what Maskin does with the VM.
+func (e *Explanation) inFlight(result *Result) {
+	for i := range result.Tasks {
+		if t := &result.Tasks[i]; e.VM != nil && strings.EqualFold(t.VM, e.VM.subjectID()) {
+			e.Tasks = append(e.Tasks, *t)
+		}
+	}
 }
 
 // about explains one finding and what it is about.

@@ -14,6 +14,7 @@ func Explain(w io.Writer, e *reconcile.Explanation, o Options) error {
 	switch {
 	case e.VM != nil:
 		p.vm(e.VM, findings)
+		p.tasks(e.Tasks)
 	case e.Host != nil:
 		p.host(e.Host, findings)
 	case len(findings) > 0:
@@ -171,6 +172,7 @@ func (p *page) finding(f *reconcile.Finding) {
 	if from := p.from(f.Provenance, true); from != "" {
 		p.para(4, "seen by:", sgrFaint, from)
 	}
+	p.decided(f)
 	if f.CausedBy != "" {
 		p.para(4, "follows from:", sgrFaint, printable(f.CausedBy))
 	}
@@ -194,8 +196,11 @@ func (p *page) verdict(f *reconcile.Finding) string {
 
 func (p *page) resolution(r *reconcile.Resolution) {
 	lead := "on the host:"
-	if r.Side == "sentral" {
+	switch r.Side {
+	case "sentral":
 		lead = "in Sentral: "
+	case "maskin", "policy":
+		lead = "in " + r.Side + ":"
 	}
 	do := printable(r.Do)
 	switch r.How {

@@ -139,8 +139,14 @@ func doubts(f *reconcile.Finding) string {
 	if f.Match != nil && f.Match.Weak {
 		marks = append(marks, "weak match by "+printable(f.Match.By))
 	}
-	if f.State != reconcile.Open && f.State != "" {
+	switch {
+	case f.State == reconcile.Suppressed && f.Suppression != nil:
+		marks = append(marks, "suppressed by "+printable(f.Suppression.ID))
+	case f.State != reconcile.Open && f.State != "":
 		marks = append(marks, printable(string(f.State)))
+	}
+	if f.Acknowledged != nil {
+		marks = append(marks, "acknowledged by "+printable(f.Acknowledged.By)+" until "+f.Acknowledged.Until.UTC().Format("2006-01-02 15:04 UTC"))
 	}
 	return strings.Join(marks, ", ")
 }

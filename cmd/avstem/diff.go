@@ -31,7 +31,7 @@ Without --at everything counts as just seen, however old the files are. With
 then is silent, and nothing is concluded about its VMs.
 
 Exit status: 0, or 3 with --fail-on if a finding that is shown is that severe or
-worse.`
+worse; what a --policy suppresses is shown as such and doesn't count.`
 
 const diffExample = `  # on a host, then anywhere
   avstem-agent collect -o json > hv-osl1-01.json
@@ -52,6 +52,7 @@ type diffFlags struct {
 	at       string
 	explain  string
 	bundle   string
+	policy   string
 }
 
 func newDiffCommand(a *app) *cobra.Command {
@@ -81,6 +82,7 @@ func newDiffCommand(a *app) *cobra.Command {
 	c.Flags().StringVar(&flags.at, "at", "", "judge as of `TIME` (RFC 3339)")
 	c.Flags().StringVar(&flags.explain, "explain", "", "show everything about one `VM|HOST|FINDING` instead of the findings; -o is table or json then")
 	c.Flags().StringVar(&flags.bundle, "bundle", "", "judge what is in a `FILE` that avstem bundle wrote, instead of both sides")
+	c.Flags().StringVar(&flags.policy, "policy", "", policyUsage)
 	asked.addFlags(c)
 	out.addFlags(c)
 	return c
@@ -97,7 +99,11 @@ func (a *app) diff(ctx context.Context, flags *diffFlags, asked *selection, out 
 	if err != nil {
 		return err
 	}
+	if input.Policy, _, err = readPolicy(flags.policy); err != nil {
+		return err
+	}
 	result := reconcile.Reconcile(*input)
+	result.Findings = reconcile.Suppress(result.Findings, input.Policy, input.Now)
 	if flags.explain != "" {
 		e, err := reconcile.Explain(result, result.Findings, input.Now, flags.explain)
 		if err != nil {
@@ -112,8 +118,8 @@ func (a *app) diff(ctx context.Context, flags *diffFlags, asked *selection, out 
 
 func (f *diffFlags) check(out *findingsOutput) error {
 	switch {
-	case f.bundle != "" && (f.intended != "" || len(f.observed) > 0 || f.at != "" || f.explain != ""):
-		return usageError{errors.New("diff --bundle takes both sides from the bundle: without --intended, --observed, --at and --explain")}
+	case f.bundle != "" && (f.intended != "" || len(f.observed) > 0 || f.at != "" || f.explain != "" || f.policy != ""):
+		return usageError{errors.New("diff --bundle takes both sides from the bundle: without --intended, --observed, --at, --explain and --policy")}
 	case f.bundle != "":
 		return nil
 	case f.intended == "":

@@ -76,6 +76,9 @@ func newRootCommand(a *app) *cobra.Command {
 		newPlatformsCommand(a),
 		newEvaluateCommand(a),
 		newSentralCommand(a),
+		newPolicyCommand(a),
+		newAckCommand(a),
+		newUnackCommand(a),
 		newVersionCommand(a),
 	)
 	return root

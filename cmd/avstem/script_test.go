@@ -51,6 +51,7 @@ func TestScripts(t *testing.T) {
 			"now":      putNow,
 
 			"samefindings": sameFindings,
+			"findingid":    findingID,
 		},
 	})
 }
@@ -187,6 +188,23 @@ func putEvents(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(conn.PublishDrift(context.Background(), bus.DriftEvent{ID: fmt.Sprintf("%s-%d", f.ID, i), Action: e.Action, Kind: f.Kind,
 			Site: "osl1", Subject: f.ID, Time: e.At, Finding: e.Finding}))
 	}
+}
+
+// findingID KIND sets $FINDING to the ID of a finding of that kind on the stream.
+func findingID(ts *testscript.TestScript, _ bool, args []string) {
+	conn := connect(ts)
+	defer conn.Close()
+	all, err := conn.Findings(context.Background())
+	ts.Check(err)
+	for _, data := range all {
+		var f struct{ ID, Kind string }
+		ts.Check(json.Unmarshal(data, &f))
+		if f.Kind == args[0] {
+			ts.Setenv("FINDING", f.ID)
+			return
+		}
+	}
+	ts.Fatalf("no finding is of kind %s", args[0])
 }
 
 // publish FILE… publishes observations, as agents do.

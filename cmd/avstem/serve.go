@@ -13,7 +13,6 @@ import (
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/avstem/internal/server"
 	"github.com/dataverket/avstem/cmd/avstem/internal/source"
-	"github.com/dataverket/avstem/reconcile"
 )
 
 const serveLong = `Run the reconciler of one site against a NATS server that agents publish to.
@@ -24,8 +23,8 @@ another takes over within seconds when it ends, is killed or cut off.`
 
 func newServeCommand(a *app) *cobra.Command {
 	var (
-		inventory string
-		watched   metricsFlag
+		inventory, policy string
+		watched           metricsFlag
 	)
 	c := &cobra.Command{
 		Use:   "serve --inventory DIR",
@@ -40,17 +39,22 @@ func newServeCommand(a *app) *cobra.Command {
 			if err := watched.check(c); err != nil {
 				return err
 			}
-			return a.serve(c.Context(), inventory, &watched)
+			return a.serve(c.Context(), inventory, policy, &watched)
 		},
 	}
 	c.Flags().StringVar(&inventory, "inventory", "", inventoryUsage)
+	c.Flags().StringVar(&policy, "policy", "", policyUsage)
 	watched.addFlag(c)
 	return c
 }
 
-func (a *app) serve(ctx context.Context, inventory string, watched *metricsFlag) error {
+func (a *app) serve(ctx context.Context, inventory, policyName string, watched *metricsFlag) error {
 	if inventory == "" {
 		return usageError{errors.New("avstem serve wants --inventory DIR, where Sentral's inventory is")}
+	}
+	judging, err := openPolicy(policyName)
+	if err != nil {
+		return err
 	}
 	log := a.logger()
 	spec, err := source.Find(inventory)
@@ -74,7 +78,7 @@ func (a *app) serve(ctx context.Context, inventory string, watched *metricsFlag)
 	defer watcher.Close()
 	log.Info("reconciling", "site", intended.site, "inventory", intended.first.Source, "nats", conn.NATS().ConnectedUrlRedacted())
 	reconciler := watcher.reconciler(server.Options{
-		Conn: conn, Site: intended.site, Watch: intended.source.Watch, Policy: reconcile.DefaultPolicy(), Logger: log,
+		Conn: conn, Site: intended.site, Watch: intended.source.Watch, Policy: judging.first, WatchPolicy: judging.watch, Logger: log,
 	})
 	return runTogether(ctx, log, task{"reconciler", reconciler.Run}, task{"metrics", watcher.run})
 }

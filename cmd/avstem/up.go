@@ -21,7 +21,6 @@ import (
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
 	"github.com/dataverket/avstem/inventory"
-	"github.com/dataverket/avstem/reconcile"
 )
 
 // stopWithin is how long everything together may take to end.
@@ -44,6 +43,7 @@ const upExample = `  avstem up --inventory ./inventory
 
 type upFlags struct {
 	inventory string
+	policy    string
 	listen    string
 	interval  time.Duration
 	root      string
@@ -67,6 +67,7 @@ func newUpCommand(a *app) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&flags.inventory, "inventory", "", inventoryUsage)
+	c.Flags().StringVar(&flags.policy, "policy", "", policyUsage)
 	c.Flags().StringVar(&flags.listen, "listen", embedded.DefaultListen, "loopback `ADDRESS` for NATS clients, or none for the unix socket alone")
 	flags.metrics.addFlag(c)
 	c.Flags().DurationVar(&flags.interval, "interval", 30*time.Second, "time between two passes over the host")
@@ -98,6 +99,10 @@ func (a *app) up(ctx context.Context, flags *upFlags) error {
 		return err
 	}
 	log := a.logger()
+	judging, err := openPolicy(flags.policy)
+	if err != nil {
+		return err
+	}
 	spec, err := source.Find(flags.inventory)
 	if err != nil {
 		return err
@@ -147,7 +152,7 @@ func (a *app) up(ctx context.Context, flags *upFlags) error {
 	sources := sourceLog{log: log, last: map[string]inventory.Outcome{}}
 	listening := make(chan struct{})
 	reconciler := watcher.reconciler(server.Options{
-		Conn: conn, Site: intended.site, Watch: intended.source.Watch, Policy: reconcile.DefaultPolicy(),
+		Conn: conn, Site: intended.site, Watch: intended.source.Watch, Policy: judging.first, WatchPolicy: judging.watch,
 		Logger: log.With("part", "reconciler"), Observed: sources.observed, Listening: func() { close(listening) },
 	})
 	observe := func(ctx context.Context) error {

@@ -83,7 +83,7 @@ func (e *Engine) Restore(findings []reconcile.Finding) {
 	e.findings, e.dirty = slices.Clone(findings), true
 	e.stored = make(map[string]*reconcile.Finding, len(findings))
 	reconcile.SortFindings(e.findings)
-	e.tasks = tasksOf(findings)
+	e.tasks = tasksOf(findings, e.tasks)
 	for _, f := range e.findings {
 		e.stored[f.ID] = &f
 	}

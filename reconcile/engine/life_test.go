@@ -15,7 +15,7 @@ import (
 type fakeMaskin struct{ e *Engine }
 
 func (m fakeMaskin) says(id string, action reconcile.Action, state reconcile.TaskState, at time.Time) {
-	m.e.Task(reconcile.Task{ID: id, VM: vmID.String(), Action: action, State: state, Deadline: at.Add(10 * time.Minute)}, at)
+	m.e.Task(reconcile.Task{ID: id, VM: vmID.String(), Action: action, State: state, Deadline: at.Add(10 * time.Minute)}, at, at)
 }
 
 // restarted is an engine that begins with what the other one left, as JSON.
@@ -159,4 +159,12 @@ func TestPolicyChangesWhileItRuns(t *testing.T) {
 	got := listEvents(e.Step(over).Events)
 	slices.Sort(got)
 	expect(t, "mended", got, []string{"resolved policy.expired", "resolved policy.invalid"})
+}
+
+// TestTaskThatEndedLongAgoIsNotHeldAgainstNow: a stream of Maskin's has what it
+// said last of each VM, which may be weeks old.
+func TestTaskThatEndedLongAgoIsNotHeldAgainstNow(t *testing.T) {
+	e := started(t, begin, shown(t, 1, 1, 2))
+	e.Task(reconcile.Task{ID: "t-1", VM: vmID.String(), Action: reconcile.ActionStop, State: reconcile.TaskSucceeded}, begin.Add(-time.Hour), begin)
+	expect(t, "found", list(e.Step(begin).Changed), nil)
 }

@@ -8,18 +8,23 @@ import (
 	"github.com/dataverket/avstem/reconcile"
 )
 
-// Task takes what Maskin says of a task, heard at the given time.
-func (e *Engine) Task(t reconcile.Task, at time.Time) {
+// Task takes what Maskin says of a task, said at the given time. What ended long
+// before it is heard of says nothing of how the VM is now.
+func (e *Engine) Task(t reconcile.Task, at, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	known := slices.ContainsFunc(e.tasks, func(held reconcile.Task) bool { return held.ID == t.ID })
 	e.tasks = reconcile.TakeTask(e.tasks, t, at)
+	if i := slices.IndexFunc(e.tasks, func(held reconcile.Task) bool { return held.ID == t.ID }); i >= 0 && !known && now.Sub(at) > e.policy.DocumentAge {
+		e.tasks[i].Settled = true
+	}
 	e.dirty = true
 }
 
-// tasksOf gives the tasks that findings were kept with: Maskin need not say them
-// again after a restart of ours.
-func tasksOf(findings []reconcile.Finding) []reconcile.Task {
-	var all []reconcile.Task
+// tasksOf adds to those that were heard the tasks that findings were kept with:
+// Maskin need not say them again after a restart of ours.
+func tasksOf(findings []reconcile.Finding, heard []reconcile.Task) []reconcile.Task {
+	all := slices.Clone(heard)
 	for i := range findings {
 		f := &findings[i]
 		if f.Task == nil || f.State == reconcile.Resolved || slices.ContainsFunc(all, func(t reconcile.Task) bool { return t.ID == f.Task.ID }) {

@@ -31,7 +31,10 @@ type Options struct {
 	// Watch calls fn with the inventory, and again when it differs, until ctx ends.
 	Watch  func(ctx context.Context, fn func(*sentral.Inventory))
 	Policy reconcile.Policy
-	Logger *slog.Logger
+	// WatchPolicy calls fn with another policy, or with why there is no newer one,
+	// until ctx ends; may be nil.
+	WatchPolicy func(ctx context.Context, fn func(reconcile.Policy, error))
+	Logger      *slog.Logger
 	// Listening is called once, when everything that hosts say from then on is
 	// heard: an agent that begins sooner is heard at its second heartbeat. May be nil.
 	Listening func()
@@ -111,6 +114,14 @@ func (s *Server) Run(ctx context.Context) error {
 			cancel(err)
 		}
 	})
+	tasks.Go(func() {
+		if err := s.o.Conn.Tasks(ctx, s.o.Site, s.tasks()); err != nil {
+			s.log.Warn("Maskin's tasks can't be heard", "err", err)
+		}
+	})
+	if s.o.WatchPolicy != nil {
+		tasks.Go(func() { s.o.WatchPolicy(ctx, s.judge) })
+	}
 	<-ctx.Done()
 	_ = beats.Unsubscribe() // fails on a connection only that is closed already
 	tasks.Wait()

@@ -1,0 +1,129 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/reconcile"
+	"github.com/dataverket/avstem/reconcile/engine"
+	"github.com/dataverket/avstem/reconcile/policy"
+	"github.com/dataverket/avstem/sentral"
+)
+
+const (
+	// storedWithin is how long somebody who asked for a change waits for it to be
+	// stored.
+	storedWithin = 5 * time.Second
+	// maxReason is how many bytes of a reason are kept with a finding.
+	maxReason = 2000
+	maxName   = 200
+)
+
+const codeWrong = "400"
+
+// AckRequest asks to acknowledge a finding, or to take that back.
+type AckRequest struct {
+	Finding  string    `json:"finding"`
+	By       string    `json:"by"`
+	Reason   string    `json:"reason,omitempty"`
+	Until    time.Time `json:"until,omitzero"`
+	TakeBack bool      `json:"takeBack,omitempty"`
+}
+
+func (r *AckRequest) check() error {
+	switch {
+	case strings.TrimSpace(r.By) == "" || len(r.By) > maxName:
+		return fmt.Errorf("acknowledge %s: say who you are, in %d bytes at most", r.Finding, maxName)
+	case r.TakeBack:
+		return nil
+	case strings.TrimSpace(r.Reason) == "" || len(r.Reason) > maxReason:
+		return fmt.Errorf("acknowledge %s: say why, in %d bytes at most", r.Finding, maxReason)
+	case r.Until.IsZero():
+		return fmt.Errorf("acknowledge %s: say until when", r.Finding)
+	}
+	return nil
+}
+
+// answerAcknowledge answers when the finding is stored as it is then.
+func (s *Server) answerAcknowledge(r micro.Request) {
+	var request AckRequest
+	if err := json.Unmarshal(r.Data(), &request); err != nil {
+		s.respond(r.Error(codeWrong, fmt.Sprintf("read the request: %v", err), nil))
+		return
+	}
+	if err := request.check(); err != nil {
+		s.respond(r.Error(codeWrong, err.Error(), nil))
+		return
+	}
+	now := time.Now().UTC()
+	var ack *reconcile.Acknowledgement
+	if !request.TakeBack {
+		ack = &reconcile.Acknowledgement{By: request.By, Reason: request.Reason, At: now, Until: request.Until.UTC()}
+	}
+	before := s.store.sequence(request.Finding)
+	f, err := s.engine.Acknowledge(request.Finding, ack, now)
+	if err != nil {
+		code := codeSeveral
+		if _, is := errors.AsType[*engine.NotReadyError](err); is {
+			code = codeNotReady
+		} else if errors.Is(err, reconcile.ErrNotKnown) {
+			code = codeNotKnown
+		}
+		s.respond(r.Error(code, err.Error(), nil))
+		return
+	}
+	s.log.Info("finding acknowledged", "finding", f.ID, "by", request.By, "takenBack", request.TakeBack, "until", request.Until, "reason", request.Reason)
+	s.poke()
+	for s.store.sequence(f.ID) == before {
+		if time.Since(now) > storedWithin {
+			s.respond(r.Error(codeBroken, fmt.Sprintf("acknowledge %s: it is taken, and not stored yet: NATS doesn't take it now", f.ID), nil))
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	s.respond(r.RespondJSON(f))
+}
+
+// sequence is the stream's sequence of a finding as it was written last.
+func (s *store) sequence(id string) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seq[id]
+}
+
+// tasks takes what Maskin says.
+func (s *Server) tasks() bus.TaskHandler {
+	return bus.TaskHandler{
+		Task: func(t bus.Task, at time.Time) {
+			s.log.Debug("task heard", "task", t.Task, "vm", t.VM, "action", t.Action, "state", t.State)
+			s.engine.Task(reconcile.Task{
+				ID: t.Task, VM: t.VM, Action: reconcile.Action(t.Action), State: reconcile.TaskState(t.State), Fields: t.Fields, Deadline: t.Deadline.UTC(),
+			}, at, time.Now().UTC())
+			s.poke()
+		},
+		Refused: func(subject string, err error) { s.log.Warn("task refused", "subject", subject, "err", err) },
+	}
+}
+
+// judge takes another policy, or why there is none.
+func (s *Server) judge(p reconcile.Policy, err error) {
+	if err == nil {
+		s.log.Info("policy read", "source", p.Source, "suppressions", len(p.Suppressions))
+		s.engine.Judge(p)
+		s.poke()
+		return
+	}
+	s.log.Error("the policy can't be used, and the one before is", "err", err)
+	problems := []sentral.Problem{{Where: p.Source, Error: err.Error()}}
+	if broken, is := errors.AsType[*policy.Error](err); is {
+		problems = broken.Problems
+	}
+	s.engine.RefusePolicy(problems)
+	s.poke()
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dataverket/avstem/reconcile"
+	"github.com/dataverket/avstem/reconcile/policy"
+	"github.com/dataverket/avstem/report"
+)
+
+const (
+	policyUsage = "`FILE` of what is decided about the judging itself: severities, graces, suppressions (docs/policy.md)"
+	// policyEvery is how often a policy file is looked at. It is small, and every
+	// way of replacing a file is found so.
+	policyEvery = 2 * time.Second
+	maxPolicy   = 16 << 20
+)
+
+// readPolicy reads a policy file; without one, the policy is the default.
+func readPolicy(name string) (reconcile.Policy, [sha256.Size]byte, error) {
+	if name == "" {
+		return reconcile.DefaultPolicy(), [sha256.Size]byte{}, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return reconcile.Policy{}, [sha256.Size]byte{}, fmt.Errorf("read policy: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxPolicy+1))
+	switch {
+	case err != nil:
+		return reconcile.Policy{}, [sha256.Size]byte{}, fmt.Errorf("read policy: %w", err)
+	case len(data) > maxPolicy:
+		return reconcile.Policy{}, [sha256.Size]byte{}, fmt.Errorf("read policy: %s is larger than %d bytes", name, maxPolicy)
+	}
+	p, err := policy.Parse(name, data)
+	return p, sha256.Sum256(data), err
+}
+
+// policyFile is the policy that a reconciler runs with.
+type policyFile struct {
+	name   string
+	first  reconcile.Policy
+	digest [sha256.Size]byte
+}
+
+// openPolicy reads a policy once, so that what is wrong with it is said before
+// anything is started.
+func openPolicy(name string) (*policyFile, error) {
+	p, digest, err := readPolicy(name)
+	if err != nil {
+		return nil, err
+	}
+	return &policyFile{name, p, digest}, nil
+}
+
+// watch calls fn when the file says something else, and once for each new reason
+// why it can't be used, until ctx ends.
+func (f *policyFile) watch(ctx context.Context, fn func(reconcile.Policy, error)) {
+	if f.name == "" {
+		return
+	}
+	tick := time.NewTicker(policyEvery)
+	defer tick.Stop()
+	held, said := f.digest, ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		switch p, digest, err := readPolicy(f.name); {
+		case err != nil && err.Error() != said:
+			said = err.Error()
+			fn(reconcile.Policy{Source: f.name}, err)
+		case err == nil && (digest != held || said != ""):
+			held, said = digest, ""
+			fn(p, nil)
+		}
+	}
+}
+
+func newPolicyCommand(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "policy",
+		Short: "Look at a policy file before it is used",
+		Args:  noArguments,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newPolicyCheckCommand(a))
+	return c
+}
+
+const policyCheckLong = `Say whether a policy file can be used: every mistake with file, line and key.
+
+Where a server is there, its current findings are held against the file, and what
+each suppression would do to them is said. Without one, only the file is read.
+
+Exit status: 0 if it can be used, 1 if not.`
+
+func newPolicyCheckCommand(a *app) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:     "check FILE",
+		Short:   "Say whether a policy file can be used, and what it would suppress",
+		Long:    policyCheckLong,
+		Example: `  avstem policy check policy.yaml`,
+		Args:    oneArgument("policy file"),
+		RunE:    func(c *cobra.Command, args []string) error { return a.policyCheck(c.Context(), args[0], format) },
+	}
+	c.Flags().VarP(newChoice(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
+	return c
+}
+
+// checkedPolicy is what policy check says, as JSON.
+type checkedPolicy struct {
+	Source string `json:"source"`
+	// Findings says whether current findings were there to hold it against.
+	Findings     bool                 `json:"findings"`
+	Suppressions []checkedSuppression `json:"suppressions"`
+}
+
+type checkedSuppression struct {
+	ID      string    `json:"id"`
+	Owner   string    `json:"owner"`
+	Reason  string    `json:"reason"`
+	Expires time.Time `json:"expires"`
+	Expired bool      `json:"expired"`
+	// Suppresses are the IDs of the findings that it would, Lapsed those that it
+	// speaks of and wouldn't, with why.
+	Suppresses []string          `json:"suppresses"`
+	Lapsed     map[string]string `json:"lapsed,omitempty"`
+	messages   []string
+}
+
+func (a *app) policyCheck(ctx context.Context, name, format string) error {
+	p, _, err := readPolicy(name)
+	if err != nil {
+		return err
+	}
+	checked := checkedPolicy{Source: name, Suppressions: []checkedSuppression{}}
+	var findings []reconcile.Finding
+	conn, err := a.connect(ctx)
+	if err == nil {
+		defer conn.Close()
+		findings, err = readFindings(ctx, conn)
+	}
+	switch checked.Findings = err == nil; {
+	case err != nil && (a.global.server != "" || a.global.context != "" || a.global.stateDir != ""):
+		return fmt.Errorf("check policy against the current findings: %w", err)
+	case err != nil:
+		a.notef("no server is there to tell what it would suppress: only the file was read")
+	}
+	now := a.now()
+	var current []reconcile.Finding
+	for _, f := range findings {
+		if f.State != reconcile.Resolved && (a.site() == "" || f.Subject.Site == a.site()) {
+			current = append(current, f)
+		}
+	}
+	judged := reconcile.Suppress(current, p, now)
+	for i := range p.Suppressions {
+		s := &p.Suppressions[i]
+		c := checkedSuppression{ID: s.ID, Owner: s.Owner, Reason: s.Reason, Expires: s.Expires, Expired: !now.Before(s.Expires), Suppresses: []string{}}
+		for j := range judged {
+			f := &judged[j]
+			switch {
+			case f.Suppression == nil || f.Suppression.ID != s.ID:
+			case f.Suppression.Lapsed == "":
+				c.Suppresses = append(c.Suppresses, f.ID)
+				c.messages = append(c.messages, "would suppress: "+f.Message)
+			default:
+				if c.Lapsed == nil {
+					c.Lapsed = map[string]string{}
+				}
+				c.Lapsed[f.ID] = f.Suppression.Lapsed
+				c.messages = append(c.messages, "would not suppress: "+f.Message+" ("+f.Suppression.Lapsed+")")
+			}
+		}
+		checked.Suppressions = append(checked.Suppressions, c)
+	}
+	return a.writeChecked(&checked, format)
+}
+
+func (a *app) writeChecked(checked *checkedPolicy, format string) error {
+	if format == "json" {
+		encoder := json.NewEncoder(a.stdout)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(checked)
+	}
+	var err error
+	say := func(format string, args ...any) {
+		_, failed := fmt.Fprintln(a.stdout, report.Printable(fmt.Sprintf(format, args...)))
+		err = errors.Join(err, failed)
+	}
+	say("%s can be used: %s", checked.Source, count(len(checked.Suppressions), "suppression"))
+	for i := range checked.Suppressions {
+		s := &checked.Suppressions[i]
+		until := "until " + s.Expires.UTC().Format(time.RFC3339)
+		if s.Expired {
+			until = "expired at " + s.Expires.UTC().Format(time.RFC3339)
+		}
+		say("  %s of %s, %s: %s", s.ID, s.Owner, until, s.Reason)
+		for _, message := range s.messages {
+			say("    %s", message)
+		}
+		if checked.Findings && len(s.messages) == 0 {
+			say("    speaks of nothing that is found now")
+		}
+	}
+	return err
+}
