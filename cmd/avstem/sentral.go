@@ -20,7 +20,7 @@ func newSentralCommand(a *app) *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.SuggestionsMinimumDistance = 2
-	c.AddCommand(newSentralServeCommand(a), newSentralLintCommand(a), newSentralPushCommand(a))
+	c.AddCommand(newSentralServeCommand(a), newSentralLintCommand(a), newSentralPushCommand(a), newSentralAdoptCommand(a))
 	return c
 }
 

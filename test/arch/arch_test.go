@@ -39,6 +39,7 @@ var arrows = []struct {
 	{"sentral/*", []string{"inventory", "sentral", "sentral/document"}},
 	{"reconcile", []string{"inventory", "sentral"}},
 	{"reconcile/policy", []string{"inventory", "sentral", "sentral/document", "reconcile"}},
+	{"reconcile/adopt", []string{"inventory", "sentral", "sentral/edit", "reconcile"}},
 	{"reconcile/*", []string{"inventory", "sentral", "reconcile"}},
 	{"evaluate", []string{"inventory", "sentral", "reconcile"}},
 	{"evaluate/probe", []string{"inventory", "collectors", "evaluate"}},
