@@ -6,15 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/sentral"
+	"github.com/dataverket/avstem/sentral/internal/get"
 )
 
 // limits are how much of a server's time and bytes a client takes. Tests have
@@ -68,44 +67,18 @@ type Client struct {
 
 // NewClient makes a source of a server. Nothing is asked of it yet.
 func NewClient(o ClientOptions) (*Client, error) {
-	base, err := url.Parse(strings.TrimRight(o.URL, "/"))
-	switch {
-	case err != nil:
+	base, err := get.Base(o.URL, o.Plaintext)
+	if err != nil {
 		return nil, fmt.Errorf("read inventory: %w", err)
-	case base.Scheme != "https" && base.Scheme != "http" || base.Host == "":
-		return nil, fmt.Errorf("read inventory: %q is no address of an API: want https://HOST", o.URL)
-	case base.User != nil:
-		return nil, fmt.Errorf("read inventory: %s holds a password: put a token into a file instead, where no list of processes shows it", base.Redacted())
-	case base.Scheme == "http" && !o.Plaintext && !isLoopback(base.Hostname()):
-		return nil, fmt.Errorf("read inventory: %s is plain HTTP to another machine, where anybody on the way can read the token and write the inventory: use https", base)
 	}
 	c := &Client{base: base, token: o.Token, limits: usual, now: time.Now}
 	c.dial(o.TLS)
 	return c, nil
 }
 
-// dial makes the HTTP clients after the limits.
+// dial makes the HTTP client after the limits.
 func (c *Client) dial(config *tls.Config) {
-	transport := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: c.limits.dial}).DialContext,
-		TLSClientConfig:       config,
-		TLSHandshakeTimeout:   c.limits.dial,
-		ResponseHeaderTimeout: c.limits.answer,
-		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConns:          2,
-		ForceAttemptHTTP2:     true,
-	}
-	// A redirect would take the token to where nobody has said that it may go.
-	refuse := func(r *http.Request, _ []*http.Request) error {
-		return fmt.Errorf("it sends on to %s: name that address, if it is the right one", r.URL.Redacted())
-	}
-	c.http = &http.Client{Transport: transport, CheckRedirect: refuse}
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	c.http = get.NewClient(config, c.limits.dial, c.limits.answer)
 }
 
 // Read implements [sentral.Source]. An inventory that is the same as before is
@@ -193,7 +166,7 @@ func (c *Client) get(ctx context.Context, token string, left inventory.Bytes) (*
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, "", explain(ctx, err)
+		return nil, "", get.Explain(ctx, err)
 	}
 	defer response.Body.Close()
 	switch {
@@ -202,13 +175,13 @@ func (c *Client) get(ctx context.Context, token string, left inventory.Bytes) (*
 	case token != "" && (response.StatusCode == http.StatusGone || response.StatusCode == http.StatusConflict):
 		return nil, "", errChanged
 	case response.StatusCode != http.StatusOK:
-		return nil, "", refusal(response)
+		return nil, "", get.Refusal(response, "Sentral's API", inventoryPath)
 	}
 	limit := min(c.limits.pages, left)
 	body, err := io.ReadAll(io.LimitReader(response.Body, int64(limit)+1))
 	switch {
 	case err != nil:
-		return nil, "", explain(ctx, fmt.Errorf("the answer broke off: %w", err))
+		return nil, "", get.Explain(ctx, fmt.Errorf("the answer broke off: %w", err))
 	case inventory.Bytes(len(body)) > limit:
 		return nil, "", tooLarge(limit, c.limits)
 	}

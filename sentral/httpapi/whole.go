@@ -8,13 +8,14 @@ import (
 
 	"github.com/dataverket/avstem/sentral"
 	"github.com/dataverket/avstem/sentral/document"
+	"github.com/dataverket/avstem/sentral/internal/get"
 )
 
 // parsePage reads one answer. Keys of the page that aren't known are left alone;
 // those of records are held to the contract.
 func parsePage(contentType string, body []byte) (*page, error) {
 	if kind, _, _ := mime.ParseMediaType(contentType); kind != "application/json" {
-		return nil, fmt.Errorf("the answer is %q, and no JSON: is this the address of Sentral's API?", cut80(contentType))
+		return nil, fmt.Errorf("the answer is %q, and no JSON: is this the address of Sentral's API?", get.Cut(contentType, 80))
 	}
 	var p page
 	if err := json.Unmarshal(body, &p); err != nil {
@@ -22,7 +23,7 @@ func parsePage(contentType string, body []byte) (*page, error) {
 	}
 	switch {
 	case p.Schema != Schema:
-		return nil, fmt.Errorf("the answer has the schema %q, and this avstem knows %q: the server and avstem are of different ages, or this isn't Sentral's API", cut80(p.Schema), Schema)
+		return nil, fmt.Errorf("the answer has the schema %q, and this avstem knows %q: the server and avstem are of different ages, or this isn't Sentral's API", get.Cut(p.Schema, 80), Schema)
 	case p.Version == "" || p.Inventory == nil || p.Total == nil:
 		return nil, fmt.Errorf("the answer lacks version, total or inventory: want a page as sentral/openapi.yaml describes it")
 	}
@@ -52,7 +53,7 @@ func (w *whole) add(p *page) error {
 	case c.Broken != nil:
 		return fmt.Errorf("a page's inventory can't be read: %s", c.Broken.Error)
 	case p.Next != "" && (w.tokens[p.Next] || len(c.Records) == 0):
-		return fmt.Errorf("its pages go round in a circle: %q comes again", cut80(p.Next))
+		return fmt.Errorf("its pages go round in a circle: %q comes again", get.Cut(p.Next, 80))
 	}
 	w.tokens[p.Next] = true
 	for _, record := range c.Records {

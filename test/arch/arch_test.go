@@ -36,7 +36,7 @@ var arrows = []struct {
 	{"agent/hostid", []string{"inventory"}},
 	{"sentral", []string{"inventory"}},
 	{"sentral/document", []string{"inventory", "sentral"}},
-	{"sentral/*", []string{"inventory", "sentral", "sentral/document"}},
+	{"sentral/*", []string{"inventory", "sentral", "sentral/document", "sentral/internal/*"}},
 	{"reconcile", []string{"inventory", "sentral"}},
 	{"reconcile/policy", []string{"inventory", "sentral", "sentral/document", "reconcile"}},
 	{"reconcile/adopt", []string{"inventory", "sentral", "sentral/edit", "reconcile"}},

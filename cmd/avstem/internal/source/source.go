@@ -23,11 +23,12 @@ import (
 	"github.com/dataverket/avstem/sentral/files"
 	"github.com/dataverket/avstem/sentral/httpapi"
 	"github.com/dataverket/avstem/sentral/kvsource"
+	"github.com/dataverket/avstem/sentral/netbox"
 )
 
 // Spec says where an inventory is, and how to be let in. A file holds it as YAML.
 type Spec struct {
-	// From is a directory, https://HOST or nats-kv:BUCKET.
+	// From is a directory, https://HOST, nats-kv:BUCKET or netbox+https://HOST.
 	From string `yaml:"from"`
 	// TokenFile holds the bearer token; it is read for each request.
 	TokenFile string `yaml:"tokenFile"`
@@ -39,6 +40,8 @@ type Spec struct {
 	Key  string `yaml:"key"`
 	// PlaintextHTTP lets plain HTTP go to another machine.
 	PlaintextHTTP bool `yaml:"plaintextHTTPThatAnybodyCanForge"`
+	// NetBox says what a NetBox has where; see [netbox.Mapping].
+	NetBox yaml.Node `yaml:"netbox"`
 }
 
 // Remote says whether the inventory comes over a network, so that it may be
@@ -47,8 +50,13 @@ func (s *Spec) Remote() bool { return s.overHTTP() || s.OnNATS() }
 
 func (s *Spec) overHTTP() bool { return strings.Contains(s.From, "://") }
 
-// kvPrefix begins the name of a bucket.
-const kvPrefix = "nats-kv:"
+// What the names of places begin with that aren't a directory or an address.
+const (
+	kvPrefix     = "nats-kv:"
+	netboxPrefix = "netbox+"
+)
+
+func (s *Spec) isNetBox() bool { return strings.HasPrefix(s.From, netboxPrefix) }
 
 // OnNATS says whether it is a bucket of the NATS server that everything else is
 // on, so that a connection is needed.
@@ -118,9 +126,11 @@ func (s *Spec) check() error {
 	over := s.TokenFile != "" || s.CA != "" || s.Cert != "" || s.Key != "" || s.PlaintextHTTP
 	switch {
 	case s.From == "":
-		return errors.New("from is missing: want a directory, https://HOST or nats-kv:BUCKET")
+		return errors.New("from is missing: want a directory, https://HOST, nats-kv:BUCKET or netbox+https://HOST")
 	case (s.Cert == "") != (s.Key == ""):
 		return errors.New("cert and key go together")
+	case !s.NetBox.IsZero() && !s.isNetBox():
+		return fmt.Errorf("netbox is for netbox+https://HOST, and %q is none", s.From)
 	case over && !s.overHTTP():
 		return fmt.Errorf("tokenFile, ca, cert and key are for an inventory over HTTP, and %q is none", s.From)
 	}
@@ -138,8 +148,10 @@ func (s *Spec) Open(connect func() (*bus.Conn, error)) (sentral.Source, error) {
 		return s.openBucket(connect)
 	case !remote:
 		return files.Open(s.From)
+	case s.isNetBox():
+		return s.openNetBox()
 	case scheme != "https" && scheme != "http":
-		return nil, fmt.Errorf("read inventory: %q is of no kind that is known: want a directory, https://HOST or nats-kv:BUCKET", s.From)
+		return nil, fmt.Errorf("read inventory: %q is of no kind that is known: want a directory, https://HOST, nats-kv:BUCKET or netbox+https://HOST", s.From)
 	}
 	config, err := s.tls()
 	if err != nil {
@@ -158,6 +170,26 @@ func (s *Spec) openBucket(connect func() (*bus.Conn, error)) (sentral.Source, er
 		return nil, err
 	}
 	return kvsource.New(conn.JetStream(), bucket), nil
+}
+
+func (s *Spec) openNetBox() (sentral.Source, error) {
+	mapping := netbox.DefaultMapping()
+	if !s.NetBox.IsZero() {
+		text, err := yaml.Marshal(&s.NetBox)
+		if err != nil {
+			return nil, fmt.Errorf("read NetBox mapping: %w", err)
+		}
+		if mapping, err = netbox.ParseMapping(text); err != nil {
+			return nil, err
+		}
+	}
+	config, err := s.tls()
+	if err != nil {
+		return nil, fmt.Errorf("read inventory: %w", err)
+	}
+	return netbox.New(netbox.Options{
+		URL: strings.TrimPrefix(s.From, netboxPrefix), Plaintext: s.PlaintextHTTP, Token: s.token(), TLS: config, Mapping: mapping,
+	})
 }
 
 // token gives the token as its file has it at the time, nil without a file.

@@ -1,4 +1,4 @@
-package httpapi
+package get
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 // maxFailure bounds what is read of an answer that is none.
 const maxFailure = 16 << 10
 
-// explain says what stands behind an error of net/http, and what to do.
-func explain(ctx context.Context, err error) error {
+// Explain says what stands behind an error of net/http, and what to do.
+func Explain(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
@@ -47,39 +47,39 @@ func explain(ctx context.Context, err error) error {
 	return err
 }
 
-// refusal makes an error of an answer that is no page.
-func refusal(response *http.Response) error {
-	what := response.Status
-	var f failure
+// Refusal makes an error of an answer that has another status than it should.
+// What is the API that was asked, and path what was asked of it, for people.
+func Refusal(response *http.Response, what, path string) error {
+	says := response.Status
+	var f struct{ Detail string }
 	body, _ := io.ReadAll(io.LimitReader(response.Body, maxFailure)) // the status says enough
 	if json.Unmarshal(body, &f) == nil && f.Detail != "" {
-		what += ": " + printable(f.Detail)
+		says += ": " + Printable(f.Detail)
 	}
 	switch response.StatusCode {
 	case http.StatusUnauthorized:
-		return fmt.Errorf("%s (give a token that the server knows)", what)
+		return fmt.Errorf("%s (give a token that the server knows)", says)
 	case http.StatusForbidden:
-		return fmt.Errorf("%s (the token is known, and may not read the inventory)", what)
+		return fmt.Errorf("%s (the token is known, and may not read the inventory)", says)
 	case http.StatusNotFound:
-		return fmt.Errorf("%s (is this the address of Sentral's API? It is asked for %s below it)", what, inventoryPath)
+		return fmt.Errorf("%s (is this the address of %s? It is asked for %s below it)", says, what, path)
 	}
-	return errors.New(what)
+	return errors.New(says)
 }
 
-// printable keeps another's words from acting on a terminal, and short.
-func printable(s string) string {
+// Printable keeps another's words from acting on a terminal, and short.
+func Printable(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
 		}
 		return ' '
 	}, s)
-	return cutTo(s, 300)
+	return Cut(s, 300)
 }
 
-func cut80(s string) string { return cutTo(s, 80) }
-
-func cutTo(s string, n int) string {
+// Cut shortens what nobody would read to the end, to n characters.
+func Cut(s string, n int) string {
 	if runes := []rune(s); len(runes) > n {
 		return string(runes[:n]) + "…"
 	}
