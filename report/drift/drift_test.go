@@ -162,8 +162,18 @@ func TestChangesSinceAReport(t *testing.T) {
 		t.Errorf("gone at %s", c.Gone[0].At)
 	}
 	// A platform of which nothing is left is told of once more.
-	r := drift.Make(drift.Input{At: now, History: h, Before: read})
+	r := drift.Make(drift.Input{At: now, History: drift.NewHistory(ago(14)), Before: read})
 	if len(r.Sections) != 1 || ids(r.Sections[0].Changes.Gone) != "gone same worse" {
+		t.Errorf("sections: %+v", r.Sections)
+	}
+}
+
+// What happened on a platform is told although nothing is open there any more.
+func TestSectionOfWhatIsOver(t *testing.T) {
+	h := drift.NewHistory(ago(14))
+	h.Add(event(1, reconcile.Closed, finding("gone", "high", ago(20))))
+	r := drift.Make(drift.Input{At: now, History: h})
+	if len(r.Sections) != 1 || r.Sections[0].Platform != "libvirt" || ids(r.Sections[0].Changes.Gone) != "gone" || r.Sections[0].Trend[0].Open != 1 {
 		t.Errorf("sections: %+v", r.Sections)
 	}
 }

@@ -107,6 +107,9 @@ func platforms(in *Input) []string {
 			seen[s.Platform] = true
 		}
 	}
+	for _, l := range in.History.lives {
+		seen[l.last.Subject.Platform] = true
+	}
 	none := seen[""]
 	delete(seen, "")
 	all := slices.Sorted(maps.Keys(seen))
