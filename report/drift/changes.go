@@ -156,6 +156,6 @@ func (c *Changes) recall(s *Section, h *History) {
 
 // wasOpen says whether it was open just before a time.
 func (l *life) wasOpen(at time.Time) bool {
-	_, was := l.at(at.Add(-1), false)
+	_, was := l.at(at, false)
 	return was
 }

@@ -89,6 +89,18 @@ func TestTrendBeginsWhereEventsDo(t *testing.T) {
 	}
 }
 
+// What happens at midnight belongs to the day that begins.
+func TestTrendAtMidnight(t *testing.T) {
+	h := drift.NewHistory(ago(3))
+	midnight := now.Truncate(24 * time.Hour)
+	f := finding("f", "high", midnight)
+	h.Add(drift.Event{At: midnight, Change: reconcile.Opened, Finding: f})
+	r := drift.Make(drift.Input{At: now, Findings: []reconcile.Finding{f}, History: h})
+	if diff := cmp.Diff([]string{"21 +0 -0 =0", "22 +0 -0 =0", "23 +0 -0 =0", "24 +1 -0 =1"}, days(&r.Sections[0])); diff != "" {
+		t.Errorf("trend (-want +got):\n%s", diff)
+	}
+}
+
 // Law: where every event is there, what is open at the end of a day is what was
 // open a day before, and what was opened, without what was resolved; and the last
 // day is how things stand.

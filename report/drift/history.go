@@ -136,11 +136,11 @@ func (h *History) trend(platform string, open []reconcile.Finding, now time.Time
 	return days
 }
 
-// at says whether the finding was open at a time, and how severe it was.
+// at says whether the finding was open just before a time, and how severe it was.
 func (l *life) at(t time.Time, openNow bool) (reconcile.Severity, bool) {
 	next := len(l.moments)
 	for i, m := range l.moments {
-		if m.at.After(t) {
+		if !m.at.Before(t) {
 			next = i
 			break
 		}
