@@ -52,6 +52,8 @@ type Book struct {
 	// projects are those that have a quota, groups the anti-affinity groups.
 	projects map[projectKey]*vmGroup
 	groups   map[groupKey]*vmGroup
+	// unresolved are projects that are named and that Sentral has not.
+	unresolved map[projectKey]*vmGroup
 	left     []leave // who may have left a group
 
 	// What the next settling judges again.
@@ -98,6 +100,7 @@ func NewBook(policy Policy) *Book {
 		sources:     map[string]int{},
 		projects:    map[projectKey]*vmGroup{},
 		groups:      map[groupKey]*vmGroup{},
+		unresolved:  map[projectKey]*vmGroup{},
 
 		dirtyHosts:    map[*hostPair]bool{},
 		dirtyAbsences: map[*thing]bool{},
@@ -258,6 +261,9 @@ func (b *Book) touchAll() {
 	}
 	for name := range b.sites {
 		b.dirtySites[name] = true
+	}
+	for _, g := range b.unresolved {
+		b.dirtyGroups[g] = true
 	}
 	b.dirtyInventory, b.dirtySpeakers = true, true
 }

@@ -10,10 +10,12 @@ import (
 )
 
 // vmGroup are VMs that are judged together although they share no mark: those of
-// a project with a quota, or of an anti-affinity group.
+// a project with a quota, of an anti-affinity group, or of a project that Sentral
+// has not.
 type vmGroup struct {
 	unit
-	project *sentral.Project // nil of an anti-affinity group
+	project *sentral.Project // of a project with a quota
+	lost    projectKey       // of one that Sentral has not
 	key     groupKey
 	members map[*thing]member // by the record, or else the leading place
 	gone    bool
@@ -49,9 +51,40 @@ func (b *Book) intendProjects(records []sentral.Project) {
 	}
 }
 
+// intendNetworks finds those that name projects which Sentral has not.
+func (b *Book) intendNetworks(records []sentral.Network) {
+	for _, g := range b.unresolved {
+		g.gone = true
+		b.put(&g.unit, nil)
+	}
+	clear(b.unresolved)
+	for i := range records {
+		b.unresolvedGroup(projectKey{records[i].Tenant, records[i].Project})
+	}
+}
+
+// unresolvedGroup is that of a project which Sentral has not; nil if it has it.
+func (b *Book) unresolvedGroup(k projectKey) *vmGroup {
+	if !b.intended.unresolved(k) {
+		return nil
+	}
+	g := b.unresolved[k]
+	if g == nil {
+		g = &vmGroup{unit: unit{stage: stageUnresolved, key: k.String()}, lost: k, members: map[*thing]member{}}
+		b.unresolved[k] = g
+		b.dirtyGroups[g] = true
+	}
+	return g
+}
+
 // groupsOf are the groups that a VM belongs to.
-func (b *Book) groupsOf(vp *pair) (groups [2]*vmGroup) {
+func (b *Book) groupsOf(vp *pair) (groups [3]*vmGroup) {
 	tenant, project, _ := vp.owner()
+	if vp.Intended != nil && vp.Intended.State != sentral.VMAbsent {
+		groups[2] = b.unresolvedGroup(projectKey{tenant, project})
+	} else if vp.stray != (projectKey{}) {
+		groups[2] = b.unresolvedGroup(vp.stray)
+	}
 	if !vp.IsContainer() {
 		groups[0] = b.projects[projectKey{tenant, project}]
 	}
@@ -205,6 +238,11 @@ func (b *Book) settleGroups() {
 		switch {
 		case g.project != nil:
 			p.checkQuota(&projectUnit{record: g.project, vms: vms})
+		case g.lost != (projectKey{}):
+			p.checkUnresolved(p.unresolvedOf(g.lost, vms))
+			if len(p.findings) == 0 {
+				delete(b.unresolved, g.lost)
+			}
 		case len(vms) == 0:
 			delete(b.groups, g.key)
 		default:
@@ -263,8 +301,10 @@ func (b *Book) settleLoads() {
 			continue
 		}
 		p.begin()
-		hp.loads = nil
-		p.checkOvercommit(p.loadOf(hp))
+		hp.loads, hp.blindPaths = nil, false
+		u := p.loadOf(hp)
+		p.checkCuts(u)
+		p.checkOvercommit(u)
 		if hp.view != nil {
 			hp.view.close()
 		}

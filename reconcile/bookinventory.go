@@ -16,10 +16,12 @@ func (b *Book) intend(inv *sentral.Inventory) {
 	old := b.in.Intended
 	b.in.Intended = inv
 	b.intended = newIntended(inv)
-	b.dirtyInventory = b.dirtyInventory || !reflect.DeepEqual(old.Problems, inv.Problems)
+	// A problem may follow from what a record says.
+	b.dirtyInventory = b.dirtyInventory || len(old.Problems)+len(inv.Problems) > 0
 	if !sameRest(old, inv) {
 		b.all = true
 		b.intendProjects(inv.Projects)
+		b.intendNetworks(inv.Networks)
 	}
 	b.round++
 	for i := range inv.VMs {

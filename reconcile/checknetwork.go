@@ -25,8 +25,10 @@ func (p *pass) checkPaths(vp *pair) {
 	}
 }
 
-// uplink finds a VLAN that isn't carried all the way to the wire, or only out.
+// uplink finds a VLAN that isn't carried all the way to the wire, or only out. It
+// follows from what is found of the host (checkCuts).
 func (p *pass) uplink(vp *pair, path *NICPath, name string) {
+	var c cut
 	f := Finding{
 		Kind: NetworkUplink, Field: "nics[" + name + "].uplink", Evidence: path.evidence(),
 		Provenance: p.pathProvenance(vp, path),
@@ -34,26 +36,40 @@ func (p *pass) uplink(vp *pair, path *NICPath, name string) {
 	switch shut := path.shut; {
 	case shut != nil:
 		what := "untagged"
-		f.Intended = "untagged"
+		f.Intended, c.field = "untagged", "switches["+shut.at+"].untagged"
 		if shut.vlan != 0 {
 			what, f.Intended = fmt.Sprintf("on VLAN %d", shut.vlan), int(shut.vlan)
+			c.field = fmt.Sprintf("switches[%s].vlans[%d]", shut.at, shut.vlan)
 		}
 		f.Observed = shut.carrying
+		c.why = fmt.Sprintf("frames %s in %s don't get out, as its uplink doesn't carry that: %s", what, shut.at, shut.carrying)
+		c.do = fmt.Sprintf("have %s carry it, or put the NICs on a VLAN that is carried", listed(shut.uplinks, "or"))
 		f.Message = fmt.Sprintf("frames of NIC %s of %s are %s in %s, and its uplink doesn't carry that: %s", name, vp.name(), what, shut.at, shut.carrying)
 		f.Resolutions = bothWays(fmt.Sprintf("have %s carry it, or put the NIC on a VLAN that is carried", listed(shut.uplinks, "or")), "live",
 			"correct the VM's network, if the host's is as meant")
 	default:
 		f.Intended, f.Observed = "out and back", "out only"
+		c.field = "links[" + path.Exit + "].return"
+		if path.VLAN != nil {
+			c.field += fmt.Sprintf("[%d]", *path.VLAN)
+		}
+		c.why = fmt.Sprintf("frames leave by %s, and what comes in doesn't get back: %s", path.Exit, path.Return)
+		c.do = "carry the VLAN both ways by the same links"
 		f.Message = fmt.Sprintf("frames of NIC %s of %s leave the host by %s, and what comes in doesn't get back to it: %s", name, vp.name(), path.Exit, path.Return)
 		f.Resolutions = bothWays("carry the VLAN both ways by the same links", "person", "correct the VM's network, if the host's is as meant")
 	}
 	if path.shut != nil && len(path.GuestVLANs) > 0 {
-		f.Verdict = Potential // it may send tagged frames alone
+		f.Verdict = Potential
+		c.doubt = "the guest may send tagged frames alone"
 	}
 	if path.shut != nil && path.shut.router != "" {
 		f.Verdict = Potential
-		f.Evidence = append(f.Evidence, path.shut.router+" of the host is on it and has an address: it may route what the uplink doesn't carry")
+		c.doubt = path.shut.router + " of the host is on it and has an address: it may route what the uplink doesn't carry"
 	}
+	f.Evidence = append(f.Evidence, notEmpty(c.doubt, c.doubt)...)
+	c.intended, c.observed, c.verdict = f.Intended, f.Observed, f.Verdict
+	vp.cuts = append(vp.cuts, c)
+	f.CausedBy = c.cause(vp.seen.lead.host.pair)
 	p.find(vp.finding(f))
 }
 
@@ -83,6 +99,7 @@ func (p *pass) narrowPath(vp *pair, path *NICPath, name string, limit int, sure 
 	}
 	if !sure {
 		f.Verdict = Potential
+		f.Evidence = append(f.Evidence, "its tap has an MTU of its own, and whether the guest follows it isn't known")
 	}
 	p.find(vp.finding(f))
 }

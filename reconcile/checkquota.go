@@ -22,9 +22,7 @@ type projectUnit struct {
 
 func (u *projectUnit) key() projectKey { return projectKey{u.record.Tenant, u.record.ID} }
 
-func (u *projectUnit) subject() Subject {
-	return Subject{Type: "project", ID: u.key().String(), Name: u.key().String(), Tenant: u.record.Tenant, Project: u.record.ID}
-}
+func (u *projectUnit) subject() Subject { return u.key().subject() }
 
 // checkQuota holds a project's quota against what its records add up to, and
 // against what its VMs were seen to have, running or not. Neither can be more

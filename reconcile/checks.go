@@ -22,7 +22,7 @@ func (p *pass) checkInventory() {
 		id := orElse(problem.Record, problem.Where)
 		name := orElse(problem.Name, id)
 		p.find(Finding{
-			Kind: kind, Subject: Subject{Type: "inventory", ID: id, Name: name}, Field: orElse(problem.Key, problem.Where),
+			Kind: kind, CausedBy: p.causeOf(&problem), Subject: Subject{Type: "inventory", ID: id, Name: name}, Field: orElse(problem.Key, problem.Where),
 			Observed: problem.Error, Message: inventoryWords(&problem),
 			Resolutions: []Resolution{{Side: "sentral", Do: do + " at " + problem.Where}},
 		})
@@ -154,8 +154,13 @@ func (p *pass) sharedMAC(mac inventory.MAC, clash []nicUse) {
 		Provenance:  clash[0].vp.provenance("nic.mac"),
 		Resolutions: bothWays("give all but one a MAC of their own", "reboot", "correct the record that has the wrong one"),
 	}
-	if running < 2 || !sure {
-		f.Verdict = Potential // until the other one starts, or both are known to be on one VLAN
+	if running < 2 {
+		f.Verdict = Potential
+		f.Evidence = append(f.Evidence, "they can't meet before another of them runs")
+	}
+	if !sure {
+		f.Verdict = Potential
+		f.Evidence = append(f.Evidence, "they may be on different VLANs: not all of those are known from the host's links")
 	}
 	p.find(clash[0].vp.finding(f))
 }
@@ -252,6 +257,7 @@ func (p *pass) sharedDisk(all []diskUse) {
 	}
 	if running < 2 {
 		f.Verdict = Potential
+		f.Evidence = append(f.Evidence, "they don't both write to it before another of them runs")
 	}
 	p.find(all[0].vp.finding(f))
 }

@@ -267,7 +267,7 @@ func (p *pass) unknownNIC(vp *pair, have *inventory.NIC, name string, path *NICP
 	if path.VLAN != nil {
 		reason, where = "", fmt.Sprintf("on VLAN %d%s", *path.VLAN, p.whose(vp.seen.lead.host.site(), *path.VLAN))
 	}
-	p.hold(vp, Comparison{Field: "nic.mac", Path: "nics[" + name + "]", Observed: where, Class: Unexpected}, func() Finding {
+	unknown := p.hold(vp, Comparison{Field: "nic.mac", Path: "nics[" + name + "]", Observed: where, Class: Unexpected}, func() Finding {
 		return Finding{
 			Kind:        NICUnknown,
 			Message:     fmt.Sprintf("%s has a NIC %s that its record doesn't have, %s%s", vp.name(), name, where, reason),
@@ -275,6 +275,7 @@ func (p *pass) unknownNIC(vp *pair, have *inventory.NIC, name string, path *NICP
 			Resolutions: bothWays("detach it", "live", "add the NIC to the record"),
 		}
 	})
+	p.nobodysVLAN(vp, name, path, unknown)
 }
 
 // compareNICOrder asks whether the NICs that both sides have come in one order:
@@ -308,20 +309,14 @@ func (p *pass) compareNICOrder(vp *pair, pairs []nicPair) {
 // intent about the NIC: whose the VM is and whose the VLAN is are enough.
 func (p *pass) checkIsolation(vp *pair, have *inventory.NIC, name string, path *NICPath) string {
 	tenant, project, _ := vp.owner()
-	if path.VLAN == nil || tenant == "" {
-		return ""
-	}
 	site := vp.seen.lead.host.site()
-	owners := p.intended.owners[siteVLAN{site, *path.VLAN}]
-	if len(owners) == 0 || slices.ContainsFunc(owners, func(n *sentral.Network) bool {
-		return n.Tenant == tenant && (n.Project == "" || project == "" || n.Project == project)
-	}) {
+	owner := p.foreignOwner(vp, site, path.VLAN)
+	if owner == nil {
 		return ""
 	}
-	owner := owners[max(slices.IndexFunc(owners, func(n *sentral.Network) bool { return n.Tenant == tenant }), 0)]
 	who := strings.TrimSuffix(tenant+"/"+project, "/")
 	f := Finding{
-		Kind: NetworkIsolation, Field: "nics[" + name + "].vlan",
+		Kind: NetworkIsolation, Field: "nics[" + name + "].vlan", CausedBy: vp.contradiction,
 		Intended: who, Observed: owner.Tenant + "/" + owner.Project,
 		Message: fmt.Sprintf("NIC %s of %s (%s) is on VLAN %d, which belongs to %s/%s (network %s)",
 			name, vp.name(), who, *path.VLAN, owner.Tenant, owner.Project, owner.ID),

@@ -10,6 +10,9 @@ import (
 
 // compareVM holds one VM's two sides side by side, field by field.
 func (p *pass) compareVM(vp *pair) {
+	if vp.Intended != nil && (vp.seen == nil || !vp.seen.lead.fresh || vp.seen.lead.vm.IsContainer()) {
+		p.checkContradiction(vp, false)
+	}
 	if vp.seen == nil {
 		return
 	}
@@ -43,6 +46,7 @@ func (p *pass) compareVM(vp *pair) {
 	}
 	// As many as there are usually: of the VM itself, its NICs and its disks.
 	vp.Comparisons = make([]Comparison, 0, 8+2*len(vp.Intended.NICs)+2*len(vp.Intended.Disks))
+	p.checkContradiction(vp, true)
 	p.comparePlace(vp)
 	p.checkTransient(vp)
 	p.compareState(vp)
@@ -157,7 +161,7 @@ func (p *pass) placed(vp *pair, path, want, have string) {
 	}
 	hp := vp.seen.lead.host.pair
 	c := Comparison{Field: "vm.uuid", Path: path, Intended: want, Observed: orNothing(have), Class: class(want == have)}
-	verdict, cause := Confirmed, ""
+	verdict, cause, why := Verdict(""), "", ""
 	switch {
 	case have == "":
 		c.Class, c.Reason = Unknown, "nothing says where "+hp.key()+" is"
@@ -167,14 +171,14 @@ func (p *pass) placed(vp *pair, path, want, have string) {
 	case hp.tied || (path == "host" && p.hostRecord[want].tied):
 		c.Class, c.Reason = Unknown, "it isn't settled which host is which: see identity.ambiguous"
 	case hp.Intended == nil: // it may be the right one, under a name that nobody knows
-		verdict, cause = Potential, hp.unknown
+		verdict, cause, why = Potential, hp.unknown, "Sentral has no record of "+hp.key()+": it may be the right one under another name"
 	case hp.Match.Weak:
-		verdict = Potential
+		verdict, why = Potential, hp.key()+" is known by "+rungWords(hp.Match.By)+" alone"
 	}
 	p.hold(vp, c, func() Finding {
 		word := placeWords[path]
 		return Finding{
-			Kind: VMMisplaced, CausedBy: cause, Verdict: verdict,
+			Kind: VMMisplaced, CausedBy: cause, Verdict: verdict, Evidence: notEmpty(why, why),
 			Message:     fmt.Sprintf("%s is %s %s, Sentral says %s", vp.name(), word, have, want),
 			Resolutions: bothWays("move it to "+word[len("in "):]+" "+want, "live", "set its "+path+" to "+have+", if it was moved on purpose"),
 		}
@@ -203,15 +207,16 @@ func (p *pass) compareState(vp *pair) {
 	if s := sentralState(vm.State); s != string(want) { // Sentral has no word for paused or crashed
 		record = "set state to " + s
 	}
-	verdict := Verdict("")
+	verdict, evidence := Verdict(""), notEmpty(vm.RawState, "the runtime's own word: "+vm.RawState)
 	if vp.disputed {
 		verdict = Potential
+		evidence = append(evidence, "another source on the host tells another state: see observe.conflict")
 	}
 	p.hold(vp, c, func() Finding {
 		return Finding{
 			Kind: VMState, Verdict: verdict,
 			Message:     fmt.Sprintf("%s is %s, Sentral says %s", vp.name(), vm.State, want),
-			Evidence:    notEmpty(vm.RawState, "the runtime's own word: "+vm.RawState),
+			Evidence:    evidence,
 			Resolutions: bothWays(do, "", record), // it isn't changed while it runs
 		}
 	})
@@ -314,12 +319,15 @@ func (p *pass) comparePlacement(vp *pair) {
 		}
 		p.hold(vp, c, func() Finding {
 			word := strings.TrimPrefix(string(part.field), "placement.")
-			claim, record := "names no "+word, ""
+			claim, record, cause := "names no "+word, "", ""
 			if part.observed != "" {
 				claim, record = "claims "+word+" "+part.observed, "move the record to "+word+" "+part.observed+", if that is whose it is"
+				if word != "environment" {
+					cause = vp.contradiction
+				}
 			}
 			return Finding{
-				Kind: VMPlacement, Message: fmt.Sprintf("the metadata of %s %s, Sentral says %s", vp.name(), claim, part.intended),
+				Kind: VMPlacement, CausedBy: cause, Message: fmt.Sprintf("the metadata of %s %s, Sentral says %s", vp.name(), claim, part.intended),
 				Resolutions: bothWays(label(), "live", record),
 			}
 		})

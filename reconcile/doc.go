@@ -17,7 +17,8 @@
 // allows: a check that needs more belongs to another unit, or is a new one.
 //
 //	unit        judges                                  reads besides policy and time
-//	inventory   records that break the contract         the inventory's problems
+//	inventory   records that break the contract         the inventory's problems, which projects
+//	                                                    there are
 //	machine     which host is which record              hosts and host records with a mark of
 //	            (matchHosts)                            hardware, an ID or a name in common
 //	host        one host: is it there, its sources,     its documents and record, marks of records
@@ -32,10 +33,13 @@
 //	                                                    what they use and why they aren't seen
 //	stray       one host that Sentral doesn't know      its VMs' records, and whether the hosts that
 //	            (checkStray)                            those are bound to speak
+//	unresolved  one project that is named and that      records that name it, and labels of VMs
+//	            Sentral has not (checkUnresolved)       that nobody recorded
 //	project     one project's quota (checkQuota)        its record and the VMs whose record, or else
 //	                                                    label, says that they are its
-//	load        what one host has promised              its documents and record, the VMs seen on it
-//	            (checkOvercommit)                       and those that records bind to it
+//	load        what one host has promised, and whom    its documents and record, the VMs seen on it
+//	            its uplinks cut off (checkOvercommit,   with what their units found of their NICs,
+//	            checkCuts)                              and those that records bind to it
 //	group       one anti-affinity group in one site     its VMs, the records of the hosts that they
 //	            (checkAffinity)                         are on or bound to, how many failure domains
 //	                                                    the site has

@@ -142,6 +142,9 @@ func (m *VMMatch) judged(f *Finding) (judged, known bool) {
 			}
 		}
 	}
+	if f.Kind == ScopeContradiction {
+		return true, !m.blindScope
+	}
 	if f.Kind == DiskBacking && m.Observed != nil {
 		for i, d := range storage(&m.Observed.VM) {
 			if "disks["+diskName(&d, i)+"].backing" == f.Field {
@@ -183,6 +186,8 @@ func (h *holder) holdsHost(f *Finding) (held bool, cause string) {
 	case HostLink, HostDisk, HostChanged, HostSite, HostRuntime, CapacityOvercommit, DiskOrphan:
 		judged, known := judgedIn(m.Comparisons, f.Field)
 		held = judged && !known
+	case NetworkUplink:
+		held = m.blindPaths || !m.covered()
 	case ObserveBlind, ObservePartial:
 	default:
 		return false, ""

@@ -18,7 +18,9 @@ type intended struct {
 	byDigest map[string]*sentral.Image       // in lower case
 	vmByID   map[string]*sentral.VM          // those of the unit, in lower case
 	vmByUUID map[uuid.UUID]*sentral.VM
-	domains  map[string]int  // failure domains by site
+	domains  map[string]int // failure domains by site
+	projects map[projectKey]*sentral.Project
+	mapped   map[string]bool // sites in which some network has a VLAN
 	leftOut  map[string]bool // any mark of a VM or host whose record can't be used
 	// unsure says that a network's record can't be used, so that a VLAN may have
 	// an owner of whom nothing is known.
@@ -39,15 +41,21 @@ func newIntended(inv *sentral.Inventory) *intended {
 		byDigest:  make(map[string]*sentral.Image),
 		leftOut:   make(map[string]bool),
 		domains:   make(map[string]int),
+		projects:  make(map[projectKey]*sentral.Project, len(inv.Projects)),
+		mapped:    make(map[string]bool),
 		unsure:    inv.Incomplete,
 	}
 	for i := range inv.FailureDomains {
 		in.domains[inv.FailureDomains[i].Site]++
 	}
+	for i := range inv.Projects {
+		in.projects[projectKey{inv.Projects[i].Tenant, inv.Projects[i].ID}] = &inv.Projects[i]
+	}
 	for i := range inv.Networks {
 		n := &inv.Networks[i]
 		in.networks[n.ID] = n
 		for site, vlan := range n.VLANs {
+			in.mapped[site] = true
 			in.owners[siteVLAN{site, vlan}] = append(in.owners[siteVLAN{site, vlan}], n)
 		}
 	}

@@ -57,6 +57,8 @@ const (
 	NetworkIsolation   Kind = "network.isolation"
 	NetworkMTU         Kind = "network.mtu"
 	NetworkUplink      Kind = "network.uplink"
+	ScopeContradiction Kind = "scope.contradiction"
+	ScopeUnresolved    Kind = "scope.unresolved"
 	ObserveBlind       Kind = "observe.blind"
 	ObserveConflict    Kind = "observe.conflict"
 	ObserveRefused     Kind = "observe.refused"
@@ -132,6 +134,8 @@ var kinds = []KindInfo{
 	{PolicyExpired, Medium, 0, "a suppression is past its date"},
 	{PolicyInvalid, Medium, 0, "the policy file can't be used, and the one before is"},
 	{PolicyUnmatched, Low, time.Hour, "a suppression speaks of nothing that is found"},
+	{ScopeContradiction, High, 0, "the words on whose a VM is contradict each other"},
+	{ScopeUnresolved, Medium, 15 * time.Second, "something belongs to a tenant, project or environment that Sentral has not"},
 	{VMDuplicate, Critical, 15 * time.Second, "one VM is active in two places"},
 	{VMImage, Medium, 0, "a VM is labelled with another image than Sentral says"},
 	{VMLingering, High, 15 * time.Second, "a VM is there that Sentral says must not be"},

@@ -34,6 +34,8 @@ func checkLaws(t testing.TB, in reconcile.Input, result *reconcile.Result) {
 			t.Errorf("%s has neither an intended nor an observed value: %s", f.Kind, f.Message)
 		case len(f.Resolutions) == 0:
 			t.Errorf("%s says no way to resolve it: %s", f.Kind, f.Message)
+		case f.Verdict == reconcile.Potential && len(f.Evidence) == 0 && (f.Match == nil || !f.Match.Weak):
+			t.Errorf("%s is only potential and doesn't say why: %s", f.Kind, f.Message)
 		case f.Kind.Info().Means == "":
 			t.Errorf("%s is not in the table of kinds", f.Kind)
 		}
@@ -44,7 +46,22 @@ func checkLaws(t testing.TB, in reconcile.Input, result *reconcile.Result) {
 			t.Errorf("%s: %s follows from %s, which isn't there", f.Kind, f.Message, f.CausedBy)
 		}
 	}
+	findings := map[string]*reconcile.Finding{}
+	for i := range result.Findings {
+		findings[result.Findings[i].ID] = &result.Findings[i]
+	}
+	sure := func(match *reconcile.MatchBasis, comparisons []reconcile.Comparison) {
+		for _, c := range comparisons {
+			if f := findings[c.Finding]; f != nil && match != nil && match.Weak && f.Verdict == reconcile.Confirmed {
+				t.Errorf("%s rests on a match by %s and is confirmed: %s", f.Kind, match.By, f.Message)
+			}
+		}
+	}
+	for _, host := range result.Hosts {
+		sure(host.Match, host.Comparisons)
+	}
 	for _, vm := range result.VMs {
+		sure(vm.Match, vm.Comparisons)
 		for _, c := range vm.Comparisons {
 			differs := c.Class != reconcile.Equal && c.Class != reconcile.Unknown
 			if differs != ids[c.Finding] {

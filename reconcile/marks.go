@@ -31,6 +31,10 @@ type thing struct {
 	spread bool // the VM has several places
 	weak   bool // the match can be copied or reused
 	alone  bool // a record that no VM was matched with
+	// cuts are NICs of the VM, at its leading place, that its host's uplinks cut
+	// off, blind says that not all could be followed.
+	cuts  []cut
+	blind bool
 	tied   bool // and that some VM could be all the same
 	// absent is the unit of a record that no VM was matched with.
 	absent *unit

@@ -21,6 +21,11 @@ type pair struct {
 	disputed bool
 	// problems are those of the observed VM.
 	problems []*inventory.Problem
+	cuts     []cut // of its NICs that its host's uplinks cut off
+	// stray is the project that it is labelled with, where nobody recorded it.
+	stray projectKey
+	// contradiction is the finding that its owners contradict each other.
+	contradiction string
 }
 
 func (p *pass) matchVMs() {

@@ -87,7 +87,7 @@ func (p *pass) judge(things []*thing) []*pair {
 	}
 	for _, t := range things[split:] {
 		t.host.open()
-		t.owner, t.head, t.weak, t.spread = nil, nil, false, false
+		t.owner, t.head, t.weak, t.spread, t.cuts, t.blind = nil, nil, false, false, nil, false
 	}
 	p.vms, p.containers, p.vmByUUID = readVMs(things[split:], &p.in)
 	p.matchVMs()
@@ -106,6 +106,10 @@ func (p *pass) judge(things []*thing) []*pair {
 			}
 		}
 		p.compareVM(vp)
+		if vp.seen != nil {
+			at := vp.seen.lead.thing
+			at.cuts, at.blind = vp.cuts, vp.blindPaths()
+		}
 	}
 	if all := slices.Concat(p.vms, p.containers); len(all) > 1 {
 		p.checkMACs(all)

@@ -34,6 +34,8 @@ type HostMatch struct {
 	// Blind is the finding that says why nothing is concluded from what the host
 	// does not show.
 	Blind string `json:"blind,omitempty"`
+
+	blindPaths bool // some NIC there could not be followed: nothing ends by that
 }
 
 // ObservedHost is a host as its documents show it.
@@ -75,6 +77,8 @@ type VMMatch struct {
 	DiskPaths   []DiskPath   `json:"diskPaths,omitempty"`
 	// Uncovered says why nothing is concluded from a VM's absence, where so.
 	Uncovered []string `json:"uncovered,omitempty"`
+
+	blindScope bool // not all that tells whose it is could be read: nothing ends by that
 }
 
 // ObservedVM is a VM with where it was seen.

@@ -32,6 +32,7 @@ const (
 	stageProject
 	stageLoad
 	stageGroup
+	stageUnresolved
 	stageStray
 	stageSpeakers
 	stageSilence

@@ -20,8 +20,13 @@ func (p *pass) unknownVM(vp *pair) {
 		vp.Uncovered = append(vp.Uncovered, why)
 		return
 	}
+	tenant, project, _ := vp.owner()
+	vp.stray = projectKey{tenant, project}
 	f := Finding{
-		Kind: VMUnknown, Field: "vm", Observed: vp.name(), CausedBy: p.checkCloned(vp),
+		Kind: VMUnknown, Field: "vm", Observed: vp.name(),
+		// A copy follows from its being one; a whole host or project that Sentral
+		// hasn't is one matter, not as many as it has VMs.
+		CausedBy:   orElse(orElse(p.checkCloned(vp), lead.host.pair.unknown), p.unresolvedID(vp.stray)),
 		Message:    fmt.Sprintf("%s is %s on %s, and Sentral has no such VM", vp.name(), stateWords(vm.State), lead.host.key()),
 		Evidence:   []string{fmt.Sprintf("%s, %s, on %s", orElse(vm.Key(), "no UUID"), stateWords(vm.State), lead.host.key())},
 		Provenance: vp.provenance("vm.uuid"),
@@ -36,8 +41,13 @@ func (p *pass) unknownVM(vp *pair) {
 	if vm.UUID != (inventory.VM{}).UUID {
 		record = "add a record with id " + vm.UUID.String()
 	}
+	f.Evidence = append(f.Evidence, p.likelyOwner(vp)...)
 	f.Resolutions = bothWays("find out whose it is, then stop and remove it", "person", record)
-	p.find(vp.finding(f))
+	unknown := p.find(vp.finding(f))
+	p.unresolvedVM(vp, unknown)
+	for o := range vm.NICs {
+		p.nobodysVLAN(vp, nicName(vm.NICs[o].MAC, o), &vp.Paths[o], unknown)
+	}
 }
 
 // mayBeKnown says why a VM that nothing was matched with isn't called unknown.

@@ -23,7 +23,7 @@ func (w *World) intend() Change {
 		inv.Hosts = change(w, inv.Hosts, 5, func(h *sentral.Host) string { return h.ID }, w.hostRecord)
 	case n < 17 && w.pick(2) == 0:
 		inv.Projects = few(w, 2, func() sentral.Project {
-			return sentral.Project{Tenant: w.tenant(), ID: w.project(), Quota: &sentral.Quota{VCPUs: some(w, 1+w.pick(4)), Memory: some(w, 2*inventory.GiB), Storage: some(w, 20*inventory.GiB)}}
+			return sentral.Project{Tenant: w.tenant(), ID: w.project(), Environments: one(w, nil, []string{"test"}), Quota: &sentral.Quota{VCPUs: some(w, 1+w.pick(4)), Memory: some(w, 2*inventory.GiB), Storage: some(w, 20*inventory.GiB)}}
 		})
 		inv.FailureDomains = few(w, 2, func() sentral.FailureDomain { return sentral.FailureDomain{ID: one(w, "rack1", "rack2"), Site: "osl1"} })
 	case n < 17:
@@ -33,7 +33,7 @@ func (w *World) intend() Change {
 	case n < 19:
 		inv.LeftOut = few(w, 1, w.leftOut)
 		inv.Problems = few(w, 2, func() sentral.Problem {
-			return sentral.Problem{Where: one(w, "a.yaml:1:1", "a.yaml:2:1"), Record: one(w, "", "vm x"), Key: one(w, "", "name"), Error: one(w, "is missing", "is twice"), Duplicate: w.pick(2) == 0}
+			return sentral.Problem{Where: one(w, "a.yaml:1:1", "a.yaml:2:1"), Record: one(w, "", "vm x", "vm "+one(w, vmIDs...).String(), "network n1"), Key: one(w, "", "name", "project"), Error: one(w, "is missing", "is twice"), Duplicate: w.pick(2) == 0}
 		})
 	default:
 		inv.Incomplete = w.pick(3) == 0
@@ -121,7 +121,7 @@ func (w *World) image() sentral.Image {
 }
 
 func (w *World) leftOut() sentral.LeftOut {
-	record := sentral.LeftOut{Type: one(w, "vm", "host", "network"), ID: one(w, "", one(w, vmIDs...).String()), Name: w.hostname(), Serial: w.serial()}
+	record := sentral.LeftOut{Type: one(w, "vm", "host", "network", "project"), ID: one(w, "", one(w, vmIDs...).String()), Name: w.hostname(), Serial: w.serial()}
 	if w.pick(2) == 0 {
 		record.UUID = one(w, append(vmIDs, append(hosts, uuid.Nil)...)...)
 	}
