@@ -200,6 +200,7 @@ func (b *Body) Canonicalize() {
 		for j := range b.VMs[i].NICs {
 			slices.Sort(b.VMs[i].NICs[j].Trunks)
 		}
+		slices.SortFunc(b.VMs[i].Pending, func(x, y Pending) int { return byName(x.Path, y.Path) })
 		slices.SortStableFunc(b.VMs[i].Snapshots, func(x, y Snapshot) int {
 			return cmp.Or(x.Created.Compare(y.Created), byName(x.Name, y.Name))
 		})

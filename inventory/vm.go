@@ -85,6 +85,10 @@ type VM struct {
 	// Snapshots are those that the runtime keeps of it, oldest first.
 	Snapshots []Snapshot `json:"snapshots,omitempty"`
 
+	// Pending are the changes that wait for the VM's next start: what the
+	// definition that it is started from has otherwise than what runs.
+	Pending []Pending `json:"pending,omitempty"`
+
 	// ConfigDigest is SHA-256 over the runtime's own description of the VM, so
 	// that a change in what the model doesn't hold can still be seen.
 	ConfigDigest string `json:"configDigest,omitempty"`
@@ -94,6 +98,16 @@ type VM struct {
 
 // IsContainer says whether it shares the host's kernel.
 func (vm *VM) IsContainer() bool { return vm.Type == TypeContainer }
+
+// Pending is one thing that a VM's definition has otherwise than what runs. Both
+// values are canonical; "" is none.
+type Pending struct {
+	// Path is vcpus, memory (in bytes), machine, firmware, boot, placement, image,
+	// nics[MAC] or disks[TARGET], or a part of one: nics[MAC].vlan.
+	Path    string `json:"path"`
+	Live    string `json:"live,omitempty"`
+	Defined string `json:"defined,omitempty"`
+}
 
 // Snapshot is a state of a VM that it can be set back to.
 type Snapshot struct {

@@ -11,7 +11,7 @@ import (
 // TestCapabilitiesAreWhole holds the table to the catalogue: every field of what
 // a runtime describes has an entry, absent ones included, and no other.
 func TestCapabilitiesAreWhole(t *testing.T) {
-	ours := []string{"vm", "nic", "disk", "placement", "manager", "image", "runtime", "backingFile", "snapshot", "storagePool", "storageVolume"}
+	ours := []string{"vm", "nic", "disk", "pending", "pending", "placement", "manager", "image", "runtime", "backingFile", "snapshot", "storagePool", "storageVolume"}
 	table := (&Collector{}).Capabilities()
 	for _, info := range inventory.Fields() {
 		entity, _, _ := strings.Cut(string(info.Field), ".")

@@ -51,7 +51,7 @@ func BenchmarkPass1000(b *testing.B) {
 	var pass, cold, oneByOne, together, virsh time.Duration
 	for b.Loop() {
 		pass += timed(func() { complete(b, c) })
-		c.known = nil
+		c.known, c.defined = nil, nil
 		cold += timed(func() { complete(b, c) })
 		oneByOne += timed(func() { rawXML(b, c.hot, 1) })
 		together += timed(func() { rawXML(b, c.hot, inFlight) })

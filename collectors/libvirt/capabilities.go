@@ -3,6 +3,7 @@ package libvirt
 import (
 	"cmp"
 	"slices"
+	"strconv"
 
 	"github.com/dataverket/avstem/inventory"
 )
@@ -35,6 +36,10 @@ var capabilities = sorted([]inventory.Capability{
 	derivedXML("vm.firmware", "os/@firmware, os/loader/@type", "bios where an x86 machine has no loader; absent for a loader in ROM"),
 	derivedXML("vm.configDigest", "(all)", "SHA-256 without what changes on its own"),
 	absent("vm.type", "this driver runs virtual machines only"),
+	derived("vm.pending", definitionCall, "of a running persistent domain; read when an event or its XML tells of a change, while something is pending, and each "+strconv.Itoa(definitionTurn)+"th pass"),
+	derived("pending.path", definitionCall, ""),
+	derived("pending.live", domainCall, "as it runs"),
+	derived("pending.defined", definitionCall, "as it is started next"),
 	absent("vm.snapshots", "not read"),
 	absent("snapshot.name", "not read"),
 	absent("snapshot.created", "not read"),

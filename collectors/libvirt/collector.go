@@ -39,15 +39,23 @@ type Collector struct {
 	SlowWait time.Duration
 	Logger   *slog.Logger // nil means none
 
-	mu     sync.Mutex
-	once   sync.Once
-	seed   maphash.Seed          // of the sums in known
-	hot    *client               // of the passes; nil before the first and after a loss
-	known  map[uuid.UUID]*parsed // written between readings only
-	lane   *lane
-	pools  *pools
-	bases  bases
-	closed bool
+	mu    sync.Mutex
+	once  sync.Once
+	seed  maphash.Seed          // of the sums in known
+	hot   *client               // of the passes; nil before the first and after a loss
+	known map[uuid.UUID]*parsed // written between readings only
+	// Of the definitions of running domains, written between readings only: what is
+	// known of each, which domains have one, of which events told since the last
+	// pass, and how many passes there were.
+	defined    map[uuid.UUID]*definition
+	persistent map[uuid.UUID]bool
+	changed    map[uuid.UUID]bool
+	passes     uint64
+	touched    map[uuid.UUID]bool // by events, for the next pass
+	lane       *lane
+	pools      *pools
+	bases      bases
+	closed     bool
 }
 
 // Source is "runtime-libvirt".
@@ -93,6 +101,8 @@ func (c *Collector) Collect(ctx context.Context, b *collectors.Builder) (err err
 	if err != nil {
 		c.Logger.Debug("no states at once", "source", c.Source(), "err", err)
 	}
+	c.passes++
+	c.persistent, c.changed = doms.persistent, c.takeTouched()
 	readings, lost := c.readAll(ctx, doms.all, hints)
 	here = make([]*reading, 0, len(readings))
 	for i := range readings {

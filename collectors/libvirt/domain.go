@@ -56,8 +56,9 @@ func (f *faults) add(field inventory.Field, path string, err error) {
 // domain is what a domain's XML says.
 type domain struct {
 	vm     inventory.VM
-	active bool // the XML is a running domain's
-	root   int  // the disk that it starts from, -1 for none
+	boot   string // what it starts from, in order
+	active bool   // the XML is a running domain's
+	root   int    // the disk that it starts from, -1 for none
 }
 
 // parseDomain reads a domain's XML, live or inactive, as virDomainGetXMLDesc
@@ -81,6 +82,7 @@ func parseDomain(raw []byte) (domain, []inventory.Problem, error) {
 	readMetadata(&vm, &doc, f)
 	vm.NICs = readNICs(&doc, d.active, f)
 	vm.Disks = readDisks(&doc)
+	d.boot = bootOrder(&doc)
 	d.root = rootDisk(doc.Devices.Disks, vm.Disks)
 	setImageSource(&vm, d.root)
 	vm.ConfigDigest = tokens.sum()

@@ -28,6 +28,7 @@ type interfaceDoc struct {
 	VLAN        *libvirtxml.DomainInterfaceVLan        `xml:"vlan"`
 	VirtualPort *libvirtxml.DomainInterfaceVirtualPort `xml:"virtualport"`
 	Address     *libvirtxml.DomainAddress              `xml:"address"`
+	Boot        *libvirtxml.DomainDeviceBoot           `xml:"boot"`
 }
 
 // controllerDoc is what we read of a controller: libvirtxml's whole one costs as

@@ -30,6 +30,7 @@ type reading struct {
 	xml      *parsed // what the domain's fields come from
 	problems []inventory.Problem
 	state    golibvirt.DomainState // the daemon's; vm.State tells whether it is known
+	def      *definition           // what it is started from next; nil where that isn't read
 	gone     bool                  // it ceased to be between the list and its reading
 	lost     error                 // the connection ended under it, for another's sake
 }
@@ -107,9 +108,14 @@ func (c *Collector) readSome(ctx context.Context, cl *client, doms []golibvirt.D
 // remember keeps what this pass understood for the next one, and nothing else.
 func (c *Collector) remember(readings []reading) {
 	c.known = make(map[uuid.UUID]*parsed, len(readings))
+	c.defined = make(map[uuid.UUID]*definition)
 	for i := range readings {
-		if r := &readings[i]; r.xml != nil {
+		r := &readings[i]
+		if r.xml != nil {
 			c.known[r.vm.UUID] = r.xml
+		}
+		if r.def != nil {
+			c.defined[r.vm.UUID] = r.def
 		}
 	}
 }
@@ -133,6 +139,9 @@ func (c *Collector) read(ctx context.Context, cl *client, dom golibvirt.Domain, 
 			break
 		}
 		hints = nil
+	}
+	if !r.gone && r.lost == nil {
+		c.readDefinition(ctx, cl, dom, &r)
 	}
 	return r
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -106,6 +107,9 @@ func (c *Collector) listen(ctx context.Context, first string, changed func(colle
 			return fmt.Errorf("listen to libvirt: %w", errLost)
 		case event := <-events:
 			if change, ours := changeOf(event); ours {
+				if id, err := uuid.Parse(strings.TrimPrefix(change.Entity, "vm:")); err == nil {
+					c.touch(id)
+				}
 				changed(change)
 			}
 		case <-alive.C:

@@ -33,10 +33,14 @@ func (h *heard) has(c collectors.Change) bool {
 // watch watches a rig until the test ends.
 func watch(t *testing.T, r *rig.Rig) *heard {
 	t.Helper()
+	return watchWith(t, open(t, r))
+}
+
+func watchWith(t *testing.T, c *Collector) *heard {
+	t.Helper()
 	h := &heard{}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	c := open(t, r)
 	go func() { ended <- c.Watch(ctx, h.add) }()
 	t.Cleanup(func() {
 		cancel()

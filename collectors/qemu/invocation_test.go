@@ -67,7 +67,7 @@ func TestLines(t *testing.T) {
 // TestCapabilitiesAreWhole holds the table to the catalogue: every field of what a
 // runtime describes has an entry, absent ones included, and no other.
 func TestCapabilitiesAreWhole(t *testing.T) {
-	ours := []string{"vm", "nic", "disk", "placement", "manager", "image", "runtime", "backingFile", "snapshot"}
+	ours := []string{"vm", "nic", "disk", "pending", "placement", "manager", "image", "runtime", "backingFile", "snapshot"}
 	for _, info := range inventory.Fields() {
 		entity, _, _ := strings.Cut(string(info.Field), ".")
 		declared := slices.ContainsFunc(capabilities, func(c inventory.Capability) bool { return c.Field == info.Field })
