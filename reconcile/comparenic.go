@@ -255,7 +255,7 @@ func (p *pass) missingNIC(vp *pair, want *sentral.NIC, index int) {
 	}
 	p.hold(vp, Comparison{Field: "nic.mac", Path: "nics[" + name + "]", Intended: want.Network, Class: Missing}, func() Finding {
 		return Finding{
-			Kind:        NICMissing,
+			Kind: NICMissing, CausedBy: vp.waitsForNIC(want.MAC),
 			Message:     fmt.Sprintf("%s has no NIC %s, Sentral says it is on network %s", vp.name(), name, want.Network),
 			Resolutions: bothWays(do, "live", "take the NIC out of the record"),
 		}
@@ -269,7 +269,7 @@ func (p *pass) unknownNIC(vp *pair, have *inventory.NIC, name string, path *NICP
 	}
 	unknown := p.hold(vp, Comparison{Field: "nic.mac", Path: "nics[" + name + "]", Observed: where, Class: Unexpected}, func() Finding {
 		return Finding{
-			Kind:        NICUnknown,
+			Kind: NICUnknown, CausedBy: vp.waitsForNIC(have.MAC),
 			Message:     fmt.Sprintf("%s has a NIC %s that its record doesn't have, %s%s", vp.name(), name, where, reason),
 			Evidence:    path.evidence(),
 			Resolutions: bothWays("detach it", "live", "add the NIC to the record"),

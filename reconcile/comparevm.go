@@ -49,6 +49,7 @@ func (p *pass) compareVM(vp *pair) {
 	p.checkContradiction(vp, true)
 	p.comparePlace(vp)
 	p.checkTransient(vp)
+	p.checkConfig(vp)
 	p.compareState(vp)
 	p.compareResources(vp)
 	p.comparePlacement(vp)
@@ -238,7 +239,7 @@ func (p *pass) compareResources(vp *pair) {
 		}
 		p.hold(vp, c, func() Finding {
 			return Finding{
-				Kind:        VMVCPUs,
+				Kind: VMVCPUs, CausedBy: vp.waits("vcpus"),
 				Message:     fmt.Sprintf("%s has %s, Sentral says %d", vp.name(), vCPUs(*vm.VCPUs), *want.VCPUs),
 				Resolutions: bothWays("give it "+vCPUs(*want.VCPUs), "reboot", fmt.Sprintf("set vcpus to %d", *vm.VCPUs)),
 			}
@@ -255,7 +256,7 @@ func (p *pass) compareResources(vp *pair) {
 		p.hold(vp, c, func() Finding {
 			have, intended := sizeWords(*vm.Memory, *want.Memory)
 			return Finding{
-				Kind:        VMMemory,
+				Kind: VMMemory, CausedBy: vp.waits("memory"),
 				Message:     fmt.Sprintf("%s has %s of memory, Sentral says %s", vp.name(), have, intended),
 				Resolutions: bothWays(fmt.Sprintf("give it %s of memory", intended), "reboot", fmt.Sprintf("set memory to %s", plain(*vm.Memory))),
 			}
@@ -272,7 +273,7 @@ func (p *pass) compareResources(vp *pair) {
 		}
 		p.hold(vp, c, func() Finding {
 			return Finding{
-				Kind:        VMMachine,
+				Kind: VMMachine, CausedBy: vp.waits("machine"),
 				Message:     fmt.Sprintf("%s is a %s machine, Sentral says %s", vp.name(), observed, want.Machine),
 				Resolutions: bothWays("define it again as "+want.Machine, "reboot", "set machine to "+observed),
 			}

@@ -48,7 +48,7 @@ var observedUse = map[string]string{
 	"storageVolume.*": informational, "storageVolume.name": path, "storageVolume.path": compared, "storageVolume.backing": compared,
 	"virtualFunction.*": path,
 	"vm.*":              informational, "vm.state": compared, "vm.vcpus": compared, "vm.memory": compared, "vm.machine": compared, "vm.rawMachine": compared,
-	"vm.placement": compared, "vm.image": compared, "vm.nics": compared, "vm.disks": compared, "vm.manager": compared, "vm.type": compared, "vm.persistent": compared,
+	"vm.placement": compared, "vm.image": compared, "vm.nics": compared, "vm.disks": compared, "vm.manager": compared, "vm.type": compared, "vm.persistent": compared, "vm.pending": compared, "pending.*": compared,
 	"vm.uuid": identity, "vm.smbiosUUID": identity, "vm.name": identity, "vm.nativeID": identity,
 }
 

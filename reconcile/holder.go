@@ -142,8 +142,8 @@ func (m *VMMatch) judged(f *Finding) (judged, known bool) {
 			}
 		}
 	}
-	if f.Kind == ScopeContradiction {
-		return true, !m.blindScope
+	if (f.Kind == ScopeContradiction && m.blindScope) || (f.Kind == VMConfig && m.blindConfig) {
+		return true, false
 	}
 	if f.Kind == DiskBacking && m.Observed != nil {
 		for i, d := range storage(&m.Observed.VM) {

@@ -20,6 +20,7 @@ const (
 	VMPlacement        Kind = "vm.placement"
 	VMImage            Kind = "vm.image"
 	VMMachine          Kind = "vm.machine"
+	VMConfig           Kind = "vm.config"
 	VMTransient        Kind = "vm.transient"
 	VMType             Kind = "vm.type"
 	IdentityWeak       Kind = "identity.weak"
@@ -146,6 +147,7 @@ var kinds = []KindInfo{
 	{VMPlacement, Medium, 0, "a VM's placement metadata is absent or names another owner"},
 	{VMState, High, 15 * time.Second, "a VM does not run that should, or the other way round"},
 	{VMTask, High, 15 * time.Second, "Maskin says that a task succeeded, and the runtime shows otherwise"},
+	{VMConfig, Medium, time.Minute, "a VM runs otherwise than it is defined, and changes when it is started again"},
 	{VMTransient, Medium, time.Minute, "a VM is gone for good once it stops: its runtime keeps no definition of it"},
 	{VMType, High, 0, "what bears a VM's identity is a container"},
 	{VMUnknown, Medium, 15 * time.Second, "a VM is there that Sentral has not"},

@@ -24,6 +24,10 @@ type pair struct {
 	cuts     []cut // of its NICs that its host's uplinks cut off
 	// stray is the project that it is labelled with, where nobody recorded it.
 	stray projectKey
+	// config is the finding that its definition isn't what runs, waiting what of
+	// that is as Sentral says.
+	config  string
+	waiting []string
 	// contradiction is the finding that its owners contradict each other.
 	contradiction string
 }

@@ -78,7 +78,8 @@ type VMMatch struct {
 	// Uncovered says why nothing is concluded from a VM's absence, where so.
 	Uncovered []string `json:"uncovered,omitempty"`
 
-	blindScope bool // not all that tells whose it is could be read: nothing ends by that
+	blindConfig bool // nor what it is started from next
+	blindScope  bool // not all that tells whose it is could be read: nothing ends by that
 }
 
 // ObservedVM is a VM with where it was seen.
