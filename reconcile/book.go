@@ -54,7 +54,7 @@ type Book struct {
 	groups   map[groupKey]*vmGroup
 	// unresolved are projects that are named and that Sentral has not.
 	unresolved map[projectKey]*vmGroup
-	left     []leave // who may have left a group
+	left       []leave // who may have left a group
 
 	// What the next settling judges again.
 	dirtyNodes     []*hostNode

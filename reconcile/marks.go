@@ -35,7 +35,7 @@ type thing struct {
 	// off, blind says that not all could be followed.
 	cuts  []cut
 	blind bool
-	tied   bool // and that some VM could be all the same
+	tied  bool // and that some VM could be all the same
 	// absent is the unit of a record that no VM was matched with.
 	absent *unit
 	// dirty says that its unit is to be judged again, gone that it is out of the

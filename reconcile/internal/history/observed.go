@@ -96,7 +96,7 @@ func (w *World) fillRuntime(o *inventory.Observation) {
 		}
 	}
 	for range w.pick(2) {
-		problem := inventory.Problem{Field: one(w, inventory.Field(""), "placement.vm", "vm.nics", "vm.disks", "vm.state", "storagePool.volumes"), Call: "read", Why: inventory.WhyBroken, Error: "garbled"}
+		problem := inventory.Problem{Field: one(w, inventory.Field(""), "placement.vm", "vm.nics", "vm.disks", "vm.state", "vm.pending", "storagePool.volumes"), Call: "read", Why: inventory.WhyBroken, Error: "garbled"}
 		if len(o.VMs) > 0 && w.pick(3) > 0 {
 			problem.Entity = o.VMs[w.pick(len(o.VMs))].Entity()
 		}
@@ -133,6 +133,9 @@ func (w *World) vm() inventory.VM {
 		vm.AsOf = &Begin
 	}
 	vm.Persistent = some(w, w.pick(3) > 0)
+	vm.Pending = few(w, 1, func() inventory.Pending {
+		return one(w, inventory.Pending{Path: "vcpus", Live: "1", Defined: "2"}, inventory.Pending{Path: "memory", Live: "1", Defined: "1073741824"})
+	})
 	return vm
 }
 
