@@ -75,6 +75,10 @@ func tell(book *reconcile.Book, world *history.World, change history.Change) {
 		book.Speak(*change.Speakers)
 	case change.Task != nil:
 		book.Follow(world.Tasks)
+	case change.Gaps != nil:
+		book.Gaps(*change.Gaps)
+	case change.Clocks != nil:
+		book.Clocks(*change.Clocks)
 	case change.Policy != nil:
 		book.Judge(*change.Policy)
 	case change.Passed == 0 && change.Heard == [16]byte{}:

@@ -337,7 +337,7 @@ func (b *Book) settleHosts() {
 
 // touchSpeakers has the speakers' unit judged again if it is about the host.
 func (b *Book) touchSpeakers(h *hostView) {
-	b.dirtySpeakers = b.dirtySpeakers || len(b.in.Speakers[h.ID]) > 0 ||
+	b.dirtySpeakers = b.dirtySpeakers || len(b.in.Speakers[h.ID]) > 0 || b.hearing(h.ID) ||
 		slices.ContainsFunc(b.in.Refused, func(r Refusal) bool { return r.Host == h.ID })
 }
 

@@ -173,6 +173,8 @@ func (b *Book) settleInventory() {
 		p.begin()
 		p.checkSpeakers()
 		p.checkRefusals()
+		p.checkGaps()
+		p.checkClocks()
 		b.put(&b.ofSpeakers, p.findings)
 		b.dirtySpeakers = false
 	}

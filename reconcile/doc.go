@@ -47,8 +47,8 @@
 //	            are silent at once (checkSilence)       whether it is silent
 //	task        one of Maskin's tasks that is over      the task, its VM and the findings about that,
 //	            (checkTask)                             when its hosts were passed over
-//	speakers    host IDs that several agents use, and   speakers and refusals, the hosts' subjects
-//	            refused documents
+//	speakers    host IDs that several agents use,       speakers, refusals, gaps and clocks, the
+//	            refused and lost documents, clocks      hosts' subjects
 //
 // A VM's unit is found by its marks: UUID and SMBIOS UUID in either byte order,
 // Sentral ID, MACs, serials, qualified name, and writable disks' sources where

@@ -188,7 +188,7 @@ func (h *holder) holdsHost(f *Finding) (held bool, cause string) {
 		held = judged && !known
 	case NetworkUplink:
 		held = m.blindPaths || !m.covered()
-	case ObserveBlind, ObservePartial:
+	case ObserveBlind, ObservePartial, ObserveGap, ObserveClock:
 	default:
 		return false, ""
 	}

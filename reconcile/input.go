@@ -22,7 +22,11 @@ type Input struct {
 	// IDs that several use.
 	Speakers map[uuid.UUID][]Speaker
 	// Tasks are what Maskin has running, or has ended of late.
-	Tasks  []Task
+	Tasks []Task
+	// Gaps are documents that are known not to have arrived, Clocks how far hosts'
+	// clocks are ahead of the reconciler's, of those that are off.
+	Gaps   []Gap
+	Clocks map[uuid.UUID]time.Duration
 	Policy Policy
 	Now    time.Time
 }

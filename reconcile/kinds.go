@@ -60,6 +60,8 @@ const (
 	NetworkUplink      Kind = "network.uplink"
 	ScopeContradiction Kind = "scope.contradiction"
 	ScopeUnresolved    Kind = "scope.unresolved"
+	ObserveClock       Kind = "observe.clock"
+	ObserveGap         Kind = "observe.gap"
 	ObserveBlind       Kind = "observe.blind"
 	ObserveConflict    Kind = "observe.conflict"
 	ObserveRefused     Kind = "observe.refused"
@@ -128,6 +130,8 @@ var kinds = []KindInfo{
 	{NICUnknown, Medium, 15 * time.Second, "the VM has a NIC that Sentral has not"},
 	{NICVLAN, High, 0, "a NIC is on another VLAN than Sentral says"},
 	{ObserveBlind, High, 15 * time.Second, "a source on a host can't be seen at all"},
+	{ObserveClock, Medium, time.Minute, "a host's clock is off"},
+	{ObserveGap, Medium, 30 * time.Second, "a host has a document that has not arrived"},
 	{ObserveConflict, Medium, time.Minute, "two sources on a host disagree about one VM"},
 	{ObserveRefused, High, 0, "a host's document was refused"},
 	{ObservePartial, Medium, 15 * time.Second, "a source on a host can be seen in part"},

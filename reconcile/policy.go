@@ -29,6 +29,8 @@ type Policy struct {
 	// Tolerance is how far two sizes may be apart and still agree, by the kind of
 	// finding that they would make: vm.memory and disk.size.
 	Tolerance map[Kind]Tolerance
+	// ClockSkew is how far a host's clock may be off; zero is any distance.
+	ClockSkew time.Duration
 	// Overcommit is how much of a host's capacity may be promised to VMs.
 	Overcommit   Ratios
 	Flapping     Flapping
@@ -68,6 +70,7 @@ func DefaultPolicy() Policy {
 	return Policy{
 		StaleAfter: 30 * time.Second, DocumentAge: 25 * time.Minute, KeepResolved: 7 * 24 * time.Hour,
 		InventoryAge: time.Hour,
+		ClockSkew:    5 * time.Second,
 		Overcommit:   Ratios{VCPUs: 4, Memory: 1, Storage: 1},
 		// An hour holds a few passes of everything that is done at an interval.
 		Flapping: Flapping{Times: 3, Within: time.Hour, Calm: 15 * time.Minute},

@@ -24,6 +24,8 @@ func Reconcile(in Input) *Result {
 	b.Refuse(in.Refused)
 	b.Speak(in.Speakers)
 	b.Follow(in.Tasks)
+	b.Gaps(in.Gaps)
+	b.Clocks(in.Clocks)
 	b.Settle(in.Now)
 	return b.result()
 }

@@ -44,8 +44,11 @@ type ObservedHost struct {
 	Site      string          `json:"site,omitempty"`
 	Identity  *inventory.Host `json:"identity,omitempty"`
 	LastHeard time.Time       `json:"lastHeard,omitzero"`
-	Stale     bool            `json:"stale"`
-	Sources   []SourceStatus  `json:"sources"`
+	// ClockAhead is how far its clock is ahead of the reconciler's, where that was
+	// measured.
+	ClockAhead *time.Duration `json:"clockAheadNanos,omitempty"`
+	Stale      bool           `json:"stale"`
+	Sources    []SourceStatus `json:"sources"`
 }
 
 // SourceStatus is how well one source of a host was seen.

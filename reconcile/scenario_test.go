@@ -32,8 +32,10 @@ var epoch = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 // TestScenarios plays each file of testdata/scenarios: what Sentral says
 // (intended.yaml), what hosts showed (observed.yaml), and the findings that must
 // come of it (findings), one a line; speakers.yaml holds the agents that use one
-// host ID, policy.yaml is a policy file, tasks.yaml what Maskin says of its tasks
-// (deadlines as "+60s" from the beginning), and paths the ways of the NICs. Sections whose names begin with a time, as
+// host ID, gaps.yaml documents that did not arrive, clocks.yaml how far hosts' clocks
+// are ahead, policy.yaml is a policy file, tasks.yaml what Maskin says of its tasks
+// (deadlines as "+60s" from the beginning), and paths the ways of the NICs. Sections
+// whose names begin with a time, as
 // "+20s/observed.yaml", change what they name at that time; "+20s/findings" is
 // what stands then, and "+20s/again", which is empty, has the hosts say again what
 // they showed last. The comment above the first section says what the scenario
@@ -101,6 +103,28 @@ func playScenario(t *testing.T, file string, kindsSeen map[reconcile.Kind]bool) 
 			}
 		case "tasks.yaml":
 			maskin.say(t, section.Data, at)
+		case "gaps.yaml":
+			var listed []struct {
+				reconcile.Gap
+				Host string `json:"host"`
+			}
+			decodeYAML(t, section.Data, &listed)
+			in.Gaps = nil
+			for _, gap := range listed {
+				gap.Gap.Host, gap.Gap.Since = hostID(gap.Host), at
+				in.Gaps = append(in.Gaps, gap.Gap)
+			}
+		case "clocks.yaml":
+			in.Clocks = map[uuid.UUID]time.Duration{}
+			var listed map[string]string
+			decodeYAML(t, section.Data, &listed)
+			for host, ahead := range listed {
+				d, err := time.ParseDuration(ahead)
+				if err != nil {
+					t.Fatal(err)
+				}
+				in.Clocks[hostID(host)] = d
+			}
 		case "findings":
 			in.Now, in.Tasks = at, maskin.tasks
 			result := reconcile.Reconcile(in)
@@ -127,7 +151,8 @@ func playScenario(t *testing.T, file string, kindsSeen map[reconcile.Kind]bool) 
 			}
 			checked = true
 		default:
-			t.Fatalf("section %s is neither intended.yaml, observed.yaml, again, speakers.yaml, policy.yaml, tasks.yaml, paths nor findings", section.Name)
+			t.Fatalf("section %s is neither intended.yaml, observed.yaml, again, speakers.yaml, gaps.yaml, clocks.yaml, policy.yaml, tasks.yaml, paths nor findings", section.Name)
+			t.Fatalf("section %s is neither intended.yaml, observed.yaml, again, speakers.yaml, gaps.yaml, clocks.yaml, paths nor findings", section.Name)
 		}
 	}
 	if !checked {

@@ -3,6 +3,7 @@ package report
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -52,6 +53,18 @@ func (p *page) hostHead(m *reconcile.HostMatch) {
 	}
 }
 
+// clockWords says how far a host's clock is off, as far as heartbeats tell.
+func clockWords(ahead time.Duration) string {
+	const fine = 100 * time.Millisecond
+	switch ahead = ahead.Round(fine / 10); {
+	case ahead > fine:
+		return ahead.String() + " ahead of the reconciler's"
+	case ahead < -fine:
+		return (-ahead).String() + " behind the reconciler's"
+	}
+	return "as the reconciler's, within " + fine.String()
+}
+
 func (p *page) observed(h *reconcile.ObservedHost, former []uuid.UUID) {
 	p.fact("host ID", h.ID.String())
 	for _, id := range former {
@@ -62,6 +75,9 @@ func (p *page) observed(h *reconcile.ObservedHost, former []uuid.UUID) {
 		heard += ": it is silent, so nothing is concluded from what it said"
 	}
 	p.fact("last heard", heard)
+	if h.ClockAhead != nil {
+		p.fact("clock", clockWords(*h.ClockAhead))
+	}
 	id := h.Identity
 	if id == nil {
 		return

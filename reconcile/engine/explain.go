@@ -60,6 +60,9 @@ func (e *Engine) Explain(query string, now time.Time) (*reconcile.Explanation, e
 		match, observed := *m, *m.Observed
 		if h := e.hosts[observed.ID]; h != nil {
 			observed.LastHeard = e.lastHeard(h)
+			if ahead, known := h.clock.measured(); known {
+				observed.ClockAhead = &ahead
+			}
 		}
 		match.Observed, explanation.Host = &observed, &match
 	}

@@ -28,6 +28,13 @@ type host struct {
 	settled bool // it is in Sentral, or was at the last step
 	stale   bool // at the last step
 	problem problem
+	// unsaid is since when it doesn't speak of a source that is held. What was told
+	// of that, of documents that didn't arrive and of its clock at the last step, is
+	// in gapsTold and clockTold.
+	unsaid    map[string]time.Time
+	clock     hostClock
+	gapsTold  int
+	clockTold time.Duration
 	// speakers are the agents that were heard under its ID lately.
 	speakers map[uuid.UUID]speaker
 }
@@ -65,7 +72,8 @@ type Heartbeat struct {
 	Speaker uuid.UUID // which start of which agent, as two may use one host ID
 	// Hostname and BootID tell which machine that one runs on.
 	Hostname, BootID string
-	Problem          string // why the agent publishes nothing, where it doesn't
+	Sent             time.Time // by the host's clock: for showing that it is wrong, never for order
+	Problem          string    // why the agent publishes nothing, where it doesn't
 	Sources          []SourceState
 }
 
@@ -113,6 +121,8 @@ func (e *Engine) Hear(b Heartbeat) (news bool) {
 		h.said[s.Source] = said{Position: s.Position, problem: s.Problem, differs: was[s.Source].differs}
 		h.checkHole(s.Source, b.At)
 	}
+	h.unsay(b.At)
+	h.clock.note(b.Speaker, b.Sent, b.At)
 	return news
 }
 

@@ -35,8 +35,8 @@ func (e *Engine) Due(now time.Time) bool {
 	if e.dirty || (!e.deadline.IsZero() && !now.Before(e.deadline)) {
 		return true
 	}
-	for _, h := range e.hosts {
-		if len(h.docs) > 0 && h.stale != e.silent(h, now) {
+	for id, h := range e.hosts {
+		if len(h.docs) > 0 && h.stale != e.silent(h, now) || !h.stale && h.hearsNews(id, &e.policy, now) {
 			return true
 		}
 	}
@@ -110,6 +110,7 @@ func (e *Engine) input(now time.Time) reconcile.Input {
 			in.Speakers[id] = several
 		}
 	}
+	e.hearing(&in, now)
 	for _, key := range slices.SortedFunc(maps.Keys(e.refused), refusalKey.compare) {
 		in.Refused = append(in.Refused, e.refused[key])
 	}

@@ -22,6 +22,7 @@ type written struct {
 	DocumentAge  *duration            `json:"documentAge"`
 	KeepResolved *duration            `json:"keepResolved"`
 	InventoryAge *duration            `json:"inventoryAge"`
+	ClockSkew    *duration            `json:"clockSkew"`
 	Severities   map[string]string    `json:"severities"`
 	Graces       map[string]duration  `json:"graces"`
 	Tolerances   map[string]tolerance `json:"tolerances"`
@@ -149,6 +150,7 @@ func (r *reader) read(doc *written) {
 	r.span("documentAge", doc.DocumentAge, &p.DocumentAge, time.Minute)
 	r.span("keepResolved", doc.KeepResolved, &p.KeepResolved, 0)
 	r.span("inventoryAge", doc.InventoryAge, &p.InventoryAge, time.Second)
+	r.span("clockSkew", doc.ClockSkew, &p.ClockSkew, 100*time.Millisecond)
 	r.kinds(doc)
 	if o := doc.Overcommit; o != nil {
 		set(o.VCPUs, &p.Overcommit.VCPUs)

@@ -34,6 +34,8 @@ type World struct {
 	Refused   []reconcile.Refusal
 	Speakers  map[uuid.UUID][]reconcile.Speaker
 	Tasks     []reconcile.Task
+	Gaps      []reconcile.Gap
+	Clocks    map[uuid.UUID]time.Duration
 	Policy    reconcile.Policy
 
 	pick Pick
@@ -55,6 +57,8 @@ type Change struct {
 	Refused  *[]reconcile.Refusal
 	Speakers *map[uuid.UUID][]reconcile.Speaker
 	Task     *reconcile.Task // one of Maskin's begins or ends
+	Gaps     *[]reconcile.Gap
+	Clocks   *map[uuid.UUID]time.Duration
 	Policy   *reconcile.Policy
 	Passed   time.Duration
 }
@@ -73,6 +77,10 @@ func (c Change) String() string {
 		value = c.Speakers
 	case c.Task != nil:
 		value = c.Task
+	case c.Gaps != nil:
+		value = c.Gaps
+	case c.Clocks != nil:
+		value = c.Clocks
 	case c.Policy != nil:
 		value = c.Policy
 	case c.Heard != uuid.Nil:
@@ -99,7 +107,7 @@ func New(pick Pick) *World {
 
 // Input is the world as a full pass takes it.
 func (w *World) Input() reconcile.Input {
-	in := reconcile.Input{Intended: w.Inventory, Heard: w.Heard, Refused: w.Refused, Speakers: w.Speakers, Tasks: w.Tasks, Policy: w.Policy, Now: w.Now}
+	in := reconcile.Input{Intended: w.Inventory, Heard: w.Heard, Refused: w.Refused, Speakers: w.Speakers, Tasks: w.Tasks, Gaps: w.Gaps, Clocks: w.Clocks, Policy: w.Policy, Now: w.Now}
 	for _, doc := range w.Documents {
 		in.Observed = append(in.Observed, doc)
 	}
@@ -123,6 +131,8 @@ func (w *World) Change() Change {
 		return w.speak()
 	case n < 96:
 		return w.task()
+	case n < 97:
+		return w.misheard()
 	case n < 98:
 		return w.forget()
 	}
@@ -184,6 +194,21 @@ func (w *World) task() Change {
 		State:  one(w, reconcile.TaskRunning, reconcile.TaskSucceeded, reconcile.TaskSucceeded, reconcile.TaskFailed), Deadline: w.Now.Add(time.Minute)}
 	w.Tasks = reconcile.TakeTask(w.Tasks, t, w.Now)
 	return Change{Task: &t}
+}
+
+// misheard gives other documents that didn't arrive, or other clocks.
+func (w *World) misheard() Change {
+	if w.pick(2) == 0 {
+		w.Clocks = map[uuid.UUID]time.Duration{}
+		for range w.pick(3) {
+			w.Clocks[w.host()] = one(w, time.Second, 10*time.Second, -time.Hour)
+		}
+		return Change{Clocks: &w.Clocks}
+	}
+	w.Gaps = few(w, 3, func() reconcile.Gap {
+		return reconcile.Gap{Host: w.host(), Site: w.site(), Source: one(w, "network", "runtime-libvirt"), Held: one(w, "", "epoch 1, gen 2"), Since: w.Now, Problem: one(w, "", "too large"), Vanished: w.pick(3) == 0}
+	})
+	return Change{Gaps: &w.Gaps}
 }
 
 func (w *World) judge() Change {

@@ -79,9 +79,9 @@ func (s *Server) heartbeats() bus.HeartbeatHandler {
 	}
 }
 
-// heartbeat leaves out what the host says of the time.
+// heartbeat takes what the host says of the time as what is to be measured.
 func heartbeat(b bus.Heartbeat, at time.Time) engine.Heartbeat {
-	beat := engine.Heartbeat{Host: b.Host, Site: b.Site, At: at, Epoch: b.Epoch, Speaker: b.Incarnation, Hostname: b.Hostname, BootID: b.BootID, Problem: b.Problem}
+	beat := engine.Heartbeat{Host: b.Host, Site: b.Site, At: at, Sent: b.At, Epoch: b.Epoch, Speaker: b.Incarnation, Hostname: b.Hostname, BootID: b.BootID, Problem: b.Problem}
 	for _, source := range b.Sources {
 		beat.Sources = append(beat.Sources, engine.SourceState{
 			Source:   source.Source,
