@@ -24,6 +24,8 @@ import (
 
 // rig is a real NATS server with a reconciler and somebody who plays an agent.
 type rig struct {
+	skew   time.Duration     // of the agent's clock
+	lost   []bus.SourceState // documents that it speaks of and that are nowhere
 	t      *testing.T
 	dir    string
 	nats   *embedded.Server
@@ -145,8 +147,8 @@ var agentID = uuid.New()
 
 func (r *rig) beat() {
 	r.t.Helper()
-	err := r.agent.Beat(bus.Heartbeat{Host: hostID, Site: "lab", Epoch: r.epoch, Incarnation: agentID, At: time.Now(),
-		Sources: []bus.SourceState{{Source: r.last.Source, Gen: r.last.Gen, Digest: r.last.Digest}}})
+	err := r.agent.Beat(bus.Heartbeat{Host: hostID, Site: "lab", Epoch: r.epoch, Incarnation: agentID, At: time.Now().Add(r.skew),
+		Sources: append([]bus.SourceState{{Source: r.last.Source, Gen: r.last.Gen, Digest: r.last.Digest}}, r.lost...)})
 	if err != nil {
 		r.t.Fatal(err)
 	}
