@@ -11,7 +11,7 @@ import (
 )
 
 // TestFindingsPageIsTrue holds docs/findings.md to the kinds: an entry for each,
-// with its severity, grace and meaning.
+// with its severity, grace and meaning, and the reason for both.
 func TestFindingsPageIsTrue(t *testing.T) {
 	page, err := os.ReadFile("../docs/findings.md")
 	if err != nil {
@@ -34,6 +34,11 @@ func TestFindingsPageIsTrue(t *testing.T) {
 			t.Errorf("docs/findings.md has no entry for %s", info.Kind)
 		} else if !strings.HasPrefix(text, want) {
 			t.Errorf("docs/findings.md on %s begins\n\t%.120s\nwant\n\t%s", info.Kind, text, want)
+		}
+		for _, part := range []string{"*Why it matters:*", "*Found by:*", "*Resolved by:*", "*By default:*"} {
+			if !strings.Contains(entries[string(info.Kind)], part) {
+				t.Errorf("docs/findings.md doesn't say of %s: %s", info.Kind, part)
+			}
 		}
 		delete(entries, string(info.Kind))
 	}
