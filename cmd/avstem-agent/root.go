@@ -16,6 +16,7 @@ import (
 	"github.com/dataverket/avstem/cmd/internal/config"
 	"github.com/dataverket/avstem/cmd/internal/configcmd"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
+	"github.com/dataverket/avstem/cmd/internal/manpage"
 	"github.com/dataverket/avstem/cmd/internal/natsflags"
 	"github.com/dataverket/avstem/cmd/internal/usage"
 )
@@ -118,7 +119,8 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.StringArrayVar(&a.host.QMPSockets, "qmp-socket", nil, "QMP `SOCKET` of a QEMU, made for avstem alone: a path or a pattern; may be given more than once")
 	flags.StringVar(&a.host.OVSDB, "ovsdb", "", "`SOCKET` of Open vSwitch's database")
 	flags.DurationVar(&a.host.Timeout, "timeout", 0, "`DURATION` that one pass over one source may take (default 30s)")
-	root.AddCommand(a.runCommand(), a.collectCommand(), a.identityCommand(), a.settings().Command(noArguments), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.collectCommand(), a.identityCommand(), a.settings().Command(noArguments), a.versionCommand(),
+		manpage.Command(buildinfo.Read().Version, oneDirectory))
 	a.known = keys(root)
 	return root
 }
@@ -136,6 +138,14 @@ func noArguments(c *cobra.Command, args []string) error {
 		return usageError{fmt.Errorf("unknown command %q%s", args[0], near)}
 	}
 	return usageError{fmt.Errorf("%s takes no argument, and got %q", c.CommandPath(), args[0])}
+}
+
+// oneDirectory asks for exactly one.
+func oneDirectory(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError{fmt.Errorf("%s wants one directory, and got %d arguments", c.CommandPath(), len(args))}
+	}
+	return nil
 }
 
 // addOutput adds -o with its choices, the first of which is the default.

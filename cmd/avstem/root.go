@@ -12,6 +12,7 @@ import (
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
 	"github.com/dataverket/avstem/cmd/internal/configcmd"
+	"github.com/dataverket/avstem/cmd/internal/manpage"
 	"github.com/dataverket/avstem/cmd/internal/usage"
 )
 
@@ -90,6 +91,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newUnackCommand(a),
 		a.settings().Command(noArguments),
 		newVersionCommand(a),
+		manpage.Command(buildinfo.Read().Version, oneArgument("directory")),
 	)
 	return root
 }
