@@ -13,7 +13,7 @@ LAB_PACKAGES := $(DEMO_PACKAGES) user-mode-linux kmod debootstrap openssh-client
 # promtool, and a C compiler for the race detector. What ships is built without.
 TEST_PACKAGES := $(LAB_PACKAGES) swtpm swtpm-tools e2fsprogs lvm2 thin-provisioning-tools \
                  mdadm cryptsetup-bin btrfs-progs fdisk udev gcc libc6-dev \
-                 lldpd systemd prometheus lxd lxd-client busybox-static incus-base/bookworm-backports
+                 lldpd systemd lintian rpm prometheus lxd lxd-client busybox-static incus-base/bookworm-backports
 
 # What the reconciler is measured beside.
 FLEET_PACKAGES := sqlite3 postgresql
@@ -23,7 +23,7 @@ BENCH_PACKAGES := $(TEST_PACKAGES) strace time fusioninventory-agent
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build test frames lint demo demo-down lab lab-down lab-test compare-runtimes bench bench-fleet bench-host deps lab-deps demo-deps bench-deps clean
+.PHONY: help build packages test frames lint demo demo-down lab lab-down lab-test compare-runtimes bench bench-fleet bench-host deps lab-deps demo-deps bench-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 27
@@ -32,6 +32,9 @@ build: ## static binaries into bin/
 	$(GOBUILD) -o bin/avstem ./cmd/avstem
 	$(GOBUILD) -o bin/avstem-agent ./cmd/avstem-agent
 	$(GOBUILD) -o bin/avstem-probe ./cmd/avstem-probe
+
+packages: ## deb and rpm of both programs for amd64 and arm64 into dist/, with checksums and SBOMs
+	packaging/build
 
 demo: demo-deps build ## real VMs, an inventory that disagrees with them, and what avstem says of it (root)
 	go run ./test/demo/cmd/demo up

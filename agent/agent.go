@@ -53,6 +53,10 @@ type Agent struct {
 	clone       *suspicion
 	ledger      *ledger
 	conn        atomic.Pointer[bus.Conn] // nil while there is none
+	anew        chan struct{}            // holds one when the connection is to be made anew
+
+	mu   sync.Mutex
+	wire *wire // nil while there is none
 }
 
 // New makes an agent.
@@ -82,6 +86,7 @@ func New(o Options) (*Agent, error) {
 		o: o, log: o.Logger, incarnation: uuid.New(),
 		board: newBoard(o),
 		clone: &suspicion{}, ledger: newLedger(),
+		anew: make(chan struct{}, 1),
 	}, nil
 }
 

@@ -20,8 +20,9 @@ type board struct {
 	refresh, between time.Duration
 	changed          chan struct{} // holds one when there is something to publish
 
-	mu      sync.Mutex
-	entries map[string]*entry
+	mu        sync.Mutex
+	entries   map[string]*entry
+	delivered time.Time // when a document was published last
 }
 
 // entry is one source's place.
@@ -78,6 +79,9 @@ func (b *board) due() []*inventory.Observation {
 func (b *board) settle(o *inventory.Observation, problem string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if problem == "" {
+		b.delivered = time.Now()
+	}
 	if e := b.entries[o.Source]; e.doc == o {
 		e.published, e.problem = problem == "", problem
 	}

@@ -24,18 +24,29 @@ func (a *Agent) stayConnected(ctx context.Context) {
 		if !ok {
 			return
 		}
-		a.serve(ctx, w)
+		a.hold(w)
+		asked := a.serve(ctx, w)
+		a.hold(nil)
 		w.close()
 		if ctx.Err() != nil {
 			return
 		}
-		a.log.Warn("NATS connection was closed; connecting anew")
+		if !asked {
+			a.log.Warn("NATS connection was closed; connecting anew")
+		}
 		a.board.again()
 	}
 }
 
-// serve publishes and beats until ctx ends or the wire is gone.
-func (a *Agent) serve(ctx context.Context, w *wire) {
+func (a *Agent) hold(w *wire) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.wire = w
+}
+
+// serve publishes and beats until ctx ends, the wire is gone or another one is
+// asked for.
+func (a *Agent) serve(ctx context.Context, w *wire) (asked bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var tasks sync.WaitGroup
@@ -44,11 +55,15 @@ func (a *Agent) serve(ctx context.Context, w *wire) {
 		select {
 		case <-w.gone:
 			cancel()
+		case <-a.anew:
+			asked = true
+			cancel()
 		case <-ctx.Done():
 		}
 	})
 	a.deliver(ctx, w)
 	tasks.Wait()
+	return asked
 }
 
 // deliver publishes what is due, and what could not be published again after a

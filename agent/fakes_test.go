@@ -154,7 +154,8 @@ func newFakeWire() *fakeWire {
 			defer f.mu.Unlock()
 			f.forgotten++
 		},
-		again: f.again, gone: make(chan struct{}), close: func() {},
+		server: func() string { return "fake" },
+		again:  f.again, gone: make(chan struct{}), close: func() {},
 	}
 	return f
 }

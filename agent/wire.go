@@ -17,6 +17,7 @@ type wire struct {
 	publish func(context.Context, *inventory.Observation) error
 	forget  func() // what is known of the stream
 	beat    func(bus.Heartbeat) error
+	server  func() string   // that it goes to, "" while it is away
 	again   <-chan struct{} // holds one after a reconnect, and when a reader lacks a document
 	gone    <-chan struct{} // closed when the connection won't come back
 	close   func()
@@ -24,6 +25,10 @@ type wire struct {
 
 // connect makes a wire, trying until it can.
 func (a *Agent) connect(ctx context.Context) (*wire, bool) {
+	select {
+	case <-a.anew: // what is about to be done
+	default:
+	}
 	said := ""
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
 		w, err := a.dial(ctx)
@@ -40,8 +45,12 @@ func (a *Agent) connect(ctx context.Context) (*wire, bool) {
 			a.log.Warn("not connected to NATS; trying again", "err", err, "looked", looked)
 			said = err.Error()
 		}
-		if !sleep(ctx, jitter(wait)) {
+		select {
+		case <-ctx.Done():
 			return nil, false
+		case <-a.anew:
+			wait, said = time.Second, ""
+		case <-time.After(jitter(wait)):
 		}
 	}
 }
@@ -70,6 +79,12 @@ func (a *Agent) dial(ctx context.Context) (*wire, error) {
 	}
 	publisher := conn.NewPublisher(a.incarnation)
 	w := &wire{publish: publisher.Publish, forget: publisher.Forget, beat: conn.Beat, again: again}
+	w.server = func() string {
+		if !conn.NATS().IsConnected() {
+			return ""
+		}
+		return conn.Server()
+	}
 	w.gone = watch(conn.NATS(), again)
 	a.conn.Store(conn)
 	w.close = func() {

@@ -273,3 +273,30 @@ func FuzzParseContext(f *testing.F) {
 		}
 	})
 }
+
+// What a configuration file names goes before the selected context, and after
+// everything that is named for one command; nothing else will do then.
+func TestConfigurationFileNamesAServer(t *testing.T) {
+	for name, test := range map[string]struct {
+		options Options
+		env     map[string]string
+		how     string
+	}{
+		"alone":                    {Options{}, nil, "/etc/f.yaml"},
+		"beside a flag":            {Options{Server: "nats://127.0.0.1:2"}, nil, "--server"},
+		"beside a variable":        {Options{}, map[string]string{"AVSTEM_SERVER": "nats://127.0.0.1:2"}, "AVSTEM_SERVER"},
+		"beside a state directory": {Options{StateDir: "/nowhere"}, nil, "the avstem up of /nowhere"},
+	} {
+		o := test.options
+		o.File = Named{How: "/etc/f.yaml", Server: "nats://127.0.0.1:1", Auth: Auth{Token: "of the file"}}
+		o.Getenv = func(name string) string { return test.env[name] }
+		found, _, err := o.targets()
+		if err != nil || len(found) != 1 || found[0].how != test.how || !found[0].named {
+			t.Errorf("%s: %+v, %v", name, found, err)
+			continue
+		}
+		if sent := found[0].auth.Token != ""; sent != (name == "alone") {
+			t.Errorf("%s: the file's token is used: %t", name, sent)
+		}
+	}
+}

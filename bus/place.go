@@ -3,10 +3,11 @@ package bus
 import (
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // StateDir is where avstem keeps its state: the flag's value, AVSTEM_STATE_DIR,
-// /var/lib/avstem for root, $XDG_STATE_HOME/avstem (~/.local/state/avstem) for
+// the directory that systemd made for the service, /var/lib/avstem for root, $XDG_STATE_HOME/avstem (~/.local/state/avstem) for
 // others.
 func StateDir(flag string, getenv func(string) string) string {
 	switch fromEnv := getenv("AVSTEM_STATE_DIR"); {
@@ -14,6 +15,9 @@ func StateDir(flag string, getenv func(string) string) string {
 		return flag
 	case fromEnv != "":
 		return fromEnv
+	case getenv("STATE_DIRECTORY") != "": // StateDirectory= in the unit; one of several with colons
+		first, _, _ := strings.Cut(getenv("STATE_DIRECTORY"), ":")
+		return first
 	case os.Geteuid() == 0:
 		return "/var/lib/avstem"
 	}

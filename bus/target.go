@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -22,17 +23,25 @@ const SocketName = "nats.sock"
 // Options say where the NATS server is. It is looked for in this order, and the
 // first that is named is the one: Server; Context; StateDir; AVSTEM_SERVER;
 // AVSTEM_CONTEXT. Where none is, the first that answers of: the socket in
-// AVSTEM_STATE_DIR; the NATS context that the nats command has
-// selected; the socket in the default state directory; the one of the
+// AVSTEM_STATE_DIR; what a configuration file names, after which nothing else
+// will do; the NATS context that the nats command has selected; the socket in the default state directory; the one of the
 // `avstem up` that runs now ([RunLink]).
 type Options struct {
 	Server   string // URL, or several with commas between
 	Context  string // name of a NATS context
 	StateDir string // of the avstem up that is meant, and no other
 	Auth
+	File   Named               // by a configuration file
 	Name   string              // of this client, shown by the server
 	Getenv func(string) string // nil means os.Getenv
 	Logger *slog.Logger        // nil means none
+}
+
+// Named is a server that a file names, and how to get in.
+type Named struct {
+	How             string // the file, for people
+	Server, Context string // as in Options; neither means that none is named
+	Auth            Auth
 }
 
 // Auth are credentials and TLS files. Empty fields are taken from AVSTEM_CREDS,
@@ -118,6 +127,13 @@ func (o Options) targets() (found []target, tried []string, err error) {
 	if explicit {
 		add("the state directory's", StateDir("", o.Getenv))
 	}
+	switch {
+	case o.File.Server != "":
+		return append(found, target{how: o.File.How, named: true, url: o.File.Server, auth: o.Auth.orEnv(o.Getenv).or(o.File.Auth)}), tried, nil
+	case o.File.Context != "":
+		t, _, err := byContext(o.File.Context, o.File.How+", NATS context "+o.File.Context)
+		return append(found, t...), tried, err
+	}
 	switch name, err := selectedContext(o.Getenv); {
 	case err != nil:
 		return nil, nil, err
@@ -143,6 +159,12 @@ func reason(err error) string {
 		return pathErr.Err.Error()
 	}
 	return err.Error()
+}
+
+// or fills what is empty.
+func (a Auth) or(other Auth) Auth {
+	return Auth{Creds: cmp.Or(a.Creds, other.Creds), User: cmp.Or(a.User, other.User), Password: cmp.Or(a.Password, other.Password),
+		Token: cmp.Or(a.Token, other.Token), CA: cmp.Or(a.CA, other.CA), Cert: cmp.Or(a.Cert, other.Cert), Key: cmp.Or(a.Key, other.Key)}
 }
 
 func (a Auth) orEnv(getenv func(string) string) Auth {

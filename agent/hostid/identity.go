@@ -176,6 +176,10 @@ func lock(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock state directory: %w", err)
 	}
+	if err := giveTo(f, dir); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock state directory: %w", err)
+	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		holder, _ := io.ReadAll(f)
 		f.Close()

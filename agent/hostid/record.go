@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -121,7 +122,7 @@ func replaceFile(path string, data []byte) error {
 		return err
 	}
 	_, err = next.Write(data)
-	err = errors.Join(err, next.Sync(), next.Close())
+	err = errors.Join(err, giveTo(next, dir), next.Sync(), next.Close())
 	if err == nil {
 		err = os.Rename(next.Name(), path)
 	}
@@ -133,6 +134,23 @@ func replaceFile(path string, data []byte) error {
 		return err
 	}
 	return errors.Join(handle.Sync(), handle.Close())
+}
+
+// giveTo gives a file that root writes to the owner of its directory: an agent that
+// is a service has a user of its own, and its operator is root.
+func giveTo(f *os.File, dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || owner.Uid == 0 {
+		return nil
+	}
+	return f.Chown(int(owner.Uid), int(owner.Gid))
 }
 
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

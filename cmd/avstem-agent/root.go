@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,7 +13,11 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
+	"github.com/dataverket/avstem/cmd/internal/config"
+	"github.com/dataverket/avstem/cmd/internal/configcmd"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
+	"github.com/dataverket/avstem/cmd/internal/manpage"
+	"github.com/dataverket/avstem/cmd/internal/natsflags"
 	"github.com/dataverket/avstem/cmd/internal/usage"
 )
 
@@ -32,14 +36,21 @@ func (e usageError) Unwrap() error { return e.error }
 // app is what every command gets instead of the process's globals, so that a
 // whole command line runs in a test's process.
 type app struct {
+	args           []string
 	stdout, stderr io.Writer
 	env            func(string) string
+	configPath     string            // --config
+	file           *config.File      // nil where there is none
+	known          *pflag.FlagSet    // what the file may set
 	host           hostagent.Options // of the flags that all commands have
+	where          natsflags.Flags   // of run and doctor
+	logLevel       slog.Level
+	metrics        string // address
 }
 
 // run is the whole program: it gives the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) string) int {
-	a := &app{stdout: stdout, stderr: stderr, env: env}
+	a := &app{args: args, stdout: stdout, stderr: stderr, env: env}
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -60,8 +71,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 const rootLong = `avstem-agent observes a hypervisor host: what it is, its links and disks, and
 the VMs that its runtimes have. It changes nothing outside its state directory.
 
-Every flag can be set by an environment variable too: --state-dir by
-AVSTEM_STATE_DIR, and so on. The flag wins.
+Every flag can be set by an environment variable too, and by a key of the
+configuration file: --state-dir by AVSTEM_STATE_DIR and state-dir:, and so on.
+The flag goes before the variable, and that before the file. The file is
+/etc/avstem/agent.yaml where there is one; "avstem-agent config" says more.
 
 Exit status: 0 all went well; 1 something could not be done; 2 the command line
 could not be understood.`
@@ -83,20 +96,10 @@ func (a *app) rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			if err := a.fromEnv(c.Flags()); err != nil {
-				return err
+			if configcmd.ReadsNoSettings(c) {
+				return nil
 			}
-			a.host.StateDir = bus.StateDir(a.host.StateDir, a.env)
-			if err := bus.CheckName("site", a.host.Site); err != nil {
-				return usageError{fmt.Errorf("--site: %w", err)}
-			}
-			if err := hostagent.CheckQMPSockets(a.host.QMPSockets); err != nil {
-				return usageError{fmt.Errorf("--qmp-socket %w", err)}
-			}
-			if a.host.Timeout < 0 {
-				return usageError{fmt.Errorf("--timeout %s: want more than nothing", a.host.Timeout)}
-			}
-			return nil
+			return a.settle(c.Flags())
 		},
 	}
 	root.SuggestionsMinimumDistance = 2
@@ -105,6 +108,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.SetUsageFunc(usage.Write)
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
+	flags.StringVar(&a.configPath, "config", "", "configuration `FILE`, or none (default "+defaultConfig+" where there is one)")
 	flags.StringVar(&a.host.StateDir, "state-dir", "", "`DIR` of what is kept (default /var/lib/avstem for root, $XDG_STATE_HOME/avstem for others)")
 	flags.StringVar(&a.host.Site, "site", bus.DefaultSite, "`SITE` that the host is in")
 	flags.StringVar(&a.host.Root, "root", "", "`DIR` where the host's file system begins, if not /; a capture has no links")
@@ -115,28 +119,10 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.StringArrayVar(&a.host.QMPSockets, "qmp-socket", nil, "QMP `SOCKET` of a QEMU, made for avstem alone: a path or a pattern; may be given more than once")
 	flags.StringVar(&a.host.OVSDB, "ovsdb", "", "`SOCKET` of Open vSwitch's database")
 	flags.DurationVar(&a.host.Timeout, "timeout", 0, "`DURATION` that one pass over one source may take (default 30s)")
-	root.AddCommand(a.runCommand(), a.collectCommand(), a.identityCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.collectCommand(), a.identityCommand(), a.settings().Command(noArguments), a.versionCommand(),
+		manpage.Command(buildinfo.Read().Version, oneDirectory))
+	a.known = keys(root)
 	return root
-}
-
-// ownEnv are the flags whose variables package bus reads itself, since where a
-// server was named decides what goes before what.
-var ownEnv = []string{"server", "context", "creds", "ca", "cert", "key", "state-dir"}
-
-// fromEnv sets the flags that were not given from the environment.
-func (a *app) fromEnv(flags *pflag.FlagSet) error {
-	var err error
-	flags.VisitAll(func(f *pflag.Flag) {
-		name := "AVSTEM_" + strings.ReplaceAll(strings.ToUpper(f.Name), "-", "_")
-		value := a.env(name)
-		if f.Changed || value == "" || f.Name == "help" || f.Name == "output" || slices.Contains(ownEnv, f.Name) || err != nil {
-			return
-		}
-		if bad := flags.Set(f.Name, value); bad != nil {
-			err = usageError{fmt.Errorf("%s: %w", name, bad)}
-		}
-	})
-	return err
 }
 
 // noArguments is cobra's check with an error that exits 2.
@@ -152,6 +138,14 @@ func noArguments(c *cobra.Command, args []string) error {
 		return usageError{fmt.Errorf("unknown command %q%s", args[0], near)}
 	}
 	return usageError{fmt.Errorf("%s takes no argument, and got %q", c.CommandPath(), args[0])}
+}
+
+// oneDirectory asks for exactly one.
+func oneDirectory(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError{fmt.Errorf("%s wants one directory, and got %d arguments", c.CommandPath(), len(args))}
+	}
+	return nil
 }
 
 // addOutput adds -o with its choices, the first of which is the default.

@@ -38,6 +38,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("AVSTEM_STATE_DIR", filepath.Join(env.WorkDir, "state"))
+			env.Setenv("AVSTEM_CONFIG", "none")
 			env.Setenv("AVSTEM_RUN_LINK", filepath.Join(env.WorkDir, "current"))
 			env.Setenv("AVSTEM_ROOT", filepath.Join(env.WorkDir, "host"))
 			return writeHost(filepath.Join(env.WorkDir, "host"))
@@ -123,7 +124,7 @@ func (b *syncBuffer) String() string {
 
 // environment is that of a user whose state is in dir.
 func environment(dir string, more ...string) func(string) string {
-	values := map[string]string{"HOME": dir, "AVSTEM_STATE_DIR": filepath.Join(dir, "state"), "AVSTEM_RUN_LINK": filepath.Join(dir, "current"),
+	values := map[string]string{"HOME": dir, "AVSTEM_CONFIG": "none", "AVSTEM_STATE_DIR": filepath.Join(dir, "state"), "AVSTEM_RUN_LINK": filepath.Join(dir, "current"),
 		"AVSTEM_ROOT": filepath.Join(dir, "host")}
 	for _, m := range more {
 		name, value, _ := strings.Cut(m, "=")

@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/dataverket/avstem/cmd/internal/config"
+	"github.com/dataverket/avstem/cmd/internal/natsflags"
 	"github.com/dataverket/avstem/report"
 )
 
@@ -18,9 +20,12 @@ type app struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
-	// env gives an environment variable, "" where it isn't set.
-	env func(string) string
-	now func() time.Time
+	// env gives an environment variable, "" where it isn't set; where the
+	// configuration file says what a variable may say, that stands in for it.
+	// ownEnv is without the file.
+	env    func(string) string
+	ownEnv func(string) string
+	now    func() time.Time
 
 	// isTerminal says whether standard output is a terminal, errIsTerminal
 	// whether standard error is: nothing that moves is written where they aren't.
@@ -29,14 +34,14 @@ type app struct {
 	width         int  // columns of a page for people
 	color         bool // whether standard output may be coloured
 
-	global globalFlags
+	global     globalFlags
+	where      natsflags.Flags
+	configPath string       // --config
+	file       *config.File // nil where there is none
 }
 
 // globalFlags are asked of every command that talks to a server.
 type globalFlags struct {
-	server   string // NATS URL; several with commas
-	creds    string // credentials file
-	context  string // name of a NATS context, as the nats command keeps them
 	stateDir string // state directory of an `avstem up` on this machine
 	site     string // "" means the default site, or for readers every site
 }
@@ -46,7 +51,7 @@ type globalFlags struct {
 const defaultWidth = 100
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, env func(string) string) *app {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, env: env, now: time.Now, width: defaultWidth}
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, env: env, ownEnv: env, now: time.Now, width: defaultWidth}
 	a.isTerminal, a.width = terminal(stdout)
 	a.errIsTerminal, _ = terminal(stderr)
 	// COLUMNS is for people whose terminal doesn't say, and for less and script.

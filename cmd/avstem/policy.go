@@ -155,7 +155,7 @@ func (a *app) policyCheck(ctx context.Context, name, format string) error {
 		findings, err = readFindings(ctx, conn)
 	}
 	switch checked.Findings = err == nil; {
-	case err != nil && (a.global.server != "" || a.global.context != "" || a.global.stateDir != ""):
+	case err != nil && (a.where.Server != "" || a.where.Context != "" || a.global.stateDir != ""):
 		return fmt.Errorf("check policy against the current findings: %w", err)
 	case err != nil:
 		a.notef("no server is there to tell what it would suppress: only the file was read")

@@ -11,6 +11,8 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
+	"github.com/dataverket/avstem/cmd/internal/configcmd"
+	"github.com/dataverket/avstem/cmd/internal/manpage"
 	"github.com/dataverket/avstem/cmd/internal/usage"
 )
 
@@ -33,8 +35,10 @@ Exit status: 0 all went well; 1 something could not be done; 2 the command line
 could not be understood; 3 --fail-on found drift that severe or worse.
 
 The NATS server is the one that --server, --context or --state-dir names, else
-AVSTEM_SERVER, AVSTEM_CONTEXT or AVSTEM_STATE_DIR, else the NATS context that
-the nats command has selected, else the "avstem up" that runs on this machine.
+AVSTEM_SERVER, AVSTEM_CONTEXT or AVSTEM_STATE_DIR, else the one in the
+configuration file (/etc/avstem/avstem.yaml; see "avstem config"), else the NATS
+context that the nats command has selected, else the "avstem up" that runs on
+this machine.
 
 NO_COLOR is obeyed, and what goes into a pipe or a file has no colour.`
 
@@ -54,6 +58,12 @@ func newRootCommand(a *app) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			if configcmd.ReadsNoSettings(c) {
+				return nil
+			}
+			return a.settle(c)
+		},
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
@@ -79,7 +89,9 @@ func newRootCommand(a *app) *cobra.Command {
 		newPolicyCommand(a),
 		newAckCommand(a),
 		newUnackCommand(a),
+		a.settings().Command(noArguments),
 		newVersionCommand(a),
+		manpage.Command(buildinfo.Read().Version, oneArgument("directory")),
 	)
 	return root
 }
@@ -87,11 +99,10 @@ func newRootCommand(a *app) *cobra.Command {
 func (a *app) addGlobalFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
-	flags.StringVar(&a.global.server, "server", "", "NATS server `URL`; several with commas (AVSTEM_SERVER)")
-	flags.StringVar(&a.global.creds, "creds", "", "NATS credentials `FILE` (AVSTEM_CREDS)")
-	flags.StringVar(&a.global.context, "context", "", "NATS context `NAME`, as the nats command keeps them (AVSTEM_CONTEXT)")
-	flags.StringVar(&a.global.stateDir, "state-dir", "", "state `DIR` of avstem up on this machine (AVSTEM_STATE_DIR)")
-	flags.StringVar(&a.global.site, "site", "", "`SITE` that is meant (AVSTEM_SITE)")
+	a.where.Add(flags)
+	flags.StringVar(&a.configPath, "config", "", "configuration `FILE`, or none (default "+defaultConfig+" where there is one)")
+	flags.StringVar(&a.global.stateDir, "state-dir", "", "state `DIR` of avstem up on this machine")
+	flags.StringVar(&a.global.site, "site", "", "`SITE` that is meant")
 }
 
 // noArguments, exactly and atLeast are cobra's checks with errors that exit 2.

@@ -37,6 +37,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("AVSTEM_STATE_DIR", filepath.Join(env.WorkDir, "state"))
+			env.Setenv("AVSTEM_CONFIG", "none")
 			env.Setenv("AVSTEM_RUN_LINK", filepath.Join(env.WorkDir, "current"))
 			env.Setenv("HOME", env.WorkDir)
 			return link(env, "fleet")

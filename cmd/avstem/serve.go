@@ -13,6 +13,7 @@ import (
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/avstem/internal/server"
 	"github.com/dataverket/avstem/cmd/avstem/internal/source"
+	"github.com/dataverket/avstem/cmd/internal/logging"
 )
 
 const serveLong = `Run the reconciler of one site against a NATS server that agents publish to.
@@ -83,16 +84,8 @@ func (a *app) serve(ctx context.Context, inventory, policyName string, watched *
 	return runTogether(ctx, log, task{"reconciler", reconciler.Run}, task{"metrics", watcher.run})
 }
 
-// connectLogged connects for as long as the process lives.
-func (a *app) connectLogged(ctx context.Context, name string, log *slog.Logger) (*bus.Conn, error) {
-	return bus.Connect(ctx, bus.Options{
-		Server: a.global.server, Context: a.global.context, StateDir: a.global.stateDir,
-		Auth: bus.Auth{Creds: a.global.creds}, Name: name, Getenv: a.env, Logger: log,
-	})
-}
-
 // logger is for commands that run for long.
-func (a *app) logger() *slog.Logger { return slog.New(slog.NewTextHandler(a.stderr, nil)) }
+func (a *app) logger() *slog.Logger { return logging.New(a.stderr, slog.LevelInfo) }
 
 // task is one part of a process.
 type task struct {

@@ -37,7 +37,7 @@ func newPlace(t testing.TB) *place {
 	t.Helper()
 	dir := t.TempDir()
 	p := &place{t: t, state: filepath.Join(dir, "state"), inventory: filepath.Join(dir, "inventory"), link: filepath.Join(dir, "run", "current")}
-	p.env = map[string]string{"AVSTEM_RUN_LINK": p.link, "HOME": dir}
+	p.env = map[string]string{"AVSTEM_CONFIG": "none", "AVSTEM_RUN_LINK": p.link, "HOME": dir}
 	hostname, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)

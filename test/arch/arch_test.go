@@ -49,6 +49,7 @@ var arrows = []struct {
 	{"report", []string{"inventory", "sentral", "reconcile", "evaluate", "history", "report/drift"}},
 	{"report/drift", []string{"inventory", "reconcile", "evaluate"}},
 	{"cmd/*", []string{"*"}},
+	{"packaging/*", nil},
 	{"test/*", []string{"*"}},
 }
 

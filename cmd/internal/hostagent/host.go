@@ -70,6 +70,15 @@ func (h *Host) ID() uuid.UUID { return h.identity.ID() }
 // Run observes and publishes until ctx ends.
 func (h *Host) Run(ctx context.Context) error { return h.agent.Run(ctx) }
 
+// Status is how the agent is doing.
+func (h *Host) Status() agent.Status { return h.agent.Status() }
+
+// Reconnect makes the agent connect to NATS anew.
+func (h *Host) Reconnect() { h.agent.Reconnect() }
+
+// Epoch is that of this start.
+func (h *Host) Epoch() uint64 { return h.identity.Epoch() }
+
 // Close lets go of the sources and of the state directory. Run must have ended.
 func (h *Host) Close() {
 	closeAll(h.collectors)

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/internal/config"
+	"github.com/dataverket/avstem/cmd/internal/configcmd"
+	"github.com/dataverket/avstem/cmd/internal/natsflags"
+)
+
+// defaultConfig is where the file is if nobody names another.
+const defaultConfig = "/etc/avstem/avstem.yaml"
+
+const configLong = `The configuration file is YAML: a line for each setting, and its key is the name
+of a flag of "avstem serve" or "avstem up". "config example" writes one with all
+of them. Commands that ask a server take from it where that is, and the site.
+
+A flag goes before its environment variable, and that before the file. A server
+that is named by a flag or a variable is not given the file's credentials.
+creds, key and token-file name a file that nobody else may read, or, without a
+slash, a credential that systemd gave the service (LoadCredential=).`
+
+const configHead = `Settings of avstem. Remove the # before a key to set it.
+Check: avstem config check. Take into use: systemctl restart avstem.`
+
+// configured are the commands whose own flags the file sets, too.
+var configured = []string{"serve", "up"}
+
+// settings are what the config command must know of this program.
+func (a *app) settings() *configcmd.Program {
+	return &configcmd.Program{
+		Long: configLong, Head: configHead, Usual: defaultConfig,
+		Keys: keys,
+		Scratch: func() (*pflag.FlagSet, func() []configcmd.Check) {
+			none := func(string) string { return "" }
+			other := &app{env: none, ownEnv: none}
+			return keys(newRootCommand(other)), other.checks
+		},
+		Path: func() string { return a.configPath }, File: func() *config.File { return a.file },
+		StateDir: func() string { return bus.StateDir(a.global.stateDir, a.env) },
+		Where:    &a.where, Env: a.ownEnv, Stdout: a.stdout,
+		Usage: func(err error) error { return usageError{err} },
+	}
+}
+
+// keys are the flags that the configuration file may set.
+func keys(root *cobra.Command) *pflag.FlagSet {
+	all := pflag.NewFlagSet("keys", pflag.ContinueOnError)
+	all.SortFlags = false
+	take := func(f *pflag.Flag) {
+		if all.Lookup(f.Name) == nil && !slices.Contains(configcmd.NotKeys(), f.Name) {
+			all.AddFlag(f)
+		}
+	}
+	root.PersistentFlags().VisitAll(take)
+	for _, c := range root.Commands() {
+		if slices.Contains(configured, c.Name()) {
+			c.Flags().VisitAll(take)
+		}
+	}
+	return all
+}
+
+func (a *app) checks() []configcmd.Check {
+	if a.global.site == "" {
+		return nil
+	}
+	return []configcmd.Check{{Key: "site", Err: bus.CheckName("site", a.global.site)}}
+}
+
+// settle reads the configuration file and gives flags their values: the command's
+// own where it is one of those, and what all have by their variables, which whoever
+// needs them asks for.
+func (a *app) settle(c *cobra.Command) error {
+	var err error
+	if a.file, err = a.settings().Read(a.configPath); err != nil {
+		return err
+	}
+	a.env = func(name string) string {
+		for _, key := range []string{"state-dir", "site"} {
+			if name == config.Variable(key) && a.ownEnv(name) == "" {
+				return a.file.First(key)
+			}
+		}
+		return a.ownEnv(name)
+	}
+	if !slices.Contains(configured, c.Name()) || c.Parent() != c.Root() {
+		return nil
+	}
+	leave := append(natsflags.Names(), append(configcmd.NotKeys(), "state-dir", "site")...)
+	err = config.Apply(c.Flags(), a.file, a.ownEnv, leave...)
+	if bad, ok := errors.AsType[*config.VariableError](err); ok {
+		return usageError{bad}
+	}
+	return err
+}

@@ -1,0 +1,100 @@
+// Package packages holds what packaging/build makes: the same bytes each time, and
+// a deb and an rpm that install, upgrade, leave state when removed, and nothing
+// when purged.
+package packages
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+func build(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "../../packaging/build", "amd64")
+	cmd.Env = append(os.Environ(), "DIST="+dir, "PROGRAMS=avstem-agent")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("packaging/build: %v\n%s", err, out)
+	}
+	return dir
+}
+
+func only(t *testing.T, pattern string) string {
+	t.Helper()
+	found, err := filepath.Glob(pattern)
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%s is %q, want one file", pattern, found)
+	}
+	return found[0]
+}
+
+func TestPackages(t *testing.T) {
+	first, second := build(t), build(t)
+	entries, err := os.ReadDir(first)
+	if err != nil || len(entries) != 4 {
+		t.Fatalf("it made %v, %v; want deb, rpm, SBOM and checksums", entries, err)
+	}
+	for _, e := range entries {
+		a, errA := os.ReadFile(filepath.Join(first, e.Name()))
+		b, errB := os.ReadFile(filepath.Join(second, e.Name()))
+		if errA != nil || errB != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s differs between two builds (%v, %v)", e.Name(), errA, errB)
+		}
+	}
+	deb, rpm := only(t, first+"/*.deb"), only(t, first+"/*.rpm")
+
+	t.Run("lintian finds no error", func(t *testing.T) {
+		if out, err := exec.CommandContext(t.Context(), "lintian", "--allow-root", "--fail-on", "error", deb).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+	t.Run("both have the same files", func(t *testing.T) {
+		inRPM := run(t, "rpm", "-qlp", rpm)
+		for line := range strings.Lines(run(t, "dpkg-deb", "-c", deb)) {
+			fields := strings.Fields(line)
+			name := strings.TrimPrefix(fields[5], ".")
+			if strings.HasSuffix(name, "/") || strings.Contains(name, "changelog") || strings.Contains(name, "lintian") {
+				continue
+			}
+			if !strings.Contains(inRPM, name+"\n") {
+				t.Errorf("the rpm has no %s", name)
+			}
+		}
+	})
+	t.Run("the rpm installs, and leaves state when it is removed", func(t *testing.T) {
+		root := t.TempDir()
+		run(t, "rpm", "--root", root, "--initdb")
+		run(t, "rpm", "--root", root, "-i", "--nodeps", "--noscripts", rpm)
+		run(t, filepath.Join(root, "usr/bin/avstem-agent"), "config", "check", filepath.Join(root, "etc/avstem/agent.yaml"))
+		state := filepath.Join(root, "var/lib/avstem")
+		if err := os.MkdirAll(state, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		run(t, "rpm", "--root", root, "-e", "--noscripts", "avstem-agent")
+		if _, err := os.Stat(state); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(filepath.Join(root, "usr/bin/avstem-agent")); err == nil {
+			t.Error("the program is still there")
+		}
+		scripts := run(t, "rpm", "-qp", "--scripts", rpm)
+		for _, want := range []string{"postinstall scriptlet", "preuninstall scriptlet", "postuninstall scriptlet", "systemd-sysusers avstem-agent.conf"} {
+			if !strings.Contains(scripts, want) {
+				t.Errorf("the rpm's scripts don't say %q:\n%s", want, scripts)
+			}
+		}
+	})
+}
