@@ -78,6 +78,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newSentralCommand(a),
 		newPolicyCommand(a),
 		newAckCommand(a),
+		newInventoryCommand(a),
 		newUnackCommand(a),
 		newVersionCommand(a),
 	)
