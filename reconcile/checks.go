@@ -15,16 +15,21 @@ import (
 // checkInventory makes findings of records that break the contract.
 func (p *pass) checkInventory() {
 	for _, problem := range p.in.Intended.Problems {
-		kind, do := InventoryInvalid, "correct it"
-		if problem.Duplicate {
-			kind, do = InventoryDuplicate, "keep one of them"
+		kind, do := InventoryInvalid, "correct it at "+problem.Where
+		switch {
+		case problem.Duplicate:
+			kind, do = InventoryDuplicate, "keep one of them at "+problem.Where
+		case problem.Held:
+			kind, do = InventoryHeld, "put back what is missing; or, if it is meant to be gone: avstem inventory confirm"
+		case problem.Stale:
+			kind, do = InventoryStale, "see why it can't be read: "+problem.Where
 		}
 		id := orElse(problem.Record, problem.Where)
 		name := orElse(problem.Name, id)
 		p.find(Finding{
 			Kind: kind, CausedBy: p.causeOf(&problem), Subject: Subject{Type: "inventory", ID: id, Name: name}, Field: orElse(problem.Key, problem.Where),
 			Observed: problem.Error, Message: inventoryWords(&problem),
-			Resolutions: []Resolution{{Side: "sentral", Do: do + " at " + problem.Where}},
+			Resolutions: []Resolution{{Side: "sentral", Do: do}},
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -76,4 +77,9 @@ func chooseSite(inv *sentral.Inventory, asked string) (string, error) {
 		return "", fmt.Errorf("choose a site: the inventory in %s has no site %q: it has %s", inv.Source, asked, strings.Join(sites, ", "))
 	}
 	return asked, bus.CheckName("site", asked)
+}
+
+// keepAt is where a site's reconciler keeps the inventory that it uses.
+func keepAt(stateDir, site string) string {
+	return filepath.Join(stateDir, "inventory-"+site+".json")
 }

@@ -88,6 +88,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newSentralCommand(a),
 		newPolicyCommand(a),
 		newAckCommand(a),
+		newInventoryCommand(a),
 		newUnackCommand(a),
 		a.settings().Command(noArguments),
 		newVersionCommand(a),

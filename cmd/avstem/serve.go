@@ -80,6 +80,7 @@ func (a *app) serve(ctx context.Context, inventory, policyName string, watched *
 	log.Info("reconciling", "site", intended.site, "inventory", intended.first.Source, "nats", conn.NATS().ConnectedUrlRedacted())
 	reconciler := watcher.reconciler(server.Options{
 		Conn: conn, Site: intended.site, Watch: intended.source.Watch, Policy: judging.first, WatchPolicy: judging.watch, Logger: log,
+		Keep: keepAt(bus.StateDir(a.global.stateDir, a.env), intended.site),
 	})
 	return runTogether(ctx, log, task{"reconciler", reconciler.Run}, task{"metrics", watcher.run})
 }

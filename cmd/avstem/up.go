@@ -153,6 +153,7 @@ func (a *app) up(ctx context.Context, flags *upFlags) error {
 	listening := make(chan struct{})
 	reconciler := watcher.reconciler(server.Options{
 		Conn: conn, Site: intended.site, Watch: intended.source.Watch, Policy: judging.first, WatchPolicy: judging.watch,
+		Keep:   keepAt(stateDir, intended.site),
 		Logger: log.With("part", "reconciler"), Observed: sources.observed, Listening: func() { close(listening) },
 	})
 	observe := func(ctx context.Context) error {

@@ -48,6 +48,12 @@ type Engine struct {
 	tasks []reconcile.Task  // Maskin's
 	told  []reconcile.Event // by requests, since the last step
 
+	recalled   *sentral.Inventory // the one in use when we ended last, until one is
+	held       *held              // what was read, and isn't used
+	unreadable string             // why the source can't be read; "" if it can
+	staleAt    time.Time          // since when, as far as we know
+	presented  *sentral.Inventory // intended, with what is to be said of it
+
 	dirty    bool // something changed that Step has not seen
 	findings []reconcile.Finding
 	stored   map[string]*reconcile.Finding // by ID, as the caller was last given them
@@ -179,13 +185,17 @@ func (e *Engine) Intend(inv *sentral.Inventory) {
 	e.dirty = true
 	switch {
 	case !inv.ReadAt.IsZero():
-		e.intended, e.unread = inv, nil
-	case e.intended == nil:
+		e.unread = nil
+		e.guard(inv)
+	case e.previous() == nil:
 		e.unread = inv.Problems
 	default:
-		kept := *e.intended
+		kept := *e.previous()
 		kept.Incomplete, kept.Problems = true, inv.Problems
-		e.intended = &kept
+		e.use(&kept)
+	}
+	if e.unreadable = inv.Stale; e.unreadable == "" {
+		e.staleAt = time.Time{}
 	}
 }
 

@@ -36,6 +36,8 @@ type InventoryStatus struct {
 	Version  string    `json:"version"`
 	ReadAt   time.Time `json:"readAt,omitzero"`
 	Problems int       `json:"problems"`
+	// Held is the version that was read and isn't used, as too much is gone in it.
+	Held string `json:"held,omitempty"`
 }
 
 // Status gives how things stood at the last step.
@@ -52,7 +54,10 @@ func (e *Engine) status(now time.Time) Status {
 	s := Status{At: now, Site: e.site, Waiting: e.waiting(now)}
 	s.Ready = s.Waiting == "" && e.result != nil
 	if e.intended != nil {
-		s.Inventory = InventoryStatus{e.intended.Source, e.intended.Version, e.intended.ReadAt, len(e.intended.Problems)}
+		s.Inventory = InventoryStatus{Source: e.intended.Source, Version: e.intended.Version, ReadAt: e.intended.ReadAt, Problems: len(e.intended.Problems)}
+		if e.held != nil {
+			s.Inventory.Held = e.held.inventory.Version
+		}
 	} else {
 		s.Inventory.Problems = len(e.unread)
 	}

@@ -94,7 +94,7 @@ func (e *Engine) waiting(now time.Time) string {
 
 func (e *Engine) input(now time.Time) reconcile.Input {
 	in := reconcile.Input{
-		Intended: e.intended,
+		Intended: e.present(now),
 		Observed: e.documents(),
 		Heard:    make(map[uuid.UUID]time.Time, len(e.hosts)),
 		Tasks:    e.tasks,
@@ -240,6 +240,9 @@ func (e *Engine) nextDeadline(now time.Time) time.Time {
 	}
 	for _, r := range e.refused {
 		by(r.At.Add(e.policy.DocumentAge + past))
+	}
+	if !e.staleAt.IsZero() {
+		by(e.staleAt.Add(e.policy.InventoryAge))
 	}
 	for i := range e.policy.Suppressions {
 		by(e.policy.Suppressions[i].Expires)

@@ -127,3 +127,38 @@ func (s *Server) judge(p reconcile.Policy, err error) {
 	s.engine.RefusePolicy(problems)
 	s.poke()
 }
+
+// ConfirmRequest asks to use the inventory that is held back.
+type ConfirmRequest struct {
+	By      string `json:"by"`
+	Version string `json:"version,omitempty"` // that is meant; any where empty
+}
+
+// answerConfirm answers when the decision is kept.
+func (s *Server) answerConfirm(r micro.Request) {
+	var request ConfirmRequest
+	if err := json.Unmarshal(r.Data(), &request); err != nil {
+		s.respond(r.Error(codeWrong, fmt.Sprintf("read the request: %v", err), nil))
+		return
+	}
+	if strings.TrimSpace(request.By) == "" || len(request.By) > maxName {
+		s.respond(r.Error(codeWrong, fmt.Sprintf("confirm the inventory: say who you are, in %d bytes at most", maxName), nil))
+		return
+	}
+	was, err := s.engine.Confirm(request.Version)
+	if err != nil {
+		code := codeSeveral
+		if errors.Is(err, engine.ErrNotHeld) {
+			code, err = codeNotKnown, fmt.Errorf("confirm the inventory of site %s: %w", s.o.Site, err)
+		}
+		s.respond(r.Error(code, err.Error(), nil))
+		return
+	}
+	s.log.Warn("inventory confirmed", "source", was.Source, "version", was.Version, "by", request.By)
+	s.poke()
+	if err := s.keep(); err != nil {
+		s.respond(r.Error(codeBroken, fmt.Sprintf("confirm the inventory: it is used, and will be held back again after a restart: %v", err), nil))
+		return
+	}
+	s.respond(r.RespondJSON(was))
+}

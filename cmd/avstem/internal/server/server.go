@@ -34,7 +34,10 @@ type Options struct {
 	// WatchPolicy calls fn with another policy, or with why there is no newer one,
 	// until ctx ends; may be nil.
 	WatchPolicy func(ctx context.Context, fn func(reconcile.Policy, error))
-	Logger      *slog.Logger
+	// Keep is the file in which the inventory in use is kept over a restart, so
+	// that one which lost much meanwhile is noticed; "" keeps none.
+	Keep   string
+	Logger *slog.Logger
 	// Listening is called once, when everything that hosts say from then on is
 	// heard: an agent that begins sooner is heard at its second heartbeat. May be nil.
 	Listening func()
@@ -51,6 +54,7 @@ type Server struct {
 	engine *engine.Engine
 	store  *store
 	out    *outbox
+	kept   keeper
 	agents *agents
 	pulse  pulse
 	ledger *ledger
@@ -103,7 +107,10 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	var tasks sync.WaitGroup
 	tasks.Go(func() { s.keepListening(ctx) })
-	tasks.Go(func() { s.o.Watch(ctx, s.intend) })
+	tasks.Go(func() {
+		s.recall()
+		s.o.Watch(ctx, s.intend)
+	})
 	tasks.Go(func() {
 		if err := s.o.Conn.Observations(ctx, s.observations()); err != nil && ctx.Err() == nil {
 			cancel(err)

@@ -40,7 +40,8 @@ type Status struct {
 // takes an evaluate.By, and a platform behind a space where one alone is wanted,
 // and answers an evaluate.Answer; avstem.v1.reconcile.SITE.health takes a platform
 // or nothing and answers an evaluate.Health; avstem.v1.reconcile.SITE.acknowledge
-// takes an [AckRequest] and answers the finding.
+// takes an [AckRequest] and answers the finding; avstem.v1.reconcile.SITE.confirm
+// takes a [ConfirmRequest] and answers the engine.Held that is used from now on.
 func (s *Server) serve() (micro.Service, error) {
 	explain, err := bus.ExplainSubject(s.o.Site)
 	if err != nil {
@@ -61,6 +62,7 @@ func (s *Server) serve() (micro.Service, error) {
 		service.AddEndpoint("numbers", micro.HandlerFunc(s.answerNumbers), micro.WithEndpointSubject(besideExplain(explain, "numbers"))),
 		service.AddEndpoint("input", micro.HandlerFunc(s.answerInput), micro.WithEndpointSubject(besideExplain(explain, "input"))),
 		service.AddEndpoint("health", micro.HandlerFunc(s.answerHealth), micro.WithEndpointSubject(besideExplain(explain, "health"))),
+		service.AddEndpoint("confirm", micro.HandlerFunc(s.answerConfirm), micro.WithEndpointSubject(besideExplain(explain, "confirm"))),
 		service.AddEndpoint("acknowledge", micro.HandlerFunc(s.answerAcknowledge), micro.WithEndpointSubject(besideExplain(explain, "acknowledge"))),
 	)
 	if err != nil {

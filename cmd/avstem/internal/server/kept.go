@@ -1,0 +1,116 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/dataverket/avstem/sentral"
+)
+
+// keptSchema is the version of the file in which the inventory in use is kept.
+const keptSchema = "avstem.kept-inventory/v1"
+
+// keptInventory is an inventory with what its own JSON leaves out.
+type keptInventory struct {
+	Schema     string            `json:"schema"`
+	Source     string            `json:"source"`
+	Version    string            `json:"version"`
+	ReadAt     time.Time         `json:"readAt"`
+	Incomplete bool              `json:"incomplete,omitempty"`
+	Problems   []sentral.Problem `json:"problems,omitempty"`
+	LeftOut    []sentral.LeftOut `json:"leftOut,omitempty"`
+	Inventory  sentral.Inventory `json:"inventory"`
+}
+
+// keeper writes the inventory in use when it is another one.
+type keeper struct {
+	mu   sync.Mutex
+	held *sentral.Inventory // as it was written or read last
+}
+
+// recall has what is read first held against the inventory that was in use when
+// the reconciler ended. Without one, whatever is read is used.
+func (s *Server) recall() {
+	if s.o.Keep == "" {
+		return
+	}
+	inv, err := readKept(s.o.Keep)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return
+	case err != nil:
+		s.log.Warn("the inventory from before the start can't be read, so what is read now can't be held against it", "err", err)
+		return
+	}
+	s.kept.held = inv
+	s.engine.Recall(inv)
+}
+
+func readKept(file string) (*sentral.Inventory, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var k keptInventory
+	if err := json.Unmarshal(data, &k); err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	if k.Schema != keptSchema {
+		return nil, fmt.Errorf("read %s: schema %q is not %s", file, k.Schema, keptSchema)
+	}
+	inv := k.Inventory
+	inv.Source, inv.Version, inv.ReadAt, inv.Incomplete, inv.Problems, inv.LeftOut = k.Source, k.Version, k.ReadAt, k.Incomplete, k.Problems, k.LeftOut
+	return &inv, nil
+}
+
+// keep writes the inventory in use, if it is another one than was written. What
+// can't be written is said, and tried again with the next.
+func (s *Server) keep() error {
+	inv := s.engine.Accepted()
+	if s.o.Keep == "" || inv == nil {
+		return nil
+	}
+	s.kept.mu.Lock()
+	defer s.kept.mu.Unlock()
+	if held := s.kept.held; held != nil && held.Version == inv.Version && held.Source == inv.Source {
+		return nil
+	}
+	if err := writeKept(s.o.Keep, inv); err != nil {
+		s.log.Warn("the inventory in use can't be kept: after a restart, one that lost much would not be noticed", "err", err)
+		return err
+	}
+	s.kept.held = inv
+	return nil
+}
+
+// writeKept replaces the file at once or not at all.
+func writeKept(file string, inv *sentral.Inventory) (err error) {
+	data, err := json.Marshal(keptInventory{keptSchema, inv.Source, inv.Version, inv.ReadAt, inv.Incomplete, inv.Problems, inv.LeftOut, *inv})
+	if err != nil {
+		return fmt.Errorf("keep the inventory: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return fmt.Errorf("keep the inventory: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
+	if err != nil {
+		return fmt.Errorf("keep the inventory: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("keep the inventory: %w", err)
+			_ = os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}
