@@ -15,9 +15,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/dataverket/avstem/reconcile"
 )
 
 // authority signs certificates for tests.
@@ -84,6 +88,7 @@ type serving struct {
 	stop context.CancelFunc
 	done chan int
 	log  *bytes.Buffer
+	once sync.Once
 }
 
 func startServing(t *testing.T, args ...string) *serving {
@@ -101,8 +106,15 @@ func startServing(t *testing.T, args ...string) *serving {
 		<-s.done
 		t.Fatalf("it didn't say where it serves: %v\n%s", err, s.log)
 	}
-	t.Cleanup(func() {
-		cancel()
+	t.Cleanup(func() { s.end(t) })
+	return s
+}
+
+// end stops it, once.
+func (s *serving) end(t *testing.T) {
+	t.Helper()
+	s.once.Do(func() {
+		s.stop()
 		select {
 		case code := <-s.done:
 			if code != exitOK {
@@ -112,7 +124,6 @@ func startServing(t *testing.T, args ...string) *serving {
 			t.Error("it doesn't end")
 		}
 	})
-	return s
 }
 
 // diff holds the observation of the test fleet against an inventory.
@@ -177,6 +188,41 @@ func TestServedInventoryIsTheSame(t *testing.T) {
 			t.Errorf("%s: status %d, other findings than from the files\n%s", name, code, errOut)
 		case c.says != "" && (code != exitError || !strings.Contains(errOut, c.says)):
 			t.Errorf("%s: status %d, %s\nwant %q", name, code, errOut, c.says)
+		}
+	}
+}
+
+// TestUpFromAServer takes the inventory from a server that goes away and comes
+// back: what was found stands meanwhile.
+func TestUpFromAServer(t *testing.T) {
+	p := newPlace(t)
+	serving := startServing(t, "--inventory", p.inventory)
+	address := strings.TrimPrefix(serving.URL, "http://")
+	up := append(p.upArgs(), "--site", "lab")
+	up[slices.Index(up, p.inventory)] = serving.URL
+	ctx, cancel := context.WithCancel(context.Background())
+	var stdout, stderr output
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, up, strings.NewReader(""), &stdout, &stderr, p.getenv) }()
+	defer func() { cancel(); <-ended }()
+	stderr.await(t, "inventory read")
+	p.drift(reconcile.IdentityWeak)
+	serving.end(t)
+	stderr.await(t, "a part of the inventory can't be used")
+	stderr.await(t, "is the server running")
+	for _, f := range p.drift(reconcile.IdentityWeak) {
+		if f.Kind == reconcile.IdentityWeak && f.State == reconcile.Resolved {
+			t.Errorf("without its source it is resolved: %s", f.Message)
+		}
+	}
+	p.write("more.yaml", "hosts: [{id: lab-09, site: lab}]\n")
+	startServing(t, "--inventory", p.inventory, "--listen", address)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		if slices.ContainsFunc(p.drift(reconcile.HostMissing), func(f reconcile.Finding) bool { return f.Subject.ID == "lab-09" }) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("what came meanwhile is not taken up:\n%s", stderr.String())
 		}
 	}
 }

@@ -24,6 +24,7 @@ type limits struct {
 	page   time.Duration // for a whole page
 	whole  time.Duration // for all pages
 	poll   time.Duration // between two looks; jittered
+	retry  time.Duration // after one that failed
 	silent time.Duration // on a stream of events, before it counts as dead
 	again  time.Duration // before a stream of events is opened again; grows tenfold
 	pages  inventory.Bytes
@@ -34,7 +35,7 @@ type limits struct {
 
 var usual = limits{
 	dial: 10 * time.Second, answer: 30 * time.Second, page: 2 * time.Minute, whole: 15 * time.Minute,
-	poll: 30 * time.Second, silent: 3 * quietFor, again: 2 * time.Second,
+	poll: 30 * time.Second, retry: 5 * time.Second, silent: 3 * quietFor, again: 2 * time.Second,
 	pages: 64 * inventory.MiB, total: 2 * inventory.GiB, changed: 5,
 }
 

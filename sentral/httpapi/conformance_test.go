@@ -23,7 +23,7 @@ import (
 // short are limits that nobody waits for.
 var short = limits{
 	dial: time.Second, answer: 300 * time.Millisecond, page: 600 * time.Millisecond, whole: 5 * time.Second,
-	poll: 50 * time.Millisecond, silent: time.Second, again: 20 * time.Millisecond,
+	poll: 50 * time.Millisecond, retry: 50 * time.Millisecond, silent: time.Second, again: 20 * time.Millisecond,
 	pages: 4 * inventory.MiB, total: 8 * inventory.MiB, changed: 3,
 }
 
@@ -312,6 +312,51 @@ func TestEventsTell(t *testing.T) {
 			t.Fatal("no event told of a change")
 		}
 	}
+}
+
+// TestEndOfEventsTells: that a server goes and comes again is seen without a poll.
+func TestEndOfEventsTells(t *testing.T) {
+	server := NewServer(Options{})
+	f := newFront(t, server)
+	inv := sourcetest.Everything(t).Inventory(t)
+	inv.Version, inv.ReadAt = "1", time.Now()
+	server.Set(inv)
+	s := f.open(t).(*Client)
+	s.limits.poll = time.Hour
+	ctx, cancel := context.WithCancel(context.Background())
+	told, ended := make(chan *sentral.Inventory, 10), make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.Watch(ctx, func(inv *sentral.Inventory) { told <- inv })
+	}()
+	defer func() { cancel(); <-ended }()
+	await := func(what string, stale bool) {
+		t.Helper()
+		select {
+		case inv := <-told:
+			if (inv.Stale != "") != stale {
+				t.Errorf("%s: told of an inventory that is stale: %q", what, inv.Stale)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("nothing told that %s", what)
+		}
+	}
+	await("there is one", false)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		server.mu.Lock()
+		n := len(server.listeners)
+		server.mu.Unlock()
+		if n > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nobody listens to events")
+		}
+	}
+	f.down()
+	await("it is gone", true)
+	f.mend()
+	await("it is back", false)
 }
 
 // TestStaleServer: a server that can't read its own source says so, and the

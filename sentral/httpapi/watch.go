@@ -32,11 +32,15 @@ func (c *Client) Watch(ctx context.Context, fn func(*sentral.Inventory)) {
 			return
 		}
 		kept.Take(inv, err)
+		pause := c.limits.poll
+		if err != nil {
+			pause = min(pause, c.limits.retry)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-news:
-		case <-time.After(jittered(c.limits.poll)):
+		case <-time.After(jittered(pause)):
 		}
 	}
 }
@@ -52,9 +56,11 @@ func (c *Client) listen(ctx context.Context, news chan<- struct{}) {
 	pause := c.limits.again
 	for {
 		began := time.Now()
-		heard := c.hear(ctx, news)
-		if heard && time.Since(began) > c.limits.again {
-			pause = c.limits.again
+		if c.hear(ctx, news) {
+			poke(news) // the server may be gone
+			if time.Since(began) > c.limits.again {
+				pause = c.limits.again
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -86,13 +92,15 @@ func (c *Client) hear(ctx context.Context, news chan<- struct{}) bool {
 	}
 	dead := time.AfterFunc(c.limits.silent, cancel)
 	defer dead.Stop()
-	_ = readEvents(response.Body, func() { dead.Reset(c.limits.silent) }, func() {
-		select {
-		case news <- struct{}{}:
-		default: // a look is due already
-		}
-	})
+	_ = readEvents(response.Body, func() { dead.Reset(c.limits.silent) }, func() { poke(news) })
 	return true
+}
+
+func poke(news chan<- struct{}) {
+	select {
+	case news <- struct{}{}:
+	default: // a look is due already
+	}
 }
 
 // maxEventLine bounds one line of a stream of events.

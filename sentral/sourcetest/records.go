@@ -85,6 +85,9 @@ func (r Records) many(t testing.TB, n int) Records {
 	return again
 }
 
+// Many is Everything with n more VMs.
+func Many(t testing.TB, n int) Records { return Everything(t).many(t, n) }
+
 // vmIDs are the VMs of an inventory, sorted.
 func vmIDs(inv *sentral.Inventory) []string {
 	var ids []string
