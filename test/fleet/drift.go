@@ -24,7 +24,11 @@ var Drifts = []Drift{
 	}},
 	{"it should be gone", []reconcile.Kind{reconcile.VMLingering}, func(_ *Fleet, v *vm) { v.want.State = sentral.VMAbsent }},
 	{"it is on another host", []reconcile.Kind{reconcile.VMMisplaced}, func(f *Fleet, v *vm) {
-		v.want.Host = HostKey((v.n/f.VMs + f.Sites) % f.Hosts)
+		other := (v.n/f.VMs + f.Sites) % f.Hosts
+		for f.hostDrift(other) != nil {
+			other = (other + f.Sites) % f.Hosts
+		}
+		v.want.Host = HostKey(other)
 	}},
 	{"it is stopped", []reconcile.Kind{reconcile.VMState}, func(_ *Fleet, v *vm) {
 		v.got.State, v.got.RawState = inventory.StateStopped, "shut off"
@@ -40,9 +44,9 @@ var Drifts = []Drift{
 		v.got.Memory = &half
 	}},
 	{"machine type", []reconcile.Kind{reconcile.VMMachine}, func(_ *Fleet, v *vm) { v.want.Machine = "i440fx" }},
-	{"placement metadata is lost", []reconcile.Kind{reconcile.VMPlacement}, func(_ *Fleet, v *vm) { v.got.Placement = nil }},
+	{"placement metadata is lost", []reconcile.Kind{reconcile.VMPlacement}, func(_ *Fleet, v *vm) { v.got.Placement, v.got.Manager = nil, nil }},
 	{"the UUID is another one", []reconcile.Kind{reconcile.IdentityChanged, reconcile.VMPlacement}, func(_ *Fleet, v *vm) {
-		v.got.UUID, v.got.Placement = numbered('x', v.n), nil
+		v.got.UUID, v.got.Placement, v.got.Manager = numbered('x', v.n), nil, nil
 	}},
 	{"a NIC was not attached", []reconcile.Kind{reconcile.NICMissing}, func(f *Fleet, v *vm) {
 		v.want.NICs = append(v.want.NICs, sentral.NIC{MAC: mac(1<<30 + v.n), Network: f.owner(v.n).network()})
@@ -73,14 +77,53 @@ var Drifts = []Drift{
 	{"a disk's format", []reconcile.Kind{reconcile.DiskFormat}, func(_ *Fleet, v *vm) { v.want.Disks[0].Format = "raw" }},
 }
 
+// drift is what a VM has, nil for none. Where the whole host drifts, its VMs don't
+// besides.
+func (f *Fleet) drift(vm int) *Drift {
+	if f.DriftEvery == 0 || vm%f.DriftEvery != f.DriftEvery/2 || f.hostDrift(vm/f.VMs) != nil {
+		return nil
+	}
+	return &Drifts[vm/f.DriftEvery%len(Drifts)]
+}
+
+// HostDrift is one way in which a host can differ.
+type HostDrift struct {
+	Name  string
+	Kinds []reconcile.Kind // of the host itself
+	// silent says that it never reported, unknown that Sentral has neither it nor
+	// its VMs, blind that its runtime can't be seen.
+	silent, unknown, blind bool
+}
+
+// HostDrifts are those that hosts get in turn.
+var HostDrifts = []HostDrift{
+	{Name: "it never reported", Kinds: []reconcile.Kind{reconcile.HostMissing}, silent: true},
+	{Name: "nobody knows it", Kinds: []reconcile.Kind{reconcile.HostUnknown}, unknown: true},
+	{Name: "its runtime fails", Kinds: []reconcile.Kind{reconcile.ObserveBlind}, blind: true},
+}
+
+func (f *Fleet) hostDrift(host int) *HostDrift {
+	if f.DriftEvery == 0 || host%f.DriftEvery != f.DriftEvery-1 {
+		return nil
+	}
+	return &HostDrifts[host/f.DriftEvery%len(HostDrifts)]
+}
+
 // Expected counts the findings that the planted drift must give, by kind.
 func (f *Fleet) Expected() map[reconcile.Kind]int {
 	kinds := map[reconcile.Kind]int{}
 	for h := range f.Hosts {
+		if drift := f.hostDrift(h); drift != nil {
+			for _, kind := range drift.Kinds {
+				kinds[kind]++
+			}
+			if drift.unknown {
+				kinds[reconcile.VMUnknown] += f.VMs
+			}
+		}
 		for nth := range f.VMs {
-			n := h*f.VMs + nth
-			if f.DriftEvery > 0 && n%f.DriftEvery == f.DriftEvery/2 {
-				for _, kind := range Drifts[n/f.DriftEvery%len(Drifts)].Kinds {
+			if drift := f.drift(h*f.VMs + nth); drift != nil {
+				for _, kind := range drift.Kinds {
 					kinds[kind]++
 				}
 			}

@@ -15,9 +15,15 @@ type Plan struct {
 	Hosts, VMs int // VMs of each host
 	Sites      int
 	// DriftEvery is one VM of how many that drifts; 0 for none. The drifts of
-	// [Drifts] take turns.
+	// [Drifts] take turns, and so do those of [HostDrifts], on one host of as many.
 	DriftEvery int
 }
+
+// platforms are the hosts', in turn.
+var platforms = []string{"libvirt", "openstack", "libvirt"}
+
+// Platform is what runs a host's VMs.
+func Platform(host int) string { return platforms[host%len(platforms)] }
 
 // Fleet is a fleet that was made up. Its methods may be called at the same time.
 type Fleet struct {
@@ -90,7 +96,11 @@ func (f *Fleet) Inventory() *sentral.Inventory {
 		inv.Networks = append(inv.Networks, sentral.Network{ID: o.network(), Tenant: o.tenant, Project: o.project, VLANs: vlans(n)})
 	}
 	for h := range f.Hosts {
-		inv.Hosts = append(inv.Hosts, sentral.Host{ID: HostKey(h), HostID: HostID(h), Name: HostKey(h), Site: f.SiteName(h), Platform: "libvirt", State: sentral.HostActive})
+		if drift := f.hostDrift(h); drift == nil || !drift.unknown {
+			inv.Hosts = append(inv.Hosts, sentral.Host{ID: HostKey(h), HostID: HostID(h), Name: HostKey(h), Site: f.SiteName(h), Platform: Platform(h), State: sentral.HostActive})
+		} else {
+			continue
+		}
 		for v := range f.VMs {
 			if vm := f.place(h, v); vm.want != nil {
 				inv.VMs = append(inv.VMs, *vm.want)
@@ -130,8 +140,11 @@ func (f *Fleet) place(host, nth int) vm {
 			Source: "/var/lib/libvirt/images/" + serial + ".qcow2", Capacity: &storage}},
 		ConfigDigest: fmt.Sprintf("sha256:%064x", n),
 	}
-	if f.DriftEvery > 0 && n%f.DriftEvery == f.DriftEvery/2 {
-		Drifts[n/f.DriftEvery%len(Drifts)].plant(f, &v)
+	if Platform(host) == "openstack" {
+		v.got.Manager = &inventory.Manager{Name: "openstack-nova", Version: "27.1.0", Project: o.project}
+	}
+	if drift := f.drift(n); drift != nil {
+		drift.plant(f, &v)
 	}
 	return v
 }

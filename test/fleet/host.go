@@ -21,8 +21,13 @@ func New(p Plan) *Fleet {
 type State int
 
 // Documents are what a host shows: its network and its runtime. Their gen is the
-// state's, so that a later one replaces an earlier one.
+// state's, so that a later one replaces an earlier one. One that never reported
+// has none.
 func (f *Fleet) Documents(host int, s State) []*inventory.Observation {
+	drift := f.hostDrift(host)
+	if drift != nil && drift.silent {
+		return nil
+	}
 	var vms []inventory.VM
 	var ports []inventory.OVSPort
 	for nth := range f.VMs {
@@ -40,10 +45,17 @@ func (f *Fleet) Documents(host int, s State) []*inventory.Observation {
 		}
 	}
 	runtime := &inventory.Runtime{Name: "libvirt-qemu", Platform: "libvirt", Version: "9.0.0"}
-	return []*inventory.Observation{
+	documents := []*inventory.Observation{
 		f.document(host, s, "network", f.network, inventory.Body{OVSBridges: []inventory.OVSBridge{{Name: "br0", Ports: ports}}}),
 		f.document(host, s, "runtime-libvirt", f.runtime, inventory.Body{Runtime: runtime, VMs: vms}),
 	}
+	if drift != nil && drift.blind {
+		o := documents[1]
+		o.Outcome, o.Complete, o.VMs = inventory.OutcomeFailed, false, nil
+		o.Problems = []inventory.Problem{{Call: "dial /run/libvirt/libvirt-sock-ro", Why: inventory.WhyTimedOut, Error: "no answer within 5s"}}
+		seal(o)
+	}
+	return documents
 }
 
 func (f *Fleet) document(host int, s State, source string, known []inventory.Capability, body inventory.Body) *inventory.Observation {
@@ -52,8 +64,12 @@ func (f *Fleet) document(host int, s State, source string, known []inventory.Cap
 		ObservedAt: epoch.Add(time.Duration(s) * time.Second), Took: 40 * time.Millisecond, BootID: uuid.Nil.String(),
 		Outcome: inventory.OutcomeComplete, Complete: true, Capabilities: known, Body: body,
 	}
-	if err := o.Seal(); err != nil {
-		panic(fmt.Sprintf("seal a document of the simulated host %d: %v", host, err)) // of our own values
-	}
+	seal(o)
 	return o
+}
+
+func seal(o *inventory.Observation) {
+	if err := o.Seal(); err != nil {
+		panic(fmt.Sprintf("seal a document of simulated host %s: %v", o.Host, err)) // of our own values
+	}
 }

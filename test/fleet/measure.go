@@ -95,6 +95,9 @@ func (r *Reconciler) Found() map[reconcile.Kind]int {
 func (r *Reconciler) Change(host int, s State) (time.Duration, error) {
 	site := r.fleet.SiteName(host)
 	documents := r.fleet.Documents(host, s)
+	if len(documents) == 0 {
+		return 0, nil
+	}
 	o := documents[len(documents)-1]
 	r.clock = r.clock.Add(time.Millisecond)
 	e := r.engines[site]

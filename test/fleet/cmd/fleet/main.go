@@ -178,7 +178,9 @@ func changes(r *fleet.Reconciler, plan fleet.Plan) (took []time.Duration, err er
 		if err != nil {
 			return nil, err
 		}
-		took = append(took, d)
+		if d > 0 { // else it is one that never reports
+			took = append(took, d)
+		}
 	}
 	slices.Sort(took)
 	return took, nil
