@@ -265,9 +265,10 @@ func (b *Book) settleLoads() {
 		p.begin()
 		hp.loads = nil
 		p.checkOvercommit(p.loadOf(hp))
-		if hp.view != nil {
-			hp.view.close()
+		if len(b.opened) > manyOpened {
+			b.closeHosts()
 		}
+		b.wake("host", hp.id())
 		b.put(&hp.ofLoad, p.findings)
 	}
 	clear(b.dirtyLoads)
@@ -284,6 +285,7 @@ func (p *pass) loadOf(hp *hostPair) *hostUnit {
 	if hp.view == nil {
 		return u
 	}
+	p.book.open(hp.view)
 	limits, _ := u.has()
 	for _, doc := range hp.view.docs {
 		for _, t := range doc.things {

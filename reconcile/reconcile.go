@@ -86,7 +86,7 @@ func (p *pass) judge(things []*thing) []*pair {
 		split++
 	}
 	for _, t := range things[split:] {
-		t.host.open()
+		p.book.open(t.host)
 		t.owner, t.head, t.weak, t.spread = nil, nil, false, false
 	}
 	p.vms, p.containers, p.vmByUUID = readVMs(things[split:], &p.in)

@@ -12,7 +12,14 @@ import (
 func (e *Engine) Task(t reconcile.Task, at time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.tasks = reconcile.TakeTask(e.tasks, t, at)
+	before := e.tasks
+	e.tasks = reconcile.TakeTask(before, t, at)
+	e.lives.touchVM(t.VM)
+	if len(e.tasks) < len(before)+1 { // some that were over are remembered no more
+		for i := range before {
+			e.lives.touchVM(before[i].VM)
+		}
+	}
 	e.dirty = true
 }
 
