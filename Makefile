@@ -23,7 +23,7 @@ BENCH_PACKAGES := $(TEST_PACKAGES) strace time fusioninventory-agent
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build packages test frames lint demo demo-down lab lab-down lab-test compare-runtimes bench bench-fleet bench-host deps lab-deps demo-deps bench-deps clean
+.PHONY: help build packages test frames histories lint demo demo-down lab lab-down lab-test compare-runtimes bench bench-fleet bench-host deps lab-deps demo-deps bench-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 27
@@ -59,6 +59,9 @@ test: deps ## all tests, rigs included (root)
 
 frames: deps ## 500 generated networks, built for real: do frames go where their paths say? (root)
 	go test -timeout 40m -v ./test/frames -rapid.checks=500
+
+histories: ## long random histories: is what changes step by step what a full pass finds?
+	go test -timeout 60m ./reconcile ./reconcile/engine -run 'TestBookIsAPass|TestStepsAreAdvances|TestReplayIsTheSame' -rapid.checks=5000 -rapid.seed=$$(date +%s)
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt'd: $$unformatted"; exit 1; }

@@ -70,16 +70,16 @@ func Advance(previous []Finding, result *Result, policy Policy, now time.Time) (
 			}
 		}
 	}
-	pass(result.Findings, func(k Kind) bool { return !k.ofPolicy() })
-	pass(policy.findings(covered, now), Kind.ofPolicy)
+	pass(result.Findings, func(k Kind) bool { return !k.OfPolicy() })
+	pass(policy.Findings(covered, now), Kind.OfPolicy)
 	dropDangling(next, events)
 	SortFindings(next)
-	slices.SortFunc(events, func(a, b Event) int { return compareFindings(&a.Finding, &b.Finding) })
+	slices.SortFunc(events, func(a, b Event) int { return CompareFindings(&a.Finding, &b.Finding) })
 	return next, events
 }
 
-// ofPolicy says whether the kind's findings are about the policy itself.
-func (k Kind) ofPolicy() bool { return strings.HasPrefix(string(k), "policy.") }
+// OfPolicy says whether the kind's findings are about the policy itself.
+func (k Kind) OfPolicy() bool { return strings.HasPrefix(string(k), "policy.") }
 
 // dropDangling takes out causes that are no longer among the findings: they were
 // of a finding that is kept, and have ended since.

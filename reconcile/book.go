@@ -56,6 +56,10 @@ type Book struct {
 	unresolved map[projectKey]*vmGroup
 	left       []leave // who may have left a group
 
+	// awaiting are findings by what they are held by, and awaited the other way.
+	awaiting map[dependency]map[string]bool
+	awaited  map[string][]dependency
+
 	// What the next settling judges again.
 	dirtyNodes     []*hostNode
 	dirtyHomes     []string
@@ -69,13 +73,15 @@ type Book struct {
 	dirtySites     map[string]bool
 	allPools       bool
 	dirtyInventory bool
+	opened         []*hostView
 	dirtySpeakers  bool
 
 	ofInventory, ofSpeakers, ofTasks unit
 	tasks                            []TaskMatch
 
 	ledger
-	counts counts
+	counts    counts
+	rematched []string
 	// keep has every VM's pair kept in pairs, for a [Result].
 	keep  bool
 	pairs []*pair
@@ -101,6 +107,9 @@ func NewBook(policy Policy) *Book {
 		projects:    map[projectKey]*vmGroup{},
 		groups:      map[groupKey]*vmGroup{},
 		unresolved:  map[projectKey]*vmGroup{},
+
+		awaiting: map[dependency]map[string]bool{},
+		awaited:  map[string][]dependency{},
 
 		dirtyHosts:    map[*hostPair]bool{},
 		dirtyAbsences: map[*thing]bool{},
@@ -224,6 +233,7 @@ func (b *Book) Settle(now time.Time) (changed []string) {
 	b.settleStrays()
 	b.settleInventory()
 	b.settleTasks()
+	b.closeHosts()
 	changed = make([]string, 0, len(b.changed))
 	for id := range b.changed {
 		changed = append(changed, id)
@@ -231,6 +241,27 @@ func (b *Book) Settle(now time.Time) (changed []string) {
 	clear(b.changed)
 	slices.Sort(changed)
 	return changed
+}
+
+// open makes a host's indexes, which closeHosts drops.
+func (b *Book) open(h *hostView) {
+	if h.network != nil && h.links == nil {
+		h.open()
+	}
+	if !h.opened {
+		h.opened = true
+		b.opened = append(b.opened, h)
+	}
+}
+
+// manyOpened is how many hosts' indexes are kept at once.
+const manyOpened = 256
+
+func (b *Book) closeHosts() {
+	for _, h := range b.opened {
+		h.close()
+	}
+	b.opened = b.opened[:0]
 }
 
 // touchAll marks everything.
@@ -264,6 +295,9 @@ func (b *Book) touchAll() {
 	}
 	for _, g := range b.unresolved {
 		b.dirtyGroups[g] = true
+	}
+	for id := range b.awaited {
+		b.changed[id] = true
 	}
 	b.dirtyInventory, b.dirtySpeakers = true, true
 }

@@ -15,6 +15,7 @@ import (
 // order, what it found after each settling is what one pass over both books as
 // they then are finds, every word of it.
 func TestBookIsAPass(t *testing.T) {
+	history.Fix(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		world := history.New(func(n int) int { return rapid.IntRange(0, n-1).Draw(rt, "") })
 		book := reconcile.NewBook(world.Policy)

@@ -305,9 +305,10 @@ func (b *Book) settleLoads() {
 		u := p.loadOf(hp)
 		p.checkCuts(u)
 		p.checkOvercommit(u)
-		if hp.view != nil {
-			hp.view.close()
+		if len(b.opened) > manyOpened {
+			b.closeHosts()
 		}
+		b.wake("host", hp.id())
 		b.put(&hp.ofLoad, p.findings)
 	}
 	clear(b.dirtyLoads)
@@ -324,6 +325,7 @@ func (p *pass) loadOf(hp *hostPair) *hostUnit {
 	if hp.view == nil {
 		return u
 	}
+	p.book.open(hp.view)
 	limits, _ := u.has()
 	for _, doc := range hp.view.docs {
 		for _, t := range doc.things {

@@ -94,6 +94,7 @@ func (b *Book) removeHost(h *hostView) {
 	b.unmarkHost(h.node)
 	h.node.gone = true
 	h.Sources, h.network = nil, nil
+	b.touchSpeakers(h)
 	b.countDisks(h)
 	h.due = time.Time{}
 	delete(b.hosts, h.ID)
@@ -214,8 +215,9 @@ func (b *Book) matchGroup(p *pass, group *hostGroup) {
 			}
 			b.touchHome(hp.Intended.ID)
 		}
-		insertPair(b.named, hp.key(), hp)
-		insertPair(b.byID, hp.id(), hp)
+		hp.wasKey, hp.wasID = hp.key(), hp.id()
+		insertPair(b.named, hp.wasKey, hp)
+		insertPair(b.byID, hp.wasID, hp)
 	}
 	for _, h := range views {
 		b.touchSpeakers(h)
@@ -236,10 +238,13 @@ func (b *Book) dissolve(g *hostGroup) {
 		b.put(&hp.ofPools, nil)
 		b.put(&hp.ofLoad, nil)
 		b.put(&hp.ofStray, nil)
+		b.wake("site", hp.inSite.site)
 		b.tellSite(hp, siteFacts{})
 		b.unwatch(hp)
-		removePair(b.named, hp.key(), hp)
-		removePair(b.byID, hp.id(), hp)
+		b.wake("host", hp.wasKey)
+		b.wake("host", hp.wasID)
+		removePair(b.named, hp.wasKey, hp)
+		removePair(b.byID, hp.wasID, hp)
 		delete(b.hostPairs, hp)
 		delete(b.dirtyHosts, hp)
 		delete(b.dirtyPools, hp)
@@ -247,7 +252,7 @@ func (b *Book) dissolve(g *hostGroup) {
 		delete(b.dirtyStrays, hp)
 		if hp.Intended != nil && b.hostRecord[hp.Intended.ID] == hp {
 			delete(b.hostRecord, hp.Intended.ID)
-			for other := range b.byID[hp.id()].all() {
+			for other := range b.byID[hp.wasID].all() {
 				if other.Intended != nil && other.Intended.ID == hp.Intended.ID && (b.hostRecord[hp.Intended.ID] == nil || other.nth > b.hostRecord[hp.Intended.ID].nth) {
 					b.hostRecord[hp.Intended.ID] = other
 				}
@@ -309,11 +314,12 @@ func (b *Book) settleHosts() {
 		p.begin()
 		hp.Blind, hp.unknown, hp.otherRuntime, hp.Comparisons = "", "", "", nil
 		if hp.view != nil {
-			hp.view.open()
+			b.open(hp.view)
 		}
 		p.seeHost(hp)
-		if hp.view != nil {
-			hp.view.close()
+		b.wakeHost(hp)
+		if len(b.opened) > manyOpened {
+			b.closeHosts()
 		}
 		b.put(&hp.ofHost, p.findings)
 		b.tellSite(hp, factsOf(hp))
@@ -443,9 +449,11 @@ func (b *Book) touchPools(hosts []*hostView) {
 	}
 }
 
-// schedule notes when time alone changes what is said of a host.
-func (b *Book) schedule(h *hostView) {
-	var due time.Time
+// dueOf is when time alone changes what is said of a host; zero is never.
+func (b *Book) dueOf(h *hostView) (due time.Time) {
+	if len(h.docs) == 0 {
+		return due
+	}
 	by := func(t time.Time) {
 		if t.After(b.in.Now) && (due.IsZero() || t.Before(due)) {
 			due = t
@@ -464,6 +472,12 @@ func (b *Book) schedule(h *hostView) {
 	for _, doc := range h.docs {
 		by(doc.Received.Add(policy.DocumentAge + past))
 	}
+	return due
+}
+
+// schedule notes when that is.
+func (b *Book) schedule(h *hostView) {
+	due := b.dueOf(h)
 	if due.IsZero() || !h.due.IsZero() && !due.Before(h.due) && h.due.After(b.in.Now) {
 		return // it is looked at before anyway
 	}
@@ -493,10 +507,19 @@ func (b *Book) passTime() {
 // Due is when time alone makes the next settling find something else, at the
 // earliest; zero is never.
 func (b *Book) Due() time.Time {
-	if len(b.timers) == 0 {
-		return time.Time{}
+	for len(b.timers) > 0 {
+		t := b.timers[0]
+		due := b.dueOf(t.host)
+		if t.at.Equal(t.host.due) && !due.After(t.at) && !due.IsZero() {
+			return t.at
+		}
+		heap.Pop(&b.timers)
+		if t.at.Equal(t.host.due) { // it was heard in the meantime
+			t.host.due = time.Time{}
+			b.schedule(t.host)
+		}
 	}
-	return b.timers[0].at
+	return time.Time{}
 }
 
 // timers are a heap of times at which to look at hosts.

@@ -89,6 +89,7 @@ func (b *Book) bind(t *thing) {
 
 func (b *Book) unbind(t *thing) {
 	b.isAlone(t, false, false)
+	b.isMatched(t, false)
 	b.touchLoad(t)
 	h := b.home(t.want.Host)
 	last := h.things[len(h.things)-1]

@@ -64,6 +64,9 @@ func (b *Book) tellSite(hp *hostPair, facts siteFacts) {
 	hp.inSite = facts
 	if was.known {
 		s := b.site(was.site)
+		if was.stale {
+			b.counts.silent--
+		}
 		delete(s.hosts, hp)
 		if was.covered {
 			s.covered--
@@ -77,6 +80,9 @@ func (b *Book) tellSite(hp *hostPair, facts siteFacts) {
 	}
 	if facts.known {
 		s := b.site(facts.site)
+		if facts.stale {
+			b.counts.silent++
+		}
 		s.hosts[hp] = true
 		if facts.covered {
 			s.covered++
@@ -169,6 +175,7 @@ func (b *Book) settleSites() {
 	}
 	p := b.scratch()
 	for t := range b.dirtyAbsences {
+		b.wake("vm", t.want.ID)
 		if t.alone {
 			p.begin()
 			p.checkAbsence(&pair{VMMatch: VMMatch{Intended: t.want}, tied: t.tied})
@@ -191,6 +198,22 @@ func (b *Book) settleSilence(s *site) {
 	p.checkSilence(slices.SortedFunc(maps.Keys(s.hosts), comparePairedHosts))
 	b.put(&s.silence, p.findings)
 	b.ledger.blame(&s.silence, p.blames)
+}
+
+// isMatched notes whether a VM was matched with a record.
+func (b *Book) isMatched(t *thing, matched bool) {
+	if t.matched != matched {
+		t.matched = matched
+		b.rematched = append(b.rematched, t.want.ID)
+	}
+}
+
+// Rematched gives the IDs of the records that a VM was matched with, or is no
+// longer, since it was last called.
+func (b *Book) Rematched() []string {
+	ids := b.rematched
+	b.rematched = nil
+	return ids
 }
 
 // isAlone notes that no VM was matched with a record, or that one was.

@@ -25,6 +25,7 @@ type vmUnit struct {
 type counts struct {
 	vms     int // on either side or both
 	matched int // on both
+	silent  int // hosts that stopped speaking
 }
 
 // replace takes in a document of a host's instead of the one before; either may be
@@ -200,6 +201,9 @@ func (b *Book) settleVMs() {
 			}
 		}
 		b.judgeVMs(p, u)
+		if len(b.opened) > manyOpened {
+			b.closeHosts()
+		}
 	}
 }
 
@@ -226,6 +230,7 @@ func (b *Book) part(t *thing, starts []*thing) []*thing {
 	}
 	b.leaveGroups(u)
 	for _, other := range u.things {
+		b.wakeThing(other)
 		other.unit = nil
 		if !other.dirty {
 			other.dirty = true
@@ -267,11 +272,13 @@ func (b *Book) judgeVMs(p *pass, u *vmUnit) {
 	for _, vp := range pairs {
 		if vp.record != nil {
 			b.isAlone(vp.record, vp.aloneNow(), vp.tied)
+			b.isMatched(vp.record, vp.seen != nil)
 		}
 		b.joinGroups(p, u, vp)
 	}
 	for _, t := range u.things {
 		b.touchLoad(t)
+		b.wakeThing(t)
 		if t.host != nil && t.host.pair != nil && t.host.pair.unknown != "" {
 			b.dirtyStrays[t.host.pair] = true
 		}

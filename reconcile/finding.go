@@ -155,10 +155,11 @@ func (s Severity) Rank() int {
 
 // SortFindings sorts by severity, kind, subject and field.
 func SortFindings(findings []Finding) {
-	slices.SortFunc(findings, func(a, b Finding) int { return compareFindings(&a, &b) })
+	slices.SortFunc(findings, func(a, b Finding) int { return CompareFindings(&a, &b) })
 }
 
-func compareFindings(a, b *Finding) int {
+// CompareFindings orders findings by severity, kind, subject and field.
+func CompareFindings(a, b *Finding) int {
 	return cmp.Or(
 		cmp.Compare(a.Severity.Rank(), b.Severity.Rank()),
 		cmp.Compare(a.Kind, b.Kind),

@@ -6,43 +6,49 @@ import (
 	"github.com/dataverket/avstem/sentral"
 )
 
-// holder knows what a result could not judge.
+// holder knows what a pass could not judge.
 type holder struct {
-	vms   map[string]*VMMatch     // by subject
-	hosts map[string]*HostMatch   // by subject
-	named map[string][]*HostMatch // by the name that findings use, which may repeat
-	dark  map[string]string       // by site, the finding that says why one of its hosts is not seen
+	vm    func(subject string) *VMMatch
+	host  func(subject string) *HostMatch
+	named func(name string) []*HostMatch // by the name that findings use, which may repeat
+	// dark says whether a host of the site is not seen, and the finding that says
+	// why of one.
+	dark func(site string) (cause string, dark bool)
 	// unread says whether a record may be among those that can't be used.
 	unread func(kind, id string) bool
 }
 
 func newHolder(result *Result) *holder {
-	h := &holder{
-		vms:   make(map[string]*VMMatch, len(result.VMs)),
-		hosts: make(map[string]*HostMatch, len(result.Hosts)),
-		named: make(map[string][]*HostMatch, len(result.Hosts)),
-		dark:  map[string]string{},
-		unread: func(kind, id string) bool {
-			in := result.intended
-			return in != nil && (in.Incomplete || in.setAside(kind, id))
-		},
-	}
+	vms := make(map[string]*VMMatch, len(result.VMs))
+	hosts, named := make(map[string]*HostMatch, len(result.Hosts)), make(map[string][]*HostMatch, len(result.Hosts))
+	unseen := map[string]string{}
 	for i := range result.Hosts {
 		m := &result.Hosts[i]
-		h.hosts[m.id()] = m
-		h.named[m.key()] = append(h.named[m.key()], m)
-		if !m.covered() && (m.Observed != nil || m.awaited()) && h.dark[m.site()] == "" {
-			h.dark[m.site()] = m.Blind
+		hosts[m.id()] = m
+		named[m.key()] = append(named[m.key()], m)
+		if !m.covered() && (m.Observed != nil || m.awaited()) && unseen[m.site()] == "" {
+			unseen[m.site()] = m.Blind
 		}
 	}
 	for i := range result.VMs {
 		vm := &result.VMs[i]
-		if id := vm.subjectID(); h.vms[id] == nil || vm.Intended != nil {
-			h.vms[id] = vm
+		if id := vm.subjectID(); vms[id] == nil || vm.Intended != nil {
+			vms[id] = vm
 		}
 	}
-	return h
+	return &holder{
+		vm:    func(subject string) *VMMatch { return vms[subject] },
+		host:  func(subject string) *HostMatch { return hosts[subject] },
+		named: func(name string) []*HostMatch { return named[name] },
+		dark:  func(site string) (string, bool) { cause, dark := unseen[site]; return cause, dark },
+		unread: func(kind, id string) bool {
+			return result.intended != nil && result.intended.unread(kind, id)
+		},
+	}
 }
+
+// unread says whether a record may be among those that can't be used.
+func (in *intended) unread(kind, id string) bool { return in.Incomplete || in.setAside(kind, id) }
 
 // holds says whether the result had no sight of what the finding is about, and
 // the finding that says why where there is one.
@@ -75,7 +81,7 @@ func (h *holder) holdsHosts(f *Finding) (held bool, cause string) {
 }
 
 func (h *holder) holdsVM(f *Finding) (held bool, cause string) {
-	vm := h.vms[f.Subject.ID]
+	vm := h.vm(f.Subject.ID)
 	switch {
 	case vm == nil && h.unread("vm", f.Subject.ID):
 		return true, ""
@@ -89,7 +95,7 @@ func (h *holder) holdsVM(f *Finding) (held bool, cause string) {
 	dark, cause := h.unseen(f.Subject.Host)
 	if judged, known := vm.judged(f); judged {
 		if !dark {
-			cause = blindness(h.named[f.Subject.Host])
+			cause = blindness(h.named(f.Subject.Host))
 		}
 		return !known, cause
 	}
@@ -105,7 +111,7 @@ func (h *holder) holdsVM(f *Finding) (held bool, cause string) {
 // outOfSight says whether a VM that isn't seen could be where nothing is seen.
 func (h *holder) outOfSight(f *Finding) (held bool, cause string) {
 	if f.Subject.Host == "" {
-		cause, held = h.dark[f.Subject.Site]
+		cause, held = h.dark(f.Subject.Site)
 		return held, cause
 	}
 	return h.unseen(f.Subject.Host)
@@ -114,7 +120,7 @@ func (h *holder) outOfSight(f *Finding) (held bool, cause string) {
 // unseen says whether nothing may be concluded from what a host of that name
 // doesn't show.
 func (h *holder) unseen(name string) (dark bool, cause string) {
-	for _, m := range h.named[name] {
+	for _, m := range h.named(name) {
 		if !m.covered() {
 			return true, m.Blind
 		}
@@ -178,7 +184,7 @@ func (h *holder) holdsHost(f *Finding) (held bool, cause string) {
 	if f.Subject.Type == "runtime" {
 		id = id[:max(strings.LastIndexByte(id, '/'), 0)]
 	}
-	m := h.hosts[id]
+	m := h.host(id)
 	if m == nil {
 		return h.unread("host", id), ""
 	}

@@ -41,6 +41,7 @@ type thing struct {
 	// dirty says that its unit is to be judged again, gone that it is out of the
 	// books, round which inventory it is in.
 	dirty, gone bool
+	matched     bool // a record that a VM was matched with, as was told last
 	round       uint32
 	inHome      int32 // a record's place among those of its host
 }

@@ -33,6 +33,9 @@ type hostPair struct {
 	// uses and volumes are what its site was told: what its VMs use, and which
 	// volumes it wants to know the users of.
 	uses, volumes []uint64
+	// wasKey and wasID are what it is found by; the host itself may be called
+	// otherwise already.
+	wasKey, wasID string
 	// inSite is what its site was told of it.
 	inSite siteFacts
 }

@@ -39,6 +39,7 @@ type hostView struct {
 	due     time.Time  // when time alone changes what is said of it; zero is never
 	spoke   bool       // it was told when it last spoke,
 	said    time.Time  // which was then
+	opened  bool       // it has indexes that are to be dropped
 	changed bool       // something was read of it that its VMs' units may read
 	retimed bool       // only times of its documents changed
 	wwns    []string   // of its disks, as counted
@@ -89,6 +90,7 @@ func (h *hostView) open() {
 }
 
 func (h *hostView) close() {
+	h.opened = false
 	h.links, h.ports, h.portOf, h.members, h.guests = nil, nil, nil, nil, nil
 	h.vlanLinks, h.fabrics, h.walked, h.grounds = nil, nil, nil, nil
 	for _, doc := range h.docs {

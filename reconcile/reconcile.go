@@ -88,7 +88,7 @@ func (p *pass) judge(things []*thing) []*pair {
 		split++
 	}
 	for _, t := range things[split:] {
-		t.host.open()
+		p.book.open(t.host)
 		t.owner, t.head, t.weak, t.spread, t.cuts, t.blind = nil, nil, false, false, nil, false
 	}
 	p.vms, p.containers, p.vmByUUID = readVMs(things[split:], &p.in)

@@ -105,7 +105,7 @@ func encodeJSON(v any) []byte {
 // it, else the first that would have. Findings about policy itself can't be
 // suppressed.
 func (p *Policy) suppression(f *Finding, now time.Time) *Suppressing {
-	if f.Kind.ofPolicy() {
+	if f.Kind.OfPolicy() {
 		return nil
 	}
 	var lapsed *Suppressing
@@ -142,14 +142,14 @@ func Suppress(findings []Finding, policy Policy, now time.Time) []Finding {
 			}
 		}
 	}
-	findings = append(findings, policy.findings(covered, now)...)
+	findings = append(findings, policy.Findings(covered, now)...)
 	SortFindings(findings)
 	return findings
 }
 
-// findings are what is to be said of the policy itself. Covered counts by entry
+// Findings are what is to be said of the policy itself, sorted. Covered counts by entry
 // the findings that it speaks of.
-func (p *Policy) findings(covered map[string]int, now time.Time) []Finding {
+func (p *Policy) Findings(covered map[string]int, now time.Time) []Finding {
 	var all []Finding
 	add := func(f Finding) {
 		f.ID = findingID(f.Kind, f.Subject, f.Field)
@@ -187,7 +187,7 @@ func (p *Policy) findings(covered map[string]int, now time.Time) []Finding {
 			Resolutions: []Resolution{{Side: "policy", How: "person", Do: "correct it at " + problem.Where + "; avstem policy check says whether it can be used"}},
 		})
 	}
-	slices.SortFunc(all, func(a, b Finding) int { return compareFindings(&a, &b) })
+	slices.SortFunc(all, func(a, b Finding) int { return CompareFindings(&a, &b) })
 	return slices.CompactFunc(all, func(a, b Finding) bool { return a.ID == b.ID })
 }
 

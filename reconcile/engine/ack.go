@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/dataverket/avstem/reconcile"
@@ -14,14 +13,14 @@ import (
 func (e *Engine) Acknowledge(id string, ack *reconcile.Acknowledgement, now time.Time) (*reconcile.Finding, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if why := e.waiting(now); why != "" || e.result == nil {
+	if why := e.waiting(now); why != "" || !e.stepped {
 		return nil, &NotReadyError{Waiting: cmp.Or(why, "the first pass is about to begin")}
 	}
-	i := slices.IndexFunc(e.findings, func(f reconcile.Finding) bool { return f.ID == id })
-	if i < 0 {
+	n := e.lives.all[id]
+	if n == nil {
 		return nil, fmt.Errorf("acknowledge %q: %w", id, reconcile.ErrNotKnown)
 	}
-	f := e.findings[i]
+	f := n.at(e.at)
 	switch {
 	case f.State == reconcile.Resolved:
 		return nil, fmt.Errorf("finding %s is resolved since %s", id, f.Since.UTC().Format(time.RFC3339))
@@ -31,9 +30,10 @@ func (e *Engine) Acknowledge(id string, ack *reconcile.Acknowledgement, now time
 		return nil, fmt.Errorf("acknowledge %s: until %s is over already", id, ack.Until.UTC().Format(time.RFC3339))
 	}
 	f.Acknowledged = ack
-	// Whoever was given the list has it as it was.
-	e.findings = slices.Clone(e.findings)
-	e.findings[i], e.dirty = f, true
+	changed := *n
+	changed.Finding = f
+	e.lives.set(&changed)
+	e.lives.dirty[id], e.dirty = true, true
 	if f.State != reconcile.Pending {
 		e.told = append(e.told, reconcile.Event{Change: reconcile.Changed, Finding: f})
 	}

@@ -45,7 +45,10 @@ func BenchmarkStep(b *testing.B) {
 		b.Fatalf("waiting %q, %+v", out.Waiting, out.Status.Findings)
 	}
 	now := begin.Add(policy.StaleAfter)
-	in := e.input(now)
+	in, _, err := e.input(now)
+	if err != nil {
+		b.Fatal(err)
+	}
 	var core, steps time.Duration
 	for b.Loop() {
 		start := time.Now()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -54,12 +55,20 @@ type Engine struct {
 	staleAt    time.Time          // since when, as far as we know
 	presented  *sentral.Inventory // intended, with what is to be said of it
 
-	dirty    bool // something changed that Step has not seen
-	findings []reconcile.Finding
-	stored   map[string]*reconcile.Finding // by ID, as the caller was last given them
-	result   *reconcile.Result             // of the last step; nil before the first
-	at       time.Time                     // of the last step
-	deadline time.Time                     // when time alone makes the next step due; zero means never
+	book  *reconcile.Book
+	lives *lives
+	// What the book is to be told with the next step: that refusals changed, and of
+	// hosts under whose ID several agents spoke.
+	refusals bool
+	crowded  map[uuid.UUID]bool
+	judged   []reconcile.Task // as the last step was told them
+	hearAt   time.Time        // when how hosts are heard is looked at again
+
+	dirty    bool      // something changed that Step has not seen
+	stepped  bool      // something was judged
+	at       time.Time // of the last step
+	deadline time.Time // when time alone makes the next step due; zero means never
+	sweepAt  time.Time // when hosts are looked over for those to be forgotten
 }
 
 type refusalKey struct {
@@ -77,7 +86,9 @@ func New(site string, policy reconcile.Policy) *Engine {
 		site: site, policy: policy,
 		hosts:   map[uuid.UUID]*host{},
 		refused: map[refusalKey]reconcile.Refusal{},
-		stored:  map[string]*reconcile.Finding{},
+		book:    reconcile.NewBook(policy),
+		lives:   newLives(nil),
+		crowded: map[uuid.UUID]bool{},
 	}
 }
 
@@ -86,13 +97,14 @@ func New(site string, policy reconcile.Policy) *Engine {
 func (e *Engine) Restore(findings []reconcile.Finding) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.findings, e.dirty = slices.Clone(findings), true
-	e.stored = make(map[string]*reconcile.Finding, len(findings))
-	reconcile.SortFindings(e.findings)
-	e.tasks = tasksOf(findings, e.tasks)
-	for _, f := range e.findings {
-		e.stored[f.ID] = &f
+	for id := range e.lives.all {
+		e.book.Forget(id)
 	}
+	e.lives, e.dirty = newLives(findings), true
+	for _, f := range e.book.Findings() { // with the next step all of them are looked at
+		e.lives.dirty[f.ID] = true
+	}
+	e.tasks = tasksOf(findings, e.tasks)
 }
 
 // Taken is what became of a document.
@@ -111,23 +123,26 @@ func (e *Engine) Observe(o *inventory.Observation, received time.Time) Taken {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	h := e.host(o.Host)
-	held, has := h.docs[o.Source]
+	held, has := h.held[o.Source]
 	switch {
-	case !has && len(h.docs) >= MaxSources:
+	case !has && len(h.held) >= MaxSources:
 		e.refuse(refusalOf(o, received, "the host has %d sources already, which is the limit", MaxSources))
 		return Refused
-	case has && held.Supersedes(o):
+	case has && held.after(positionOf(o)):
 		return Older
-	case has && !o.Supersedes(held.Observation):
+	case has && !positionOf(o).after(held.Position):
 		if held.Digest != o.Digest {
 			e.refuse(refusalOf(o, received, "it differs from another one of epoch %d and gen %d: two agents publish as this host", o.Epoch, o.Gen))
 			return Refused
 		}
-		h.docs[o.Source] = reconcile.Document{Observation: o, Received: latest(held.Received, received)}
+		held.received = latest(held.received, received)
+		h.held[o.Source] = held
+		e.book.Observe(reconcile.Document{Observation: o, Received: held.received})
 		e.dirty = true
 		return Again
 	}
-	h.docs[o.Source] = reconcile.Document{Observation: o, Received: received}
+	h.held[o.Source] = heldDocument{positionOf(o), received, o.Outcome == inventory.OutcomeAbsent}
+	e.book.Observe(reconcile.Document{Observation: o, Received: received})
 	if e.delivered {
 		h.heard = latest(h.heard, received)
 	} else {
@@ -135,7 +150,11 @@ func (e *Engine) Observe(o *inventory.Observation, received time.Time) Taken {
 	}
 	h.epoch = max(h.epoch, o.Epoch)
 	h.checkHole(o.Source, received)
-	delete(e.refused, refusalKey{o.Host, o.Site, o.Source})
+	if key := (refusalKey{o.Host, o.Site, o.Source}); !e.refused[key].At.IsZero() || e.refused[key].Reason != "" {
+		delete(e.refused, key)
+		e.refusals = true
+	}
+	e.book.Hear(o.Host, e.lastHeard(h))
 	e.dirty = true
 	return Newer
 }
@@ -155,7 +174,7 @@ func (e *Engine) Refuse(r reconcile.Refusal) {
 func (e *Engine) refuse(r reconcile.Refusal) {
 	r.Reason = words(r.Reason)
 	e.refused[refusalKey{r.Host, r.Site, r.Source}] = r
-	e.dirty = true
+	e.refusals, e.dirty = true, true
 	if len(e.refused) <= MaxRefusals {
 		return
 	}
@@ -185,7 +204,7 @@ func (e *Engine) Intend(inv *sentral.Inventory) {
 	e.dirty = true
 	switch {
 	case !inv.ReadAt.IsZero():
-		e.unread = nil
+		e.unread, e.sweepAt = nil, time.Time{}
 		e.guard(inv)
 	case e.previous() == nil:
 		e.unread = inv.Problems
@@ -206,7 +225,7 @@ func (e *Engine) Delivered() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.delivered, e.dirty = true, true
-	e.bare = len(e.stored) > 0 && len(e.documents()) == 0
+	e.bare = len(e.lives.all) > 0 && !slices.ContainsFunc(slices.Collect(maps.Values(e.hosts)), func(h *host) bool { return len(h.held) > 0 })
 }
 
 // Listen says that heartbeats can be heard from now on, Deafen that they can't:
@@ -218,6 +237,9 @@ func (e *Engine) Listen(now time.Time) {
 		e.listening, e.dirty = now, true
 		if e.began.IsZero() {
 			e.began = now
+			for id, h := range e.hosts {
+				e.book.Hear(id, e.lastHeard(h))
+			}
 		}
 	}
 }
@@ -235,21 +257,7 @@ func (e *Engine) Deafen(now time.Time) {
 func (e *Engine) Findings() []reconcile.Finding {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Clone(e.findings)
-}
-
-// documents lists what is held, by host and source.
-func (e *Engine) documents() []reconcile.Document {
-	var docs []reconcile.Document
-	for _, h := range e.hosts {
-		for _, doc := range h.docs {
-			docs = append(docs, doc)
-		}
-	}
-	slices.SortFunc(docs, func(a, b reconcile.Document) int {
-		return cmp.Or(bytes.Compare(a.Host[:], b.Host[:]), cmp.Compare(a.Source, b.Source))
-	})
-	return docs
+	return e.lives.list(e.at)
 }
 
 func latest(a, b time.Time) time.Time {

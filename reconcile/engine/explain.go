@@ -41,14 +41,18 @@ func (e *NotReadyError) Error() string { return "nothing has been reconciled yet
 func (e *Engine) Explain(query string, now time.Time) (*reconcile.Explanation, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.result == nil {
+	if !e.stepped {
 		return nil, &NotReadyError{Waiting: cmp.Or(e.waiting(now), "the first pass is about to begin")}
 	}
 	query = strings.TrimSpace(query)
 	if query == "" { // things without a name would answer to it
 		return nil, &NotKnownError{}
 	}
-	explanation, err := reconcile.Explain(e.result, e.findings, now, query)
+	var about *reconcile.Finding
+	if n := e.lives.all[query]; n != nil {
+		about = &n.Finding
+	}
+	explanation, err := reconcile.Explain(e.book.Ask(query, about), e.lives.list(e.at), now, query)
 	if errors.Is(err, reconcile.ErrNotKnown) {
 		return nil, &NotKnownError{Query: query, Near: e.near(query)}
 	}
@@ -93,27 +97,7 @@ func (e *Engine) near(query string) []string {
 		}
 		found = append(found, candidate{name, distance})
 	}
-	for i := range e.result.VMs {
-		m := &e.result.VMs[i]
-		if m.Intended != nil {
-			consider(m.Intended.Name)
-			consider(m.Intended.ID)
-		}
-		if m.Observed != nil {
-			consider(m.Observed.Name)
-			consider(m.Observed.Key())
-		}
-	}
-	for i := range e.result.Hosts {
-		m := &e.result.Hosts[i]
-		if m.Intended != nil {
-			consider(m.Intended.ID)
-			consider(m.Intended.Name)
-		}
-		if m.Observed != nil && m.Observed.Identity != nil {
-			consider(m.Observed.Identity.Hostname)
-		}
-	}
+	e.book.Names(consider)
 	slices.SortFunc(found, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.name, b.name))
 	})

@@ -1,13 +1,14 @@
 package engine
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/reconcile"
 )
 
@@ -17,7 +18,7 @@ const unsaidAfter = time.Minute
 
 // unsay notes of which sources that are held the host speaks no more.
 func (h *host) unsay(now time.Time) {
-	for source := range h.docs {
+	for source := range h.held {
 		if _, spoken := h.said[source]; spoken {
 			delete(h.unsaid, source)
 		} else if h.unsaid[source].IsZero() {
@@ -40,14 +41,14 @@ func (h *host) gaps(id uuid.UUID, now time.Time) (gaps []reconcile.Gap) {
 			continue
 		}
 		gap := reconcile.Gap{Host: id, Site: h.site, Source: source, Since: s.differs, Problem: s.problem}
-		if doc, has := h.docs[source]; has {
+		if doc, has := h.held[source]; has {
 			gap.Held = heldWords(doc)
 		}
 		gaps = append(gaps, gap)
 	}
 	for source, since := range h.unsaid {
-		doc, has := h.docs[source]
-		if has && doc.Outcome != inventory.OutcomeAbsent && now.Sub(since) >= unsaidAfter {
+		doc, has := h.held[source]
+		if has && !doc.absent && now.Sub(since) >= unsaidAfter {
 			gaps = append(gaps, reconcile.Gap{Host: id, Site: h.site, Source: source, Since: since, Held: heldWords(doc), Vanished: true})
 		}
 	}
@@ -60,7 +61,7 @@ func (h *host) gaps(id uuid.UUID, now time.Time) (gaps []reconcile.Gap) {
 	return gaps
 }
 
-func heldWords(doc reconcile.Document) string {
+func heldWords(doc heldDocument) string {
 	return fmt.Sprintf("epoch %d, gen %d", doc.Epoch, doc.Gen)
 }
 
@@ -120,26 +121,58 @@ func (c *hostClock) judge(limit time.Duration) time.Duration {
 	return step
 }
 
-// hearing gives what is to be told of how hosts are heard: those that are silent
-// are told of otherwise.
-func (e *Engine) hearing(in *reconcile.Input, now time.Time) {
+// hearEvery is how often how hosts are heard is looked at: all of them are, and what
+// is told of it takes minutes to come and go.
+const hearEvery = time.Second
+
+// hearing tells the book how hosts are heard. Of those that are silent that is told
+// otherwise.
+func (e *Engine) hearing(now time.Time) {
+	if !e.hearsAgain(now) {
+		return
+	}
+	e.hearAt = now.Add(hearEvery)
+	var all []reconcile.Gap
+	clocks := map[uuid.UUID]time.Duration{}
 	for id, h := range e.hosts {
 		if e.silent(h, now) {
 			continue
 		}
 		gaps := h.gaps(id, now)
 		h.gapsTold = len(gaps)
-		in.Gaps = append(in.Gaps, gaps...)
+		all = append(all, gaps...)
 		if h.clockTold = h.clock.judge(e.policy.ClockSkew); h.clockTold != 0 {
-			if in.Clocks == nil {
-				in.Clocks = map[uuid.UUID]time.Duration{}
-			}
-			in.Clocks[id] = h.clockTold
+			clocks[id] = h.clockTold
 		}
 	}
+	slices.SortFunc(all, func(a, b reconcile.Gap) int {
+		return cmp.Or(bytes.Compare(a.Host[:], b.Host[:]), cmp.Compare(a.Source, b.Source))
+	})
+	e.book.Gaps(all)
+	e.book.Clocks(clocks)
 }
 
-// hearsNews says whether something else is to be told than at the last step.
-func (h *host) hearsNews(id uuid.UUID, policy *reconcile.Policy, now time.Time) bool {
-	return len(h.gaps(id, now)) != h.gapsTold || h.clock.judge(policy.ClockSkew) != h.clockTold
+// silent says whether nothing may be concluded from what the host said.
+func (e *Engine) silent(h *host, now time.Time) bool {
+	return now.Sub(e.lastHeard(h)) > e.policy.StaleAfter
+}
+
+// hearsAgain says whether it is time to look; a clock that was set back makes it so.
+func (e *Engine) hearsAgain(now time.Time) bool {
+	return !now.Before(e.hearAt) || e.hearAt.Sub(now) > hearEvery
+}
+
+// hearsNews says whether something else is to be told of a host than at the last
+// step.
+func (e *Engine) hearsNews(now time.Time) bool {
+	if !e.hearsAgain(now) {
+		return false
+	}
+	for id, h := range e.hosts {
+		if !e.silent(h, now) && (len(h.gaps(id, now)) != h.gapsTold || h.clock.judge(e.policy.ClockSkew) != h.clockTold) {
+			return true
+		}
+	}
+	e.hearAt = now.Add(hearEvery)
+	return false
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/dataverket/avstem/reconcile"
+	"github.com/dataverket/avstem/inventory"
 )
 
 // holeAfter is how long a host may say that it has a newer document than what is
@@ -17,16 +17,14 @@ const holeAfter = 5 * time.Second
 
 // host is what is remembered of one host.
 type host struct {
-	docs  map[string]reconcile.Document // by source
-	heard time.Time                     // when it last spoke; zero if never since the start
+	held  map[string]heldDocument // by source
+	heard time.Time               // when it last spoke; zero if never since the start
 	// before is how new the documents are that it left before the start, by its
 	// own clock: all that is known of when it last spoke, until it does again.
 	before  time.Time
 	said    map[string]said // by source, from its last heartbeat
 	epoch   uint64          // from its last heartbeat
 	site    string
-	settled bool // it is in Sentral, or was at the last step
-	stale   bool // at the last step
 	problem problem
 	// unsaid is since when it doesn't speak of a source that is held. What was told
 	// of that, of documents that didn't arrive and of its clock at the last step, is
@@ -37,6 +35,13 @@ type host struct {
 	clockTold time.Duration
 	// speakers are the agents that were heard under its ID lately.
 	speakers map[uuid.UUID]speaker
+}
+
+// heldDocument is which document of a source the book has.
+type heldDocument struct {
+	Position
+	received time.Time
+	absent   bool // the source isn't on the host
 }
 
 // said is what a heartbeat says of one source.
@@ -58,9 +63,7 @@ func (p Position) after(other Position) bool {
 	return cmp.Or(cmp.Compare(p.Epoch, other.Epoch), cmp.Compare(p.Gen, other.Gen)) > 0
 }
 
-func positionOf(doc reconcile.Document) Position {
-	return Position{doc.Epoch, doc.Gen, doc.Digest}
-}
+func positionOf(o *inventory.Observation) Position { return Position{o.Epoch, o.Gen, o.Digest} }
 
 // Heartbeat is a sign of life of a host, with the newest document that it has of
 // each source.
@@ -98,7 +101,7 @@ type Hole struct {
 func (e *Engine) host(id uuid.UUID) *host {
 	h := e.hosts[id]
 	if h == nil {
-		h = &host{docs: map[string]reconcile.Document{}, said: map[string]said{}}
+		h = &host{held: map[string]heldDocument{}, said: map[string]said{}}
 		e.hosts[id] = h
 	}
 	return h
@@ -110,11 +113,16 @@ func (e *Engine) Hear(b Heartbeat) (news bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	h := e.host(b.Host)
-	news = h.stale || h.heard.Before(e.listening) || h.heard.IsZero() || h.epoch != b.Epoch
+	news = e.book.Silent(b.Host) || h.heard.Before(e.listening) || h.heard.IsZero() || h.epoch != b.Epoch
+	e.refusals = e.refusals || h.problem.text != "" || b.Problem != ""
 	news = h.note(b, e.policy.StaleAfter) || news
 	news = h.meet(b, e.policy.StaleAfter) || news
+	if len(h.speakers) > 1 {
+		e.crowded[b.Host] = true
+	}
 	e.dirty = e.dirty || news
 	h.heard, h.site, h.epoch = latest(h.heard, b.At), b.Site, b.Epoch
+	e.book.Hear(b.Host, e.lastHeard(h))
 	was := h.said
 	h.said = make(map[string]said, len(b.Sources))
 	for _, s := range b.Sources[:min(len(b.Sources), MaxSources)] {
@@ -133,9 +141,9 @@ func (h *host) checkHole(source string, now time.Time) {
 	if !spoken {
 		return
 	}
-	doc, has := h.docs[source]
+	doc, has := h.held[source]
 	switch {
-	case has && (positionOf(doc) == s.Position || positionOf(doc).after(s.Position)):
+	case has && (doc.Position == s.Position || doc.after(s.Position)):
 		s.differs = time.Time{}
 	case s.differs.IsZero():
 		s.differs = now
@@ -155,8 +163,8 @@ func (e *Engine) Holes(now time.Time) []Hole {
 				continue
 			}
 			hole := Hole{Host: id, Site: h.site, Source: source, Said: s.Position, Since: s.differs, Problem: s.problem}
-			if doc, has := h.docs[source]; has {
-				hole.Held = positionOf(doc)
+			if doc, has := h.held[source]; has {
+				hole.Held = doc.Position
 			}
 			holes = append(holes, hole)
 		}
@@ -179,11 +187,6 @@ func (e *Engine) lastHeard(h *host) time.Time {
 	return e.began
 }
 
-// silent says whether nothing may be concluded from what the host said.
-func (e *Engine) silent(h *host, now time.Time) bool {
-	return now.Sub(e.lastHeard(h)) > e.policy.StaleAfter
-}
-
 // unheard counts the hosts that may still be about to speak: they did until we
 // could not hear them, and have not since. After StaleAfter nobody is waited for.
 func (e *Engine) unheard(now time.Time) (n int) {
@@ -200,7 +203,7 @@ func (e *Engine) unheard(now time.Time) (n int) {
 
 func (e *Engine) awaited(h *host) bool {
 	switch {
-	case len(h.docs) == 0:
+	case len(h.held) == 0:
 		return false
 	case h.heard.IsZero():
 		return e.listening.Sub(h.before) <= ForgetAfter
@@ -209,24 +212,10 @@ func (e *Engine) awaited(h *host) bool {
 	}
 	// Its agent was started again: what it said before is about to be replaced,
 	// and may be days old.
-	for _, doc := range h.docs {
+	for _, doc := range h.held {
 		if doc.Epoch < h.epoch {
 			return true
 		}
 	}
 	return false
-}
-
-// forget drops what is bounded by time.
-func (e *Engine) forget(now time.Time) {
-	for id, h := range e.hosts {
-		if !h.settled && now.Sub(e.lastHeard(h)) > ForgetAfter {
-			delete(e.hosts, id)
-		}
-	}
-	for key, r := range e.refused {
-		if now.Sub(r.At) > e.policy.DocumentAge {
-			delete(e.refused, key)
-		}
-	}
 }

@@ -12,6 +12,8 @@ func (e *Engine) Judge(p reconcile.Policy) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.policy, e.dirty = p, true
+	e.book.Judge(p)
+	e.lives.whole = true
 }
 
 // RefusePolicy says why there is no newer policy than the one in use, which stays.

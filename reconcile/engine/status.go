@@ -2,8 +2,6 @@ package engine
 
 import (
 	"time"
-
-	"github.com/dataverket/avstem/reconcile"
 )
 
 // Status is how things stand, in numbers.
@@ -52,7 +50,7 @@ func (e *Engine) Status(now time.Time) Status {
 
 func (e *Engine) status(now time.Time) Status {
 	s := Status{At: now, Site: e.site, Waiting: e.waiting(now)}
-	s.Ready = s.Waiting == "" && e.result != nil
+	s.Ready = s.Waiting == "" && e.stepped
 	if e.intended != nil {
 		s.Inventory = InventoryStatus{Source: e.intended.Source, Version: e.intended.Version, ReadAt: e.intended.ReadAt, Problems: len(e.intended.Problems)}
 		if e.held != nil {
@@ -61,39 +59,9 @@ func (e *Engine) status(now time.Time) Status {
 	} else {
 		s.Inventory.Problems = len(e.unread)
 	}
-	differs := map[string]bool{}
-	for i := range e.findings {
-		f := &e.findings[i]
-		switch f.State {
-		case reconcile.Open:
-			s.Findings.Open++
-		case reconcile.Pending:
-			s.Findings.Pending++
-		case reconcile.Resolved:
-			s.Findings.Resolved++
-			continue
-		}
-		if f.Subject.Type == "vm" {
-			differs[f.Subject.ID] = true
-		}
-	}
-	if e.result == nil {
-		return s
-	}
-	s.Hosts = len(e.result.Hosts)
-	for i := range e.result.Hosts {
-		if m := &e.result.Hosts[i]; m.Observed != nil && m.Observed.Stale {
-			s.Silent++
-		}
-	}
-	for i := range e.result.VMs {
-		m := &e.result.VMs[i]
-		if !m.IsContainer() {
-			s.VMs++
-		}
-		if m.Intended != nil && m.Observed != nil && !differs[m.Intended.ID] {
-			s.Agreeing++
-		}
-	}
+	s.Findings = e.lives.counts
+	n := e.book.Numbers()
+	s.Hosts, s.Silent, s.VMs = n.Hosts, n.Silent, n.VMs
+	s.Agreeing = n.Matched - e.lives.differ(e.book.Rematched(), e.book.Matched)
 	return s
 }

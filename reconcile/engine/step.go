@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"time"
 
@@ -35,16 +34,12 @@ func (e *Engine) Due(now time.Time) bool {
 	if e.dirty || (!e.deadline.IsZero() && !now.Before(e.deadline)) {
 		return true
 	}
-	for id, h := range e.hosts {
-		if len(h.docs) > 0 && h.stale != e.silent(h, now) || !h.stale && h.hearsNews(id, &e.policy, now) {
-			return true
-		}
-	}
-	return false
+	due := e.book.Due()
+	return e.stepped && (!due.IsZero() && !now.Before(due) || e.hearsNews(now))
 }
 
-// Step judges both books as they are. What it returns is told once: the caller
-// keeps it until it is stored.
+// Step judges what has changed since the last one, or does by the time alone. What
+// it returns is told once: the caller keeps it until it is stored.
 func (e *Engine) Step(now time.Time) Outcome {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -54,20 +49,78 @@ func (e *Engine) Step(now time.Time) Outcome {
 		return Outcome{Waiting: why, Status: e.status(now)}
 	}
 	e.dirty = false
-	e.result = reconcile.Reconcile(e.input(now))
-	e.localize(e.result)
-	e.at = now
-	e.tasks = reconcile.SettleTasks(e.tasks, e.result)
-	previous := e.findings
-	var events []reconcile.Event
-	e.findings, events = reconcile.Advance(previous, e.result, e.policy, now)
-	out := Outcome{Events: append(e.told, events...)}
+	e.tell(now)
+	changed := e.book.Settle(now)
+	e.settleTasks()
+	s := &step{lives: e.lives, life: reconcile.NewLife(&e.policy, e.judged, e.book.Holds, now), now: now, before: e.at,
+		look: e.look, await: e.book.Await, forget: e.book.Forget}
+	out := Outcome{Events: e.told}
 	e.told = nil
-	out.Changed, out.Gone = e.diff()
-	e.settle(now)
+	events, store, gone := s.advance(changed, &e.policy)
+	out.Events, out.Changed, out.Gone = append(out.Events, events...), store, gone
+	e.at, e.stepped = now, true
+	e.sweep(now)
 	e.deadline = e.nextDeadline(now)
 	out.Status = e.status(now)
 	return out
+}
+
+// tell tells the book what it doesn't know yet.
+func (e *Engine) tell(now time.Time) {
+	e.book.Intend(e.present(now))
+	e.hearing(now)
+	if e.refusals {
+		e.refusals = false
+		var all []reconcile.Refusal
+		for _, key := range slices.SortedFunc(maps.Keys(e.refused), refusalKey.compare) {
+			all = append(all, e.refused[key])
+		}
+		e.book.Refuse(append(all, e.withheld()...))
+	}
+	speakers := map[uuid.UUID][]reconcile.Speaker{}
+	for id := range e.crowded {
+		h := e.hosts[id]
+		if h == nil || len(h.speakers) < 2 {
+			delete(e.crowded, id)
+		} else if several := h.several(); len(several) > 0 {
+			speakers[id] = several
+		}
+	}
+	e.book.Speak(speakers)
+	e.judged = e.tasks
+	e.book.Follow(e.tasks)
+}
+
+// settleTasks notes which tasks the runtime was seen to agree with.
+func (e *Engine) settleTasks() {
+	if len(e.tasks) > 0 {
+		e.tasks = reconcile.SettleTasks(e.tasks, &reconcile.Result{Tasks: e.book.Tasks()})
+	}
+}
+
+// look gives a finding as comparing gives it, without what this engine can't know
+// better than the core could say.
+func (e *Engine) look(id string, was *reconcile.Finding) (reconcile.Finding, bool) {
+	f, found := e.book.Finding(id)
+	switch {
+	case !found:
+	case f.Kind == reconcile.HostMissing && f.Subject.Site != e.site:
+		return f, false // hosts of other sites report to the reconcilers there
+	case f.Kind == reconcile.HostStale && was != nil && was.State != reconcile.Resolved && e.unheardOf(f.Subject.ID):
+		// Since when it is silent was known better before the restart.
+		f.Message, f.Evidence = was.Message, was.Evidence
+	}
+	return f, found
+}
+
+// unheardOf says whether a host, by Sentral's key, never spoke since the start.
+func (e *Engine) unheardOf(id string) bool {
+	m := e.book.Host(id)
+	if m == nil || m.Intended == nil || m.Observed == nil {
+		return false
+	}
+	h := e.hosts[m.Observed.ID]
+	return h != nil && h.heard.IsZero()
 }
 
 // waiting says what must come before anything can be judged.
@@ -83,7 +136,7 @@ func (e *Engine) waiting(now time.Time) string {
 		return "NATS is away"
 	}
 	left := e.policy.StaleAfter - now.Sub(e.listening)
-	if e.bare && e.result == nil && left >= 0 {
+	if e.bare && !e.stepped && left >= 0 {
 		return fmt.Sprintf("the hosts' last documents are lost; hosts are asked for them, and waited for %s more", left.Round(time.Second))
 	}
 	if n := e.unheard(now); n > 0 {
@@ -92,151 +145,50 @@ func (e *Engine) waiting(now time.Time) string {
 	return ""
 }
 
-func (e *Engine) input(now time.Time) reconcile.Input {
-	in := reconcile.Input{
-		Intended: e.present(now),
-		Observed: e.documents(),
-		Heard:    make(map[uuid.UUID]time.Time, len(e.hosts)),
-		Tasks:    e.tasks,
-		Policy:   e.policy,
-		Now:      now,
+// sweep drops hosts that are in nobody's book, and old refusals. It looks at the
+// hosts once an hour, or when the inventory has changed.
+func (e *Engine) sweep(now time.Time) {
+	for key, r := range e.refused {
+		if now.Sub(r.At) > e.policy.DocumentAge {
+			delete(e.refused, key)
+			e.refusals, e.dirty = true, true
+		}
 	}
+	if now.Before(e.sweepAt) {
+		return
+	}
+	e.sweepAt = now.Add(time.Hour)
 	for id, h := range e.hosts {
-		in.Heard[id] = e.lastHeard(h)
-		if several := h.several(); len(several) > 0 {
-			if in.Speakers == nil {
-				in.Speakers = map[uuid.UUID][]reconcile.Speaker{}
-			}
-			in.Speakers[id] = several
-		}
-	}
-	e.hearing(&in, now)
-	for _, key := range slices.SortedFunc(maps.Keys(e.refused), refusalKey.compare) {
-		in.Refused = append(in.Refused, e.refused[key])
-	}
-	in.Refused = append(in.Refused, e.withheld()...)
-	return in
-}
-
-// localize takes out of a result what this engine can't know better than the
-// core could say.
-func (e *Engine) localize(result *reconcile.Result) {
-	was := make(map[string]*reconcile.Finding)
-	for i := range e.findings {
-		if f := &e.findings[i]; f.Kind == reconcile.HostStale && f.State != reconcile.Resolved {
-			was[f.ID] = f
-		}
-	}
-	unheard := map[string]bool{} // Sentral's keys of hosts that never spoke since the start
-	for i := range result.Hosts {
-		m := &result.Hosts[i]
-		if m.Intended != nil && m.Observed != nil && e.hosts[m.Observed.ID].heard.IsZero() {
-			unheard[m.Intended.ID] = true
-		}
-	}
-	result.Findings = slices.DeleteFunc(result.Findings, func(f reconcile.Finding) bool {
-		// Hosts of other sites report to the reconcilers there.
-		return f.Kind == reconcile.HostMissing && f.Subject.Site != e.site
-	})
-	for i := range result.Findings {
-		f := &result.Findings[i]
-		if known := was[f.ID]; known != nil && unheard[f.Subject.ID] {
-			// Since when it is silent was known better before the restart.
-			f.Message, f.Evidence = known.Message, known.Evidence
-		}
-	}
-}
-
-// diff gives what differs from what the caller was given before.
-func (e *Engine) diff() (changed []reconcile.Finding, gone []string) {
-	stored := make(map[string]*reconcile.Finding, len(e.findings))
-	for i := range e.findings {
-		f := &e.findings[i]
-		was := e.stored[f.ID]
-		if was != nil && sameFinding(f, was) {
-			stored[f.ID] = was
+		if e.book.Recorded(id) {
 			continue
 		}
-		// A copy: a pointer into the list would keep all of that list.
-		kept := *f
-		changed = append(changed, kept)
-		stored[f.ID] = &kept
-	}
-	for id := range e.stored {
-		if stored[id] == nil {
-			gone = append(gone, id)
-		}
-	}
-	slices.Sort(gone)
-	e.stored = stored
-	return changed, gone
-}
-
-// sameFinding says that a finding need not be stored again: nothing about it
-// differs but when it was seen last, and that not by much.
-func sameFinding(f, was *reconcile.Finding) bool {
-	if f.LastSeen.Sub(was.LastSeen) >= lastSeenStep {
-		return false
-	}
-	a, b := *f, *was
-	a.LastSeen, b.LastSeen = time.Time{}, time.Time{}
-	if a.Provenance != nil && b.Provenance != nil {
-		seenAt := *a.Provenance
-		seenAt.ObservedAt = b.Provenance.ObservedAt
-		a.Provenance = &seenAt
-	}
-	return reflect.DeepEqual(a, b)
-}
-
-// settle notes what the step came to for each host, and drops hosts that are
-// in nobody's book.
-func (e *Engine) settle(now time.Time) {
-	for _, h := range e.hosts {
-		h.stale, h.settled = e.silent(h, now), false
-	}
-	for i := range e.result.Hosts {
-		m := &e.result.Hosts[i]
-		if m.Intended == nil || m.Observed == nil {
+		if forget := e.lastHeard(h).Add(ForgetAfter + past); now.Before(forget) {
+			if forget.Before(e.sweepAt) {
+				e.sweepAt = forget
+			}
 			continue
 		}
-		for _, id := range append([]uuid.UUID{m.Observed.ID}, m.Former...) {
-			if h := e.hosts[id]; h != nil {
-				h.settled = true
-			}
-		}
+		delete(e.hosts, id)
+		e.book.Drop(id)
+		e.refusals, e.dirty = true, true
 	}
-	before := len(e.hosts) + len(e.refused)
-	e.forget(now)
-	e.dirty = e.dirty || len(e.hosts)+len(e.refused) != before
 }
 
-// nextDeadline is when time alone changes something: a grace or a keeping ends,
-// a document or refusal becomes too old, a kept LastSeen lags too far behind.
-// That a host falls silent is not in it, as each heartbeat puts that off.
+// past makes a limit one that is passed: too old is older than the limit, not as
+// old.
+const past = time.Nanosecond
+
+// nextDeadline is when time alone changes something besides what the book says of
+// hosts: the life of a finding, or a refusal that becomes too old.
 func (e *Engine) nextDeadline(now time.Time) time.Time {
-	var next time.Time
+	next := e.sweepAt
 	by := func(t time.Time) {
-		if t.After(now) && (next.IsZero() || t.Before(next)) {
+		if t.After(now) && t.Before(next) {
 			next = t
 		}
 	}
-	life := reconcile.NewLife(&e.policy, e.tasks, nil, now)
-	for i := range e.findings {
-		f := &e.findings[i]
-		by(life.Due(f))
-		if was := e.stored[f.ID]; was != nil && f.State != reconcile.Resolved {
-			by(was.LastSeen.Add(lastSeenStep))
-		}
-	}
-	// A document is too old when it is older than the limit, not when it is as old.
-	const past = time.Nanosecond
-	for _, h := range e.hosts {
-		for _, doc := range h.docs {
-			by(doc.Received.Add(e.policy.DocumentAge + past))
-		}
-		if !h.settled {
-			by(e.lastHeard(h).Add(ForgetAfter + past))
-		}
+	if len(e.lives.due) > 0 {
+		by(e.lives.due[0].at)
 	}
 	for _, r := range e.refused {
 		by(r.At.Add(e.policy.DocumentAge + past))

@@ -13,10 +13,17 @@ import (
 func (e *Engine) Task(t reconcile.Task, at, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	known := slices.ContainsFunc(e.tasks, func(held reconcile.Task) bool { return held.ID == t.ID })
-	e.tasks = reconcile.TakeTask(e.tasks, t, at)
+	before := e.tasks
+	known := slices.ContainsFunc(before, func(held reconcile.Task) bool { return held.ID == t.ID })
+	e.tasks = reconcile.TakeTask(before, t, at)
 	if i := slices.IndexFunc(e.tasks, func(held reconcile.Task) bool { return held.ID == t.ID }); i >= 0 && !known && now.Sub(at) > e.policy.DocumentAge {
 		e.tasks[i].Settled = true
+	}
+	e.lives.touchVM(t.VM)
+	if len(e.tasks) < len(before)+1 { // some that were over are remembered no more
+		for i := range before {
+			e.lives.touchVM(before[i].VM)
+		}
 	}
 	e.dirty = true
 }
