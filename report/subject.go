@@ -7,7 +7,8 @@ import (
 )
 
 // subjectName is how people name what a finding is about: tenant/project/name of
-// a VM whose owner is known, the name of all else, the ID where there is none.
+// a VM whose owner is known, the name of all else (a project's has its tenant), the ID
+// where there is none.
 func subjectName(s *reconcile.Subject) string {
 	name := s.Name
 	if name == "" {
@@ -16,7 +17,7 @@ func subjectName(s *reconcile.Subject) string {
 	if s.Type == "runtime" && s.Host != "" {
 		name = s.Host + " " + name
 	}
-	if s.Type != "host" && s.Tenant != "" {
+	if s.Type != "host" && s.Type != "project" && s.Tenant != "" {
 		return printable(strings.Join([]string{s.Tenant, s.Project, name}, "/"))
 	}
 	return printable(name)

@@ -132,7 +132,8 @@ func flat(v any) string {
 
 // splitPath takes a path such as nics[52:54:00:aa:00:01].vlan apart. What is
 // within the brackets may hold anything, brackets and dots too. An entity of an
-// entity, storagePools[default].volumes[custom/blk], is called default/custom/blk.
+// entity, storagePools[default].volumes[custom/blk], is called default/custom/blk, and
+// switches[br0].vlans[110] br0 VLAN 110.
 func splitPath(path string) (list, entity, leaf string) {
 	open, end := strings.IndexByte(path, '['), strings.LastIndexByte(path, ']')
 	if open < 0 || end < open {
@@ -144,6 +145,13 @@ func splitPath(path string) (list, entity, leaf string) {
 	entity = path[open+1 : end]
 	if outer, inner, nested := strings.Cut(entity, "].volumes["); nested {
 		entity = outer + "/" + inner
+	}
+	for _, word := range []struct{ between, as string }{
+		{"].vlans[", " VLAN "}, {"].return[", " VLAN "}, {"].failureDomain[", " in "}, {"].host[", " on "},
+	} {
+		if outer, inner, nested := strings.Cut(entity, word.between); nested {
+			entity = outer + word.as + inner
+		}
 	}
 	return path[:open], entity, strings.TrimPrefix(path[end+1:], ".")
 }
