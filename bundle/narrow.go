@@ -30,6 +30,9 @@ func Narrow(in *reconcile.Input, t *history.Thing, e *reconcile.Explanation) (*r
 	}
 	n.host(e)
 	out.Intended = n.records(in.Intended)
+	out.Tasks = slices.DeleteFunc(slices.Clone(in.Tasks), func(task reconcile.Task) bool {
+		return !slices.ContainsFunc(out.Intended.VMs, func(vm sentral.VM) bool { return vm.ID == task.VM })
+	})
 	return &out, n.said()
 }
 

@@ -135,7 +135,9 @@ func (a *app) explainAt(ctx context.Context, query string, at time.Time, format 
 	if err != nil {
 		return fmt.Errorf("as of %s: %w", at.Format(time.RFC3339), err)
 	}
-	return a.writeExplanation(e, format)
+	c := report.NewCase(e)
+	c.AsOf = true
+	return a.writeExplanation(c, format)
 }
 
 // hostsThen are the hosts that can tell of a thing's past. Of one that nobody knows
