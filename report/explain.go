@@ -228,12 +228,6 @@ func (p *page) finding(c *Case, f *reconcile.Finding) {
 	if f.CausedBy != "" {
 		p.para(4, "follows from:", sgrFaint, printable(f.CausedBy))
 	}
-	if a := f.Acknowledged; a != nil {
-		p.para(4, "taken up by:", sgrFaint, printable(a.By)+" until "+second(a.Until)+": "+printable(a.Reason))
-	}
-	if s := f.Suppression; s != nil {
-		p.para(4, "suppressed:", sgrFaint, printable(s.Reason)+" ("+printable(s.Owner)+", until "+second(s.Expires)+", policy "+printable(s.ID)+")")
-	}
 	p.life(f, c.History[f.ID])
 	if state == reconcile.Resolved {
 		return // there is nothing to do any more

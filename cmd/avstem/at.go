@@ -54,7 +54,7 @@ func (p *past) booksAt(ctx context.Context, hosts []uuid.UUID, at time.Time, not
 	if len(found) == 0 {
 		return nil, fmt.Errorf("no document of %s is kept: the last %d of each source are", at.Format(time.RFC3339), bus.KeptOfEach)
 	}
-	in := books.Input(at, reconcile.DefaultPolicy())
+	in := books.Input(at, p.policy(ctx, notef))
 	return fillIn(&in, kept, found, notef), nil
 }
 
