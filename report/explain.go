@@ -18,6 +18,8 @@ type Case struct {
 	History map[string][]history.Event `json:"history,omitempty"`
 	// Remedies are the ways out of each finding, by its ID.
 	Remedies map[string][]resolve.Remedy `json:"remedies,omitempty"`
+	// Inventory is where Sentral's records are, as the reconciler reads them.
+	Inventory string `json:"inventory,omitempty"`
 	// AsOf says that it is of the past: nothing of it may be so still.
 	AsOf bool `json:"asOf,omitempty"`
 	// Offline says that no server stands behind it, which other commands could ask.
@@ -236,7 +238,12 @@ func (p *page) finding(c *Case, f *reconcile.Finding) {
 		p.para(4, "by what:", sgrFaint, "avstem blame "+resolve.Quote(printable(f.Subject.Name))+" "+resolve.Quote(printable(f.Field)))
 	}
 	for i := range c.Remedies[f.ID] {
-		p.remedy(f, &c.Remedies[f.ID][i])
+		r := &c.Remedies[f.ID][i]
+		p.remedy(r)
+		// What is read over a network has no files to change.
+		if r.Adopts(f) && c.Inventory != "" && !strings.Contains(c.Inventory, "://") {
+			p.WriteString("      avstem sentral adopt " + printable(f.ID) + " --inventory " + resolve.Quote(printable(c.Inventory)) + "\n")
+		}
 	}
 }
 
@@ -275,7 +282,7 @@ func (p *page) verdict(f *reconcile.Finding) string {
 }
 
 // remedy writes a way out, with what can be pasted on lines of its own.
-func (p *page) remedy(f *reconcile.Finding, r *resolve.Remedy) {
+func (p *page) remedy(r *resolve.Remedy) {
 	lead := "on the host:"
 	switch r.Side {
 	case "sentral":

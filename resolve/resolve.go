@@ -43,6 +43,18 @@ type Edit struct {
 	YAML string `json:"yaml,omitempty"`
 }
 
+// Places are where records that could be edited stand: a place for each edit that
+// was asked about, "" where it isn't known, and the inventory that they are in.
+type Places struct {
+	Inventory string   `json:"inventory"`
+	At        []string `json:"at"`
+}
+
+// Adopts says whether avstem sentral adopt may know how to change the record.
+func (r *Remedy) Adopts(f *reconcile.Finding) bool {
+	return r.Side == "sentral" && (r.Edit != nil || f.Kind == "vm.unknown" || f.Kind == "host.unknown" || f.Kind == "nic.unknown")
+}
+
 // Of gives the ways out of a finding, as the finding has them.
 func Of(f *reconcile.Finding, e *reconcile.Explanation) []Remedy {
 	remedies := make([]Remedy, 0, len(f.Resolutions))

@@ -127,7 +127,7 @@ func findHistory(ctx context.Context, p *past, c *report.Case) error {
 
 // findPlaces asks where the records that could be edited stand now.
 func findPlaces(ctx context.Context, conn *bus.Conn, site string, c *report.Case) error {
-	var edits []*resolve.Edit
+	edits := []*resolve.Edit{}
 	for _, remedies := range c.Remedies {
 		for i := range remedies {
 			if remedies[i].Edit != nil {
@@ -135,7 +135,7 @@ func findPlaces(ctx context.Context, conn *bus.Conn, site string, c *report.Case
 			}
 		}
 	}
-	if len(edits) == 0 {
+	if len(c.Remedies) == 0 {
 		return nil
 	}
 	question, err := json.Marshal(edits)
@@ -146,12 +146,13 @@ func findPlaces(ctx context.Context, conn *bus.Conn, site string, c *report.Case
 	if err != nil {
 		return err
 	}
-	var places []string
+	var places resolve.Places
 	if err := json.Unmarshal(answer, &places); err != nil {
 		return fmt.Errorf("decode the answer: %w", err)
 	}
-	for i := range min(len(places), len(edits)) {
-		edits[i].Where = places[i]
+	c.Inventory = places.Inventory
+	for i := range min(len(places.At), len(edits)) {
+		edits[i].Where = places.At[i]
 	}
 	return nil
 }

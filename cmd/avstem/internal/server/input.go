@@ -46,7 +46,7 @@ func (s *Server) answerInput(r micro.Request) {
 }
 
 // answerPlaces says where records stand: it takes a list of resolve.Edit and
-// answers a place for each, "" where it isn't known.
+// answers resolve.Places.
 func (s *Server) answerPlaces(r micro.Request) {
 	var edits []resolve.Edit
 	if err := json.Unmarshal(r.Data(), &edits); err != nil {
@@ -58,9 +58,9 @@ func (s *Server) answerPlaces(r micro.Request) {
 		s.respond(r.Error(codeNotReady, err.Error(), nil))
 		return
 	}
-	places := make([]string, len(edits))
+	places := resolve.Places{Inventory: in.Intended.Source, At: make([]string, len(edits))}
 	for i, e := range edits {
-		places[i] = in.Intended.Places.Place(sentral.RecordID{Type: e.Type, ID: e.ID}, e.Key).String()
+		places.At[i] = in.Intended.Places.Place(sentral.RecordID{Type: e.Type, ID: e.ID}, e.Key).String()
 	}
 	s.respond(r.RespondJSON(places))
 }
