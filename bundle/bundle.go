@@ -80,6 +80,7 @@ type Rest struct {
 	Heard     map[uuid.UUID]time.Time           `json:"heard"`
 	Refused   []reconcile.Refusal               `json:"refused,omitempty"`
 	Speakers  map[uuid.UUID][]reconcile.Speaker `json:"speakers,omitempty"`
+	Tasks     []reconcile.Task                  `json:"tasks,omitempty"`
 	Policy    reconcile.Policy                  `json:"policy"`
 	Inventory Inventory                         `json:"inventory"`
 }
@@ -110,7 +111,7 @@ func (b *Bundle) Set(in *reconcile.Input) {
 	}
 	b.Intended, b.Observed = inv, nil
 	b.Rest = Rest{
-		Now: in.Now, Heard: in.Heard, Refused: in.Refused, Speakers: in.Speakers, Policy: in.Policy,
+		Now: in.Now, Heard: in.Heard, Refused: in.Refused, Speakers: in.Speakers, Tasks: in.Tasks, Policy: in.Policy,
 		Inventory: Inventory{inv.Source, inv.Version, inv.ReadAt, inv.Incomplete, inv.Stale, inv.Problems, inv.LeftOut},
 	}
 	for _, d := range in.Observed {
@@ -121,7 +122,7 @@ func (b *Bundle) Set(in *reconcile.Input) {
 
 // Input gives the core what it had.
 func (b *Bundle) Input() *reconcile.Input {
-	in := &reconcile.Input{Heard: b.Rest.Heard, Refused: b.Rest.Refused, Speakers: b.Rest.Speakers, Policy: b.Rest.Policy, Now: b.Rest.Now}
+	in := &reconcile.Input{Heard: b.Rest.Heard, Refused: b.Rest.Refused, Speakers: b.Rest.Speakers, Tasks: b.Rest.Tasks, Policy: b.Rest.Policy, Now: b.Rest.Now}
 	inv, about := *b.Intended, b.Rest.Inventory
 	inv.Source, inv.Version, inv.ReadAt, inv.Incomplete = about.Source, about.Version, about.ReadAt, about.Incomplete
 	inv.Stale, inv.Problems, inv.LeftOut = about.Stale, about.Problems, about.LeftOut

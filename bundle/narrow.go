@@ -30,6 +30,9 @@ func Narrow(in *reconcile.Input, t *history.Thing, e *reconcile.Explanation) (*r
 	}
 	n.host(e)
 	out.Intended = n.records(in.Intended)
+	out.Tasks = slices.DeleteFunc(slices.Clone(in.Tasks), func(task reconcile.Task) bool {
+		return !slices.ContainsFunc(out.Intended.VMs, func(vm sentral.VM) bool { return vm.ID == task.VM })
+	})
 	return &out, n.said()
 }
 
@@ -181,9 +184,8 @@ func (n *narrowing) host(e *reconcile.Explanation) {
 	}
 }
 
-// records leaves out those of VMs and hosts that aren't concerned, and the
-// projects, networks and quotas of tenants that aren't. Images, sites and failure
-// domains are nobody's.
+// records leaves out those of VMs and hosts that aren't concerned, and the quotas
+// of tenants that aren't.
 func (n *narrowing) records(inv *sentral.Inventory) *sentral.Inventory {
 	narrow := &sentral.Inventory{
 		Source: inv.Source, Version: inv.Version, ReadAt: inv.ReadAt, Incomplete: inv.Incomplete, Stale: inv.Stale,
@@ -208,12 +210,12 @@ func (n *narrowing) records(inv *sentral.Inventory) *sentral.Inventory {
 		}
 		n.withheld++
 	}
-	for i := range inv.Projects {
-		if tenants[inv.Projects[i].Tenant] {
-			narrow.Projects = append(narrow.Projects, inv.Projects[i])
-			continue
+	// Whose something is can only be asked of all that there are.
+	for _, project := range inv.Projects {
+		if !tenants[project.Tenant] {
+			project.Quota = nil
 		}
-		n.withheld++
+		narrow.Projects = append(narrow.Projects, project)
 	}
 	// Which VLAN is whose: a NIC may be on anybody's.
 	narrow.Networks = inv.Networks
@@ -256,7 +258,7 @@ func (n *narrowing) said() (sentences []string) {
 	}{
 		{n.vms, "sightings of other VMs on its hosts"},
 		{n.things, "volumes and switch ports' marks of other VMs on its hosts"},
-		{n.withheld, "records of VMs, hosts and projects that it doesn't rest on"},
+		{n.withheld, "records of VMs and hosts that it doesn't rest on"},
 	} {
 		if part.n > 0 {
 			sentences = append(sentences, fmt.Sprintf("%d %s", part.n, part.what))

@@ -139,7 +139,7 @@ func (c *Conn) IntendedHeads(ctx context.Context, site string) (map[string]Inten
 	}
 	heads := map[string]IntendedHead{}
 	err = c.read(ctx, StreamIntended, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, HeadersOnly: true, MaxResetAttempts: 2,
+		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, HeadersOnly: true, MaxResetAttempts: 2, InactiveThreshold: ReadOnce,
 	}, func(k Kept) error {
 		heads[k.Subject] = IntendedHead{ID: k.Header.Get(headerRecordID), Digest: k.Header.Get(headerDigest), At: k.Time}
 		return nil

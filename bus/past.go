@@ -75,6 +75,7 @@ func (c *Conn) Read(ctx context.Context, p Past, take func(Kept) error) error {
 	}
 	config := jetstream.OrderedConsumerConfig{
 		FilterSubjects: p.Subjects, DeliverPolicy: jetstream.DeliverAllPolicy, HeadersOnly: p.Headers, MaxResetAttempts: 2,
+		InactiveThreshold: ReadOnce,
 	}
 	if !p.Since.IsZero() {
 		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &p.Since
@@ -96,13 +97,17 @@ func (c *Conn) read(ctx context.Context, stream string, config jetstream.Ordered
 	}
 	left := info.NumPending
 	if left == 0 {
+		c.dropConsumer(stream, consumer)
 		return nil
 	}
 	messages, err := consumer.Messages()
 	if err != nil {
 		return fmt.Errorf("read the past of %s: %w", stream, err)
 	}
-	defer messages.Stop()
+	defer func() {
+		messages.Stop()
+		c.dropConsumer(stream, consumer)
+	}()
 	for ; left > 0; left-- {
 		msg, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
@@ -121,6 +126,16 @@ func (c *Conn) read(ctx context.Context, stream string, config jetstream.Ordered
 		}
 	}
 	return nil
+}
+
+// dropConsumer ends a consumer that has read what it was for. The server would keep
+// it for minutes, and a stream takes so many only.
+func (c *Conn) dropConsumer(stream string, consumer jetstream.Consumer) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if info := consumer.CachedInfo(); info != nil {
+		_ = c.js.DeleteConsumer(ctx, stream, info.Name) // it ends by itself otherwise
+	}
 }
 
 // Message reads one message by its sequence.

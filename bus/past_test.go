@@ -70,6 +70,13 @@ func TestReadGivesWhatIsKeptInOrder(t *testing.T) {
 			}
 		})
 	}
+	stream, err := c.js.Stream(t.Context(), "PAST")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := stream.Info(t.Context()); err != nil || info.State.Consumers != 0 {
+		t.Errorf("consumers are left behind: %+v, %v", info, err)
+	}
 	enough := errors.New("enough")
 	if err := c.Read(t.Context(), Past{Stream: "PAST", Subjects: []string{"past.*"}}, func(Kept) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("an error of the reader's own: %v", err)

@@ -15,8 +15,8 @@ type Blame struct {
 }
 
 // Blame looks up a value by its path (nics[52:54:00:aa:00:01].vlan), by its field
-// (nic.vlan, vm.memory) or by the field without what it is of (memory). Several
-// may answer, and none.
+// (nic.vlan, vm.memory) or by the field without what it is of (memory); an element
+// of a list (disks[x]) stands for all of its fields. Several may answer, and none.
 func (t *Timeline) Blame(query string) []Blame {
 	found := map[string]*Blame{}
 	var paths []string
@@ -50,7 +50,7 @@ func (t *Timeline) Blame(query string) []Blame {
 
 // answers says whether a path is meant.
 func (t *Timeline) answers(query, path string) bool {
-	if strings.EqualFold(path, query) {
+	if strings.EqualFold(path, query) || strings.HasSuffix(query, "]") && strings.HasPrefix(path, query+".") {
 		return true
 	}
 	for _, side := range []Side{Intended, Observed} {

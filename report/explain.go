@@ -1,37 +1,88 @@
 package report
 
 import (
+	"cmp"
 	"io"
+	"slices"
+	"strings"
 
+	"github.com/dataverket/avstem/history"
 	"github.com/dataverket/avstem/reconcile"
+	"github.com/dataverket/avstem/resolve"
 )
 
-// Explain writes for people everything that is known of one thing. Ages count
-// back from when it was known, so that the options' time isn't asked.
-func Explain(w io.Writer, e *reconcile.Explanation, o Options) error {
-	p := newPage(&o, e.At)
-	findings := sorted(e.Findings)
-	switch {
-	case e.VM != nil:
-		p.vm(e.VM, findings)
-		p.tasks(e.Tasks)
-	case e.Host != nil:
-		p.host(e.Host, findings)
-	case len(findings) > 0:
-		p.subject(&findings[0].Subject)
+// Case is an explanation with what else whoever looks at it needs.
+type Case struct {
+	*reconcile.Explanation
+	// History is what happened to each finding, by its ID, the oldest first.
+	History map[string][]history.Event `json:"history,omitempty"`
+	// Remedies are the ways out of each finding, by its ID.
+	Remedies map[string][]resolve.Remedy `json:"remedies,omitempty"`
+	// Inventory is where Sentral's records are, as the reconciler reads them.
+	Inventory string `json:"inventory,omitempty"`
+	// AsOf says that it is of the past: nothing of it may be so still.
+	AsOf bool `json:"asOf,omitempty"`
+	// Offline says that no server stands behind it, which other commands could ask.
+	Offline bool `json:"-"`
+}
+
+// NewCase makes a case of an explanation, with the ways out of its findings.
+func NewCase(e *reconcile.Explanation) *Case {
+	c := &Case{Explanation: e, Remedies: map[string][]resolve.Remedy{}}
+	for i := range e.Findings {
+		if f := &e.Findings[i]; f.State != reconcile.Resolved {
+			c.Remedies[f.ID] = resolve.Of(f, e)
+		}
 	}
-	p.findings(findings)
+	return c
+}
+
+// compares says whether both sides were held side by side at a path: then its
+// past is known.
+func (c *Case) compares(path string) bool {
+	var all []reconcile.Comparison
+	switch {
+	case c.VM != nil:
+		all = c.VM.Comparisons
+	case c.Host != nil:
+		all = c.Host.Comparisons
+	}
+	return slices.ContainsFunc(all, func(comparison reconcile.Comparison) bool { return comparison.Path == path })
+}
+
+// Explain writes for people everything that is known of one thing: first what is
+// wrong and what can be done about it, then what that rests on. Ages count back
+// from when it was known, so that the options' time isn't asked.
+func Explain(w io.Writer, c *Case, o Options) error {
+	p := newPage(&o, c.At)
+	findings := sorted(c.Findings)
+	if c.AsOf {
+		p.head("As it was at " + second(c.At))
+	}
+	switch {
+	case c.VM != nil:
+		p.vm(c, findings)
+	case c.Host != nil:
+		p.host(c, findings)
+	default:
+		if len(findings) > 0 {
+			p.subject(&findings[0].Subject)
+		}
+		p.findings(c, findings)
+	}
 	_, err := io.WriteString(w, p.String())
 	return err
 }
 
 // ExplainJSON writes the same for programs.
-func ExplainJSON(w io.Writer, e *reconcile.Explanation) error {
-	out := *e
-	out.At = e.At.UTC()
-	out.Findings = make([]reconcile.Finding, 0, len(e.Findings))
-	for _, f := range sorted(e.Findings) {
-		out.Findings = append(out.Findings, finish(f))
+func ExplainJSON(w io.Writer, c *Case) error {
+	out := *c
+	e := *c.Explanation
+	out.Explanation = &e
+	e.At = c.At.UTC()
+	e.Findings = make([]reconcile.Finding, 0, len(c.Findings))
+	for _, f := range sorted(c.Findings) {
+		e.Findings = append(e.Findings, finish(f))
 	}
 	return writeJSON(w, &out)
 }
@@ -116,18 +167,21 @@ func dash(s string) string {
 }
 
 // findings shows each with what can be done on either side.
-func (p *page) findings(findings []reconcile.Finding) {
+func (p *page) findings(c *Case, findings []reconcile.Finding) {
 	if len(findings) == 0 {
 		p.head("No finding")
 		return
 	}
 	p.head(plural("finding", len(findings)))
 	for i := range findings {
-		p.finding(&findings[i])
+		if i > 0 {
+			p.WriteByte('\n')
+		}
+		p.finding(c, &findings[i])
 	}
 }
 
-func (p *page) finding(f *reconcile.Finding) {
+func (p *page) finding(c *Case, f *reconcile.Finding) {
 	state := f.State
 	if state == "" {
 		state = reconcile.Open
@@ -176,11 +230,44 @@ func (p *page) finding(f *reconcile.Finding) {
 	if f.CausedBy != "" {
 		p.para(4, "follows from:", sgrFaint, printable(f.CausedBy))
 	}
+	p.life(f, c.History[f.ID])
 	if state == reconcile.Resolved {
 		return // there is nothing to do any more
 	}
-	for _, r := range f.Resolutions {
-		p.resolution(&r)
+	if c.compares(f.Field) && f.Subject.Name != "" && !c.Offline && !c.AsOf {
+		p.para(4, "by what:", sgrFaint, "avstem blame "+resolve.Quote(printable(f.Subject.Name))+" "+resolve.Quote(printable(f.Field)))
+	}
+	for i := range c.Remedies[f.ID] {
+		r := &c.Remedies[f.ID][i]
+		p.remedy(r)
+		// What is read over a network has no files to change.
+		if r.Adopts(f) && c.Inventory != "" && !strings.Contains(c.Inventory, "://") {
+			p.WriteString("      avstem sentral adopt " + printable(f.ID) + " --inventory " + resolve.Quote(printable(c.Inventory)) + "\n")
+		}
+	}
+}
+
+// life says what became of a finding since it was first seen.
+func (p *page) life(f *reconcile.Finding, events []history.Event) {
+	var words []string
+	for i := 0; i < len(events); {
+		same := i
+		for same < len(events) && events[same].Action == events[i].Action {
+			same++
+		}
+		word := printable(events[i].Action) + " " + second(events[i].At)
+		if n := same - i; n > 1 {
+			word = printable(events[i].Action) + " " + several(n, "time") + " until " + second(events[same-1].At)
+		}
+		words = append(words, word)
+		i = same
+	}
+	const few = 6
+	if more := len(words) - few; more > 0 {
+		words = append([]string{several(more, "earlier event")}, words[more:]...)
+	}
+	if len(words) > 0 {
+		p.para(4, "history:", sgrFaint, strings.Join(words, ", "))
 	}
 }
 
@@ -194,7 +281,8 @@ func (p *page) verdict(f *reconcile.Finding) string {
 	return printable(string(f.Verdict))
 }
 
-func (p *page) resolution(r *reconcile.Resolution) {
+// remedy writes a way out, with what can be pasted on lines of its own.
+func (p *page) remedy(r *resolve.Remedy) {
 	lead := "on the host:"
 	switch r.Side {
 	case "sentral":
@@ -215,6 +303,24 @@ func (p *page) resolution(r *reconcile.Resolution) {
 		do += " (" + printable(r.How) + ")"
 	}
 	p.para(4, lead, sgrCyan, do)
+	for _, command := range r.Commands {
+		// Never wrapped: it is there to be pasted.
+		p.WriteString("      " + p.paint(sgrFaint, printable(r.Host)+"#") + " " + printable(command) + "\n")
+	}
+	if r.Note != "" {
+		p.para(6, "", sgrFaint, printable(r.Note))
+	}
+	if e := r.Edit; e != nil {
+		where := cmp.Or(e.Where, e.Type+" "+e.ID)
+		if e.YAML == "" {
+			p.para(6, "", sgrFaint, printable("take out "+e.Key+" at "+where))
+			return
+		}
+		p.para(6, "", sgrFaint, printable(e.Key+" at "+where))
+		for line := range strings.SplitSeq(e.YAML, "\n") {
+			p.WriteString("        " + printable(line) + "\n")
+		}
+	}
 }
 
 func severities(findings []reconcile.Finding) map[string]reconcile.Severity {

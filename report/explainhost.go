@@ -12,8 +12,11 @@ import (
 )
 
 // host shows a host on either side or on both.
-func (p *page) host(m *reconcile.HostMatch, findings []reconcile.Finding) {
+func (p *page) host(c *Case, findings []reconcile.Finding) {
+	m := c.Host
 	p.hostHead(m)
+	p.findings(c, findings)
+	p.hostFacts(m)
 	if m.Observed != nil {
 		p.sources(m.Observed.Sources)
 	}
@@ -30,6 +33,23 @@ func (p *page) hostHead(m *reconcile.HostMatch) {
 		name = m.Observed.Identity.Hostname
 	}
 	p.head("Host " + printable(name))
+	if m.Observed == nil {
+		p.fact("seen", "never: no agent has reported for it")
+		return
+	}
+	heard := ago(m.Observed.LastHeard, p.now)
+	if m.Observed.Stale {
+		heard += ": it is silent, so nothing is concluded from what it said"
+	}
+	p.fact("last heard", heard)
+	if m.Observed.ClockAhead != nil {
+		p.fact("clock", clockWords(*m.Observed.ClockAhead))
+	}
+}
+
+// hostFacts say which host it is on either side.
+func (p *page) hostFacts(m *reconcile.HostMatch) {
+	p.head("Which host this is")
 	if want := m.Intended; want != nil {
 		p.fact("Sentral ID", want.ID)
 		words := orWords(string(want.State), "active") + " in " + want.Site
@@ -44,7 +64,6 @@ func (p *page) hostHead(m *reconcile.HostMatch) {
 		p.fact("intended", "Sentral has no such host")
 	}
 	if m.Observed == nil {
-		p.fact("seen", "never: no agent has reported for it")
 		return
 	}
 	p.observed(m.Observed, m.Former)
@@ -69,14 +88,6 @@ func (p *page) observed(h *reconcile.ObservedHost, former []uuid.UUID) {
 	p.fact("host ID", h.ID.String())
 	for _, id := range former {
 		p.fact("formerly", id.String())
-	}
-	heard := ago(h.LastHeard, p.now)
-	if h.Stale {
-		heard += ": it is silent, so nothing is concluded from what it said"
-	}
-	p.fact("last heard", heard)
-	if h.ClockAhead != nil {
-		p.fact("clock", clockWords(*h.ClockAhead))
 	}
 	id := h.Identity
 	if id == nil {

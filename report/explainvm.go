@@ -10,8 +10,12 @@ import (
 )
 
 // vm shows a VM on either side or on both.
-func (p *page) vm(m *reconcile.VMMatch, findings []reconcile.Finding) {
+func (p *page) vm(c *Case, findings []reconcile.Finding) {
+	m := c.VM
 	p.vmHead(m)
+	p.tasks(c.Tasks)
+	p.findings(c, findings)
+	p.vmFacts(m)
 	for _, reason := range m.Uncovered {
 		p.para(2, pad("not judged", factWidth), sgrYellow, printable(reason))
 	}
@@ -40,6 +44,18 @@ func (p *page) vmHead(m *reconcile.VMMatch) {
 		title += " · " + printable(scope)
 	}
 	p.head(title)
+	if m.Observed != nil {
+		p.seen(m.Observed)
+		return
+	}
+	if len(m.Uncovered) == 0 { // else it may well be where nobody could look
+		p.fact("seen", "nowhere")
+	}
+}
+
+// vmFacts say which VM it is on either side.
+func (p *page) vmFacts(m *reconcile.VMMatch) {
+	p.head("Which VM this is")
 	if want := m.Intended; want != nil {
 		p.fact("Sentral ID", want.ID)
 		if id := want.UUID(); id != uuid.Nil && !strings.EqualFold(id.String(), want.ID) {
@@ -59,20 +75,19 @@ func (p *page) vmHead(m *reconcile.VMMatch) {
 	} else {
 		p.fact("intended", "Sentral has no such VM")
 	}
-	if m.Observed == nil {
-		if len(m.Uncovered) == 0 { // else it may well be where nobody could look
-			p.fact("seen", "nowhere")
-		}
-		return
+	if m.Observed != nil {
+		p.thereAs(m.Observed)
 	}
-	p.seen("seen", m.Observed)
 	for i := range m.Copies {
-		p.seen("also seen", &m.Copies[i])
+		p.fact("also seen", p.sighting(&m.Copies[i]))
+		p.thereAs(&m.Copies[i])
 	}
 }
 
 // seen says where a VM was seen, by what and how long ago.
-func (p *page) seen(lead string, vm *reconcile.ObservedVM) {
+func (p *page) seen(vm *reconcile.ObservedVM) { p.fact("seen", p.sighting(vm)) }
+
+func (p *page) sighting(vm *reconcile.ObservedVM) string {
 	words := string(vm.State)
 	switch {
 	case strings.EqualFold(vm.RawState, words):
@@ -98,7 +113,11 @@ func (p *page) seen(lead string, vm *reconcile.ObservedVM) {
 	if !vm.Fresh {
 		words += ": too old to conclude anything from"
 	}
-	p.fact(lead, words)
+	return words
+}
+
+// thereAs says what its runtime has it as.
+func (p *page) thereAs(vm *reconcile.ObservedVM) {
 	name := vm.Name
 	if key := vm.Key(); key != name {
 		name = strings.TrimSpace(name + " " + key)

@@ -152,11 +152,11 @@ func TestExplain(t *testing.T) {
 		e := read[reconcile.Explanation](t, name+".json")
 		for suffix, o := range map[string]report.Options{"-100.txt": {}, "-80.txt": {Width: 80}, "-color.txt": {Color: true}} {
 			t.Run(name+suffix, func(t *testing.T) {
-				golden(t, name+suffix, written(t, func(w io.Writer) error { return report.Explain(w, &e, o) }))
+				golden(t, name+suffix, written(t, func(w io.Writer) error { return report.Explain(w, report.NewCase(&e), o) }))
 			})
 		}
 		t.Run(name+".json", func(t *testing.T) {
-			golden(t, name+".json", written(t, func(w io.Writer) error { return report.ExplainJSON(w, &e) }))
+			golden(t, name+".json", written(t, func(w io.Writer) error { return report.ExplainJSON(w, report.NewCase(&e)) }))
 		})
 	}
 }
@@ -170,7 +170,7 @@ func TestExplainResolved(t *testing.T) {
 		Resolutions: []reconcile.Resolution{{Side: "runtime", Do: "start it"}},
 	}
 	var b strings.Builder
-	if err := report.Explain(&b, &reconcile.Explanation{At: now, Findings: []reconcile.Finding{f}}, report.Options{}); err != nil {
+	if err := report.Explain(&b, report.NewCase(&reconcile.Explanation{At: now, Findings: []reconcile.Finding{f}}), report.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"resolved for 1m, came back once · f-1", "    was: web-01 is stopped, Sentral says running\n"} {
@@ -187,7 +187,7 @@ func TestExplainFindingAlone(t *testing.T) {
 	for _, f := range read[[]reconcile.Finding](t, "findings.json") {
 		if f.Kind == "inventory.invalid" {
 			e := &reconcile.Explanation{At: now, Findings: []reconcile.Finding{f}}
-			golden(t, "finding-alone.txt", written(t, func(w io.Writer) error { return report.Explain(w, e, report.Options{}) }))
+			golden(t, "finding-alone.txt", written(t, func(w io.Writer) error { return report.Explain(w, report.NewCase(e), report.Options{}) }))
 		}
 	}
 }

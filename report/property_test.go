@@ -114,8 +114,8 @@ func outputs(t rapid.TB, findings []reconcile.Finding, o report.Options) map[str
 	for i, f := range findings {
 		for what, e := range explanations(f) {
 			name := fmt.Sprintf("explanation %d of the %s", i, what)
-			all[name] = written(t, func(w io.Writer) error { return report.Explain(w, e, o) })
-			all[name+" as JSON"] = written(t, func(w io.Writer) error { return report.ExplainJSON(w, e) })
+			all[name] = written(t, func(w io.Writer) error { return report.Explain(w, report.NewCase(e), o) })
+			all[name+" as JSON"] = written(t, func(w io.Writer) error { return report.ExplainJSON(w, report.NewCase(e)) })
 		}
 	}
 	return all

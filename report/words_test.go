@@ -86,7 +86,7 @@ func TestSeenSaysWhetherItIsStillSo(t *testing.T) {
 		{4 * time.Minute, false, "running on hv1, by runtime-libvirt, 4m ago: too old to conclude anything from"},
 	} {
 		p := newPage(&Options{}, now)
-		p.seen("seen", &reconcile.ObservedVM{VM: inventory.VM{State: inventory.StateRunning}, Host: "hv1", Source: "runtime-libvirt", ObservedAt: now.Add(-test.age), Fresh: test.fresh})
+		p.seen(&reconcile.ObservedVM{VM: inventory.VM{State: inventory.StateRunning}, Host: "hv1", Source: "runtime-libvirt", ObservedAt: now.Add(-test.age), Fresh: test.fresh})
 		if !strings.Contains(p.String(), test.want+"\n") {
 			t.Errorf("%s, fresh %v: %s", test.age, test.fresh, p.String())
 		}

@@ -54,7 +54,7 @@ func (p *past) booksAt(ctx context.Context, hosts []uuid.UUID, at time.Time, not
 	if len(found) == 0 {
 		return nil, fmt.Errorf("no document of %s is kept: the last %d of each source are", at.Format(time.RFC3339), bus.KeptOfEach)
 	}
-	in := books.Input(at, reconcile.DefaultPolicy())
+	in := books.Input(at, p.policy(ctx, notef))
 	return fillIn(&in, kept, found, notef), nil
 }
 
@@ -135,7 +135,9 @@ func (a *app) explainAt(ctx context.Context, query string, at time.Time, format 
 	if err != nil {
 		return fmt.Errorf("as of %s: %w", at.Format(time.RFC3339), err)
 	}
-	return a.writeExplanation(e, format)
+	c := report.NewCase(e)
+	c.AsOf = true
+	return a.writeExplanation(c, format)
 }
 
 // hostsThen are the hosts that can tell of a thing's past. Of one that nobody knows

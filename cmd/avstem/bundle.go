@@ -19,6 +19,7 @@ import (
 	"github.com/dataverket/avstem/bundle"
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
+	"github.com/dataverket/avstem/history"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/report"
 )
@@ -117,7 +118,7 @@ func (a *app) makeBundle(ctx context.Context, conn *bus.Conn, s *subject, query 
 	if err != nil {
 		return nil, err
 	}
-	make := func(in *reconcile.Input, left []string) (*bundle.Bundle, error) {
+	bundled := func(in *reconcile.Input, left []string) (*bundle.Bundle, error) {
 		b := &bundle.Bundle{Timeline: line.Timeline, Events: line.Events, Explanation: s.explanation, Findings: s.explanation.Findings}
 		b.Set(in)
 		b.Manifest = bundle.Manifest{
@@ -130,13 +131,13 @@ func (a *app) makeBundle(ctx context.Context, conn *bus.Conn, s *subject, query 
 		return b, b.Seal()
 	}
 	narrow, left := bundle.Narrow(in, &s.thing, s.explanation)
-	b, err := make(narrow, left)
+	b, err := bundled(narrow, left)
 	if err != nil || b.Manifest.Reproduces {
 		return b, err
 	}
 	// What was left out was needed: rather too much than a bundle that tells
 	// something else.
-	whole, err := make(in, []string{"nothing else of the hosts and records concerned: without other VMs' the findings would not be the same"})
+	whole, err := bundled(in, []string{"nothing else of the hosts and records concerned: without other VMs' the findings would not be the same"})
 	if err != nil || !whole.Manifest.Reproduces {
 		return b, err
 	}
@@ -227,7 +228,19 @@ func (a *app) explainBundle(name, query, format string) error {
 	} else if err != nil {
 		return err
 	}
-	return a.writeExplanation(e, format)
+	c := offline(e)
+	c.History = map[string][]history.Event{}
+	for _, event := range b.Events {
+		c.History[event.Finding.ID] = append(c.History[event.Finding.ID], event)
+	}
+	return a.writeExplanation(c, format)
+}
+
+// offline is a case that no server stands behind.
+func offline(e *reconcile.Explanation) *report.Case {
+	c := report.NewCase(e)
+	c.Offline = true
+	return c
 }
 
 // diffBundle judges what is in a bundle.

@@ -109,7 +109,7 @@ func (a *app) diff(ctx context.Context, flags *diffFlags, asked *selection, out 
 		if err != nil {
 			return err
 		}
-		return a.writeExplanation(e, out.format)
+		return a.writeExplanation(offline(e), out.format)
 	}
 	options := report.Options{Filter: asked.words()}
 	options.Count(result)

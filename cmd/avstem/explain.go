@@ -5,14 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/history"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/report"
+	"github.com/dataverket/avstem/resolve"
 )
 
 const explainLong = `Show everything that is known of one VM, host or finding: where it was seen and
@@ -73,7 +77,84 @@ func (a *app) explain(ctx context.Context, query, format string) error {
 	if err != nil {
 		return err
 	}
-	return a.writeExplanation(e, format)
+	c := report.NewCase(e)
+	a.lookUp(ctx, conn, c)
+	return a.writeExplanation(c, format)
+}
+
+// lookUp adds to a case what the reconciler doesn't answer with: what happened to
+// its findings, and where records stand. Without either it is an answer still.
+func (a *app) lookUp(ctx context.Context, conn *bus.Conn, c *report.Case) {
+	site := siteOf(c.Explanation)
+	if err := findHistory(ctx, &past{conn, site}, c); err != nil {
+		a.notef("without the history of its findings: %v", err)
+	}
+	if err := findPlaces(ctx, conn, site, c); err != nil {
+		a.notef("without the places of its records: %v", err)
+	}
+}
+
+// findHistory reads the events about the findings, from when the first of them was
+// first seen.
+func findHistory(ctx context.Context, p *past, c *report.Case) error {
+	wanted := map[string]bool{}
+	kinds := map[string]bool{}
+	var since time.Time
+	for i := range c.Findings {
+		f := &c.Findings[i]
+		subject, err := bus.DriftOf(p.site, string(f.Kind))
+		if err != nil {
+			return err
+		}
+		wanted[f.ID], kinds[subject] = true, true
+		if since.IsZero() || f.FirstSeen.Before(since) {
+			since = f.FirstSeen
+		}
+	}
+	if len(wanted) == 0 || since.IsZero() {
+		return nil
+	}
+	events, err := p.events(ctx, slices.Sorted(maps.Keys(kinds)), since.Add(-time.Minute), func(f *reconcile.Finding) bool { return wanted[f.ID] })
+	if err != nil {
+		return err
+	}
+	c.History = map[string][]history.Event{}
+	for _, e := range events {
+		c.History[e.Finding.ID] = append(c.History[e.Finding.ID], e)
+	}
+	return nil
+}
+
+// findPlaces asks where the records that could be edited stand now.
+func findPlaces(ctx context.Context, conn *bus.Conn, site string, c *report.Case) error {
+	edits := []*resolve.Edit{}
+	for _, remedies := range c.Remedies {
+		for i := range remedies {
+			if remedies[i].Edit != nil {
+				edits = append(edits, remedies[i].Edit)
+			}
+		}
+	}
+	if len(c.Remedies) == 0 {
+		return nil
+	}
+	question, err := json.Marshal(edits)
+	if err != nil {
+		return err
+	}
+	answer, err := ask(ctx, conn, site, "places", question)
+	if err != nil {
+		return err
+	}
+	var places resolve.Places
+	if err := json.Unmarshal(answer, &places); err != nil {
+		return fmt.Errorf("decode the answer: %w", err)
+	}
+	c.Inventory = places.Inventory
+	for i := range min(len(places.At), len(edits)) {
+		edits[i].Where = places.At[i]
+	}
+	return nil
 }
 
 // askToExplain asks every site that is meant. All reconcilers may have the same
@@ -151,12 +232,12 @@ func moreTelling(a, b error) error {
 	return a
 }
 
-func (a *app) writeExplanation(e *reconcile.Explanation, format string) error {
+func (a *app) writeExplanation(c *report.Case, format string) error {
 	var err error
 	if format == "json" {
-		err = report.ExplainJSON(a.stdout, e)
+		err = report.ExplainJSON(a.stdout, c)
 	} else {
-		err = report.Explain(a.stdout, e, report.Options{Width: a.width, Color: a.color})
+		err = report.Explain(a.stdout, c, report.Options{Width: a.width, Color: a.color})
 	}
 	if err != nil {
 		return fmt.Errorf("write explanation: %w", err)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/history"
-	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/report"
 )
 
@@ -87,7 +86,7 @@ func (a *app) timeline(ctx context.Context, conn *bus.Conn, s *subject) (*report
 	if err != nil {
 		return nil, err
 	}
-	policy := reconcile.DefaultPolicy()
+	policy := p.policy(ctx, a.notef)
 	line := &report.PastOf{Timeline: history.Walk(s.thing, entries, policy), Reach: history.ReachOf(entries, policy.DocumentAge, bus.KeptOfEach)}
 	for i := range line.Reach.Sources {
 		line.Reach.Sources[i].Name = s.hosts[line.Reach.Sources[i].Host]

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/dataverket/avstem/bundle"
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/history"
 	"github.com/dataverket/avstem/reconcile"
@@ -21,6 +22,21 @@ import (
 type past struct {
 	conn *bus.Conn
 	site string
+}
+
+// policy is the one that the site's reconciler judges by now: those of before
+// aren't kept. Without a reconciler it is the default.
+func (p *past) policy(ctx context.Context, notef func(string, ...any)) reconcile.Policy {
+	answer, err := ask(ctx, p.conn, p.site, "input", []byte("[]"))
+	var rest bundle.Rest
+	if err == nil {
+		err = json.Unmarshal(answer, &rest)
+	}
+	if err != nil {
+		notef("judged by the default policy: %v", err)
+		return reconcile.DefaultPolicy()
+	}
+	return rest.Policy
 }
 
 // observed reads everything that is kept of some hosts, in order. What can't be

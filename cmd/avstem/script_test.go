@@ -208,11 +208,14 @@ func findingID(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Fatalf("no finding is of kind %s", args[0])
 }
 
+// publishing is the one start of an agent whose documents the scripts publish.
+var publishing = uuid.MustParse("6f1c0000-0000-4000-8000-00000000a9e7")
+
 // publish FILE… publishes observations, as agents do.
 func publish(ts *testscript.TestScript, _ bool, args []string) {
 	conn := connect(ts)
 	defer conn.Close()
-	publisher := conn.NewPublisher(uuid.New())
+	publisher := conn.NewPublisher(publishing)
 	for _, name := range args {
 		observations, err := inventory.DecodeObservations(strings.NewReader(ts.ReadFile(name)), 1<<20)
 		ts.Check(err)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/dataverket/avstem/bundle"
 	"github.com/dataverket/avstem/reconcile"
+	"github.com/dataverket/avstem/resolve"
+	"github.com/dataverket/avstem/sentral"
 )
 
 // answerInput gives what is judged by beside both books, as far as it is about the
@@ -41,4 +43,24 @@ func (s *Server) answerInput(r micro.Request) {
 		return
 	}
 	s.respondWith(r, data)
+}
+
+// answerPlaces says where records stand: it takes a list of resolve.Edit and
+// answers resolve.Places.
+func (s *Server) answerPlaces(r micro.Request) {
+	var edits []resolve.Edit
+	if err := json.Unmarshal(r.Data(), &edits); err != nil {
+		s.respond(r.Error(codeNotKnown, "want a list of records and keys: "+err.Error(), nil))
+		return
+	}
+	in, err := s.engine.Input(time.Now().UTC())
+	if err != nil {
+		s.respond(r.Error(codeNotReady, err.Error(), nil))
+		return
+	}
+	places := resolve.Places{Inventory: in.Intended.Source, At: make([]string, len(edits))}
+	for i, e := range edits {
+		places.At[i] = in.Intended.Places.Place(sentral.RecordID{Type: e.Type, ID: e.ID}, e.Key).String()
+	}
+	s.respond(r.RespondJSON(places))
 }

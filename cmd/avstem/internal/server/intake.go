@@ -103,7 +103,7 @@ func (s *Server) intend(inv *sentral.Inventory) {
 	}
 	s.engine.Intend(inv)
 	_ = s.keep() // it was said in the log
-	s.ledger.note(inv)
+	s.ledger.note(s.engine.Intended())
 	s.poke()
 }
 

@@ -27,6 +27,7 @@ type ledger struct {
 
 	mu   sync.Mutex
 	next *sentral.Inventory // the newest; nil once it is written
+	last *sentral.Inventory // that was noted
 
 	heads map[string]bus.IntendedHead // by subject, as they are kept; nil until read
 }
@@ -35,13 +36,15 @@ func newLedger(conn *bus.Conn, site string, log *slog.Logger) *ledger {
 	return &ledger{conn: conn, site: site, log: log, wake: make(chan struct{}, 1)}
 }
 
-// note takes an inventory that is used from now on. One that isn't written yet
+// note takes the inventory that is used from now on. One that isn't written yet
 // gives way to it.
 func (l *ledger) note(inv *sentral.Inventory) {
-	if inv.ReadAt.IsZero() { // it could not be read at all
+	l.mu.Lock()
+	if inv == nil || inv == l.last {
+		l.mu.Unlock()
 		return
 	}
-	l.mu.Lock()
+	l.last = inv
 	l.next = inv
 	l.mu.Unlock()
 	select {

@@ -60,6 +60,7 @@ func (s *Server) serve() (micro.Service, error) {
 		service.AddEndpoint("explain", micro.HandlerFunc(s.answerExplain), micro.WithEndpointSubject(explain)),
 		service.AddEndpoint("status", micro.HandlerFunc(s.answerStatus), micro.WithEndpointSubject(besideExplain(explain, "status"))),
 		service.AddEndpoint("numbers", micro.HandlerFunc(s.answerNumbers), micro.WithEndpointSubject(besideExplain(explain, "numbers"))),
+		service.AddEndpoint("places", micro.HandlerFunc(s.answerPlaces), micro.WithEndpointSubject(besideExplain(explain, "places"))),
 		service.AddEndpoint("input", micro.HandlerFunc(s.answerInput), micro.WithEndpointSubject(besideExplain(explain, "input"))),
 		service.AddEndpoint("health", micro.HandlerFunc(s.answerHealth), micro.WithEndpointSubject(besideExplain(explain, "health"))),
 		service.AddEndpoint("confirm", micro.HandlerFunc(s.answerConfirm), micro.WithEndpointSubject(besideExplain(explain, "confirm"))),

@@ -60,6 +60,7 @@ func (s *Server) step(ctx context.Context) {
 // take passes on what a step came to.
 func (s *Server) take(out engine.Outcome) {
 	s.out.add(out, s.o.Site)
+	s.ledger.note(s.engine.Intended()) // one that was held back may be used now
 	if out.Waiting != "" {
 		if out.Waiting != s.waiting {
 			s.log.Debug("not reconciling yet", "waiting", out.Waiting)
