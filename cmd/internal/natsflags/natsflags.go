@@ -25,7 +25,7 @@ type Flags struct {
 	Server, Context  string
 	Creds, TokenFile string
 	CA, Cert, Key    string
-	// Plaintext lets everything go over the network in the clear. No file turns it on.
+	// Plaintext lets everything go over the network in the clear.
 	Plaintext bool
 }
 
