@@ -196,7 +196,7 @@ func (m *maker) credentials() error {
 		return err
 	}
 	oncall := "oncall"
-	if err := m.user(m.OncallCreds(), "credentials of people who also acknowledge findings", oncall, oncallPermissions(oncall), account); err != nil {
+	if err := m.user(m.OncallCreds(), "credentials of people who also decide about findings", oncall, oncallPermissions(oncall), account); err != nil {
 		return err
 	}
 	manage := "system"

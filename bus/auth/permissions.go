@@ -75,11 +75,11 @@ func readerPermissions(user string) jwt.Permissions {
 	return p
 }
 
-// oncallPermissions are for people who also decide: they acknowledge findings, which
-// a reconciler writes down.
+// oncallPermissions are for people who also decide: they acknowledge findings, and
+// confirm that much is gone, which a reconciler writes down.
 func oncallPermissions(user string) jwt.Permissions {
 	p := readerPermissions(user)
-	p.Pub.Allow.Add(subject("reconcile", "*", "acknowledge"))
+	p.Pub.Allow.Add(subject("reconcile", "*", "acknowledge"), subject("reconcile", "*", "confirm"))
 	return p
 }
 

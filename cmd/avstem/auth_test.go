@@ -238,7 +238,7 @@ func TestReaderAndReconcilerAreHeldToTheirPart(t *testing.T) {
 	for user, forbidden := range map[string][]string{
 		"reconciler-lab": append([]string{"avstem.v1.finding.other.f-x", "avstem.v1.drift.other.opened.vm.missing", "avstem.v1.agent.other." + host + ".resync"}, hosts...),
 		"reader": append([]string{"avstem.v1.finding.lab.f-x", "avstem.v1.drift.lab.opened.vm.missing", "avstem.v1.agent.lab." + host + ".resync",
-			"$JS.API.STREAM.UPDATE.AVSTEM_FINDINGS", "$JS.API.STREAM.PURGE.AVSTEM_FINDINGS", "avstem.v1.reconcile.lab.acknowledge"}, hosts...),
+			"$JS.API.STREAM.UPDATE.AVSTEM_FINDINGS", "$JS.API.STREAM.PURGE.AVSTEM_FINDINGS", "avstem.v1.reconcile.lab.acknowledge", "avstem.v1.reconcile.lab.confirm"}, hosts...),
 	} {
 		conn, err := bus.Connect(t.Context(), bus.Options{Server: "tls://" + s.listen, Getenv: s.getenv,
 			Auth: bus.Auth{Creds: filepath.Join(s.dir, "creds", user+".creds"), CA: filepath.Join(s.dir, "tls", "ca.pem")}})
