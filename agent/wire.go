@@ -12,6 +12,10 @@ import (
 	"github.com/dataverket/avstem/inventory"
 )
 
+// askedRest is how long no other question is answered after one: a reconciler asks
+// each ten seconds at most, and nobody else is to keep an agent busy.
+const askedRest = 5 * time.Second
+
 // wire is what an agent does with one connection.
 type wire struct {
 	publish func(context.Context, *inventory.Observation) error
@@ -73,7 +77,13 @@ func (a *Agent) dial(ctx context.Context) (*wire, error) {
 		return nil, err
 	}
 	again := make(chan struct{}, 1)
-	if _, err := conn.Asked(a.o.Site, a.o.Identity.ID(), func() { signal(again) }); err != nil {
+	var asked time.Time // its handler is called once at a time
+	if _, err := conn.Asked(a.o.Site, a.o.Identity.ID(), func() {
+		if asked.IsZero() || time.Since(asked) >= askedRest {
+			asked = time.Now()
+			signal(again)
+		}
+	}); err != nil {
 		conn.Close()
 		return nil, err
 	}

@@ -20,6 +20,8 @@ type Conn struct {
 	js         jetstream.JetStream
 	socket     string // the unix socket that it goes to, if it does
 	checkEvery time.Duration
+	// publishesOnly says that JetStream's API is closed to this connection, see [TagHost].
+	publishesOnly bool
 }
 
 // Server is where the connection goes, for people: a URL without credentials,

@@ -263,6 +263,12 @@ func TestTokenIsNotSentWithoutTLS(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "offers no TLS") {
 		t.Fatalf("got %v", err)
 	}
+	o.InsecurePlaintext = true // who asks for it in so many words gets it
+	c, err := Connect(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
 }
 
 func FuzzParseContext(f *testing.F) {

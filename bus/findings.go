@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -28,7 +29,9 @@ func (c *Conn) RemoveFinding(ctx context.Context, site, id string, upTo uint64) 
 	return nil
 }
 
-// Findings returns the last state of every finding of every site.
+// Findings returns the last state of every finding of every site. What is there and
+// is none (a server's acknowledgement goes wherever a publisher asks for it) is left
+// out; the site's reconciler removes it.
 func (c *Conn) Findings(ctx context.Context) ([]json.RawMessage, error) {
 	messages, pending, err := c.lastValues(ctx, StreamFindings, findingPrefix+".>", ReadOnce)
 	if err != nil {
@@ -45,10 +48,17 @@ func (c *Conn) Findings(ctx context.Context) ([]json.RawMessage, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read findings: %w", err)
 		}
-		all = append(all, msg.Data())
+		if isFinding(msg.Subject(), msg.Data()) {
+			all = append(all, msg.Data())
+		}
 		pending = meta.NumPending
 	}
 	return all, nil
+}
+
+func isFinding(subject string, data []byte) bool {
+	var f struct{ ID string }
+	return json.Unmarshal(data, &f) == nil && f.ID != "" && strings.HasSuffix(subject, "."+f.ID)
 }
 
 // streamError says what is missing where the server only says that it isn't there.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
@@ -89,9 +90,10 @@ func (p *Publisher) Publish(ctx context.Context, o *inventory.Observation) error
 // attempt is done unless the sequence was wrong.
 func (p *Publisher) attempt(ctx context.Context, o *inventory.Observation, msg *nats.Msg) (done bool, err error) {
 	seq, known := p.last[msg.Subject]
+	blind := false
 	if !known {
 		held, err := p.conn.lastObservation(ctx, msg.Subject)
-		if err != nil {
+		if blind = errors.Is(err, errNobodyReads); err != nil && !blind {
 			return true, fmt.Errorf("publish on %s: read what is there: %w", msg.Subject, err)
 		}
 		if there, err := p.judge(held, o); there || err != nil {
@@ -107,6 +109,11 @@ func (p *Publisher) attempt(ctx context.Context, o *inventory.Observation, msg *
 		return true, nil
 	case isWrongSequence(err):
 		delete(p.last, msg.Subject)
+		// Where nobody reads for us, the refusal tells what to replace: that another
+		// agent lives under our name is then for its heartbeats to say.
+		if is, told := sequenceIn(err); blind && told {
+			p.last[msg.Subject] = is
+		}
 		return false, err
 	case errors.Is(err, jetstream.ErrNoStreamResponse):
 		err = ErrNoStream
@@ -138,6 +145,18 @@ func isWrongSequence(err error) bool {
 		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
+// sequenceIn reads the sequence out of "wrong last sequence: 17", which is the only
+// place where the server says it.
+func sequenceIn(err error) (seq uint64, told bool) {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	if !ok {
+		return 0, false
+	}
+	_, number, _ := strings.Cut(api.Description, "wrong last sequence: ")
+	seq, bad := strconv.ParseUint(strings.TrimSpace(number), 10, 64)
+	return seq, bad == nil
+}
+
 // heldObservation is the last message on a subject; seq 0 means that there is none.
 type heldObservation struct {
 	seq         uint64
@@ -146,21 +165,27 @@ type heldObservation struct {
 }
 
 // lastObservation reads by direct get, whose subject names the subject that is
-// read, so that an agent can be given its own and no other's.
+// read; a host with credentials of its own asks its reconciler to.
 func (c *Conn) lastObservation(ctx context.Context, subject string) (heldObservation, error) {
-	reply, err := c.nc.RequestWithContext(ctx, c.apiPrefix()+"DIRECT.GET."+StreamObserved+"."+subject, nil)
+	read := func() (*nats.Msg, error) { return c.nc.RequestWithContext(ctx, c.directGet(subject), nil) }
+	if c.publishesOnly {
+		read = func() (*nats.Msg, error) { return c.askHeld(ctx, subject) }
+	}
+	reply, err := read()
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return heldObservation{}, ErrNoStream
 	case err != nil:
 		return heldObservation{}, err
 	}
-	if status := reply.Header.Get("Status"); status == "404" {
+	if status := reply.Header.Get("Status"); status == statusNone {
 		return heldObservation{}, nil
 	} else if status != "" {
 		return heldObservation{}, fmt.Errorf("the server answers %s %s", status, reply.Header.Get("Description"))
 	}
-	seq, err := strconv.ParseUint(reply.Header.Get(jetstream.SequenceHeader), 10, 64)
+	// The server adds its headers to the message's own, behind them.
+	sequences := reply.Header.Values(jetstream.SequenceHeader)
+	seq, err := strconv.ParseUint(last(sequences), 10, 64)
 	if err != nil {
 		return heldObservation{}, fmt.Errorf("the answer has no sequence: %w", err)
 	}
@@ -169,6 +194,19 @@ func (c *Conn) lastObservation(ctx context.Context, subject string) (heldObserva
 		held.incarnation, _ = uuid.Parse(reply.Header.Get(headerIncarnation))
 	}
 	return held, nil
+}
+
+func last(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[len(values)-1]
+}
+
+// directGet is the subject of JetStream's API at which the last message of a
+// subject of AVSTEM_OBSERVED is read.
+func (c *Conn) directGet(subject string) string {
+	return c.apiPrefix() + "DIRECT.GET." + StreamObserved + "." + subject
 }
 
 // apiPrefix is where the JetStream API is.

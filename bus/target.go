@@ -31,10 +31,13 @@ type Options struct {
 	Context  string // name of a NATS context
 	StateDir string // of the avstem up that is meant, and no other
 	Auth
-	File   Named               // by a configuration file
-	Name   string              // of this client, shown by the server
-	Getenv func(string) string // nil means os.Getenv
-	Logger *slog.Logger        // nil means none
+	// InsecurePlaintext lets everything go over the network in the clear, readable
+	// and changeable by who is on the way. It is for labs without anything to lose.
+	InsecurePlaintext bool
+	File              Named               // by a configuration file
+	Name              string              // of this client, shown by the server
+	Getenv            func(string) string // nil means os.Getenv
+	Logger            *slog.Logger        // nil means none
 }
 
 // Named is a server that a file names, and how to get in.
@@ -191,10 +194,17 @@ func (t target) dial(o Options) (*Conn, error) {
 			return nil, err
 		}
 	}
-	if t.inbox != "" {
-		options = append(options, nats.CustomInboxPrefix(t.inbox))
+	var self credential
+	if t.auth.Creds != "" {
+		var err error
+		if self, err = readCredential(t.auth.Creds); err != nil {
+			return nil, err
+		}
 	}
-	options, err := t.authOptions(options)
+	if inbox := cmp.Or(t.inbox, self.inbox()); inbox != "" {
+		options = append(options, nats.CustomInboxPrefix(inbox))
+	}
+	options, err := t.authOptions(options, o.InsecurePlaintext)
 	if err != nil {
 		return nil, err
 	}
@@ -202,11 +212,11 @@ func (t target) dial(o Options) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn.socket = t.socket
+	conn.socket, conn.publishesOnly = t.socket, self.has(TagHost)
 	return conn, nil
 }
 
-func (t target) authOptions(options []nats.Option) ([]nats.Option, error) {
+func (t target) authOptions(options []nats.Option, plaintext bool) ([]nats.Option, error) {
 	a := t.auth
 	if a.Creds != "" {
 		options = append(options, nats.UserCredentials(a.Creds))
@@ -230,7 +240,12 @@ func (t target) authOptions(options []nats.Option) ([]nats.Option, error) {
 	if a.Cert != "" || a.Key != "" {
 		options = append(options, nats.ClientCert(a.Cert, a.Key))
 	}
-	if t.socket == "" && !loopbackOnly(t.url) {
+	switch {
+	case t.socket != "":
+	case loopbackOnly(t.url):
+		// What a server on this machine tells of others would be dialed without TLS.
+		options = append(options, nats.IgnoreDiscoveredServers())
+	case !plaintext:
 		// Asked for before any credential is sent.
 		options = append(options, func(o *nats.Options) error {
 			o.Secure = true

@@ -60,15 +60,19 @@ func (p *pass) checkRefusals() {
 			subject, name = hp.subject(), hp.key()
 		}
 		message := fmt.Sprintf("a document of %s from %s was refused: %s", orElse(refused.Source, "an unknown source"), name, refused.Reason)
-		if refused.Source == "" && refused.Host != uuid.Nil {
+		do := "see which program publishes in that host's name, and whether it is of the reconciler's version"
+		switch {
+		case refused.Source == "" && refused.Host != uuid.Nil:
 			message = fmt.Sprintf("the agent of %s publishes nothing: %s", name, refused.Reason)
+		case refused.Source == RefusedEnrolment:
+			message = fmt.Sprintf("%s was not let in by its enrolment: %s", name, refused.Reason)
+			do = "see by avstem enroll list who asked, and from where; if it is the host, give it a new token; if not, somebody has a token or a key that isn't theirs"
 		}
 		cause := p.spokenFor[refused.Host]
 		p.find(Finding{
 			Kind: ObserveRefused, CausedBy: cause, Subject: subject, Field: orElse(refused.Source, "document"),
 			Observed: refused.Reason, Message: message,
-			Resolutions: []Resolution{{Side: "runtime", How: "person",
-				Do: "see which program publishes in that host's name, and whether it is of the reconciler's version"}},
+			Resolutions: []Resolution{{Side: "runtime", How: "person", Do: do}},
 		})
 	}
 }

@@ -48,6 +48,10 @@ type Refusal struct {
 	At     time.Time `json:"at"`
 }
 
+// RefusedEnrolment is the source of a [Refusal] that is of no document, but of
+// somebody who asked for credentials as that host.
+const RefusedEnrolment = "enrolment"
+
 // Speaker is one agent among several that use one host ID.
 type Speaker struct {
 	Site     string `json:"site,omitempty"`

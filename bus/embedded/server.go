@@ -110,27 +110,7 @@ func (s *Server) startNATS(ctx context.Context) error {
 	if s.nats, err = server.NewServer(options); err != nil {
 		return err
 	}
-	log := &natsLog{logger: s.o.Logger, fatal: make(chan string, 1)}
-	s.nats.SetLoggerV2(log, false, false, false)
-	s.nats.Start()
-	up := make(chan bool, 1)
-	go func() { up <- s.nats.ReadyForConnections(readyWithin) }()
-	for {
-		select {
-		case text := <-log.fatal:
-			return errors.New(text)
-		case <-ctx.Done():
-			return ctx.Err()
-		case ok := <-up:
-			switch {
-			case !ok:
-				return fmt.Errorf("it takes no connections after %s", readyWithin)
-			case !s.nats.JetStreamEnabled():
-				return errors.New("JetStream is not up")
-			}
-			return nil
-		}
-	}
+	return startAndWait(ctx, s.nats, s.o.Logger)
 }
 
 func (s *Server) options() (*server.Options, error) {
@@ -158,8 +138,7 @@ func (s *Server) options() (*server.Options, error) {
 	return options, err
 }
 
-// listenAddress splits the address, and tries it: the server itself would only
-// log that the port is taken.
+// listenAddress splits the address, and tries it.
 func listenAddress(listen string) (host string, port int, err error) {
 	host, text, err := net.SplitHostPort(listen)
 	if err != nil {
@@ -172,14 +151,33 @@ func listenAddress(listen string) (host string, port int, err error) {
 	if port, err = strconv.Atoi(text); err != nil || port < 0 || port > 65535 {
 		return "", 0, fmt.Errorf("listen on %q: %q is not a port (--listen)", listen, text)
 	}
-	trial, err := net.Listen("tcp", listen)
-	if err != nil {
-		return "", 0, fmt.Errorf("listen on %s: %w: choose another address with --listen, or --listen none for the unix socket alone", listen, reason(err))
-	}
 	if port == 0 {
-		port = trial.Addr().(*net.TCPAddr).Port
+		port, err = freePort(host)
+	} else {
+		err = tryListen(host, port)
 	}
-	return host, port, trial.Close()
+	if err != nil {
+		return "", 0, fmt.Errorf("%w: choose another address with --listen, or --listen none for the unix socket alone", err)
+	}
+	return host, port, nil
+}
+
+// tryListen tells why a port can't be had; the server itself would only log it.
+func tryListen(host string, port int) error {
+	address := net.JoinHostPort(host, strconv.Itoa(port))
+	trial, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", address, reason(err))
+	}
+	return trial.Close()
+}
+
+func freePort(host string) (int, error) {
+	trial, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return 0, fmt.Errorf("listen on %s: %w", host, reason(err))
+	}
+	return trial.Addr().(*net.TCPAddr).Port, trial.Close()
 }
 
 // reason is the system's error without the operation, which ours names.

@@ -55,7 +55,7 @@ func put(t *testing.T, c *bus.Conn, id string) {
 func keep(ctx context.Context, c *bus.Conn, id, text string) error {
 	subject, err := bus.FindingSubject("osl1", id)
 	if err == nil {
-		_, err = c.JetStream().Publish(ctx, subject, []byte(text))
+		_, err = c.JetStream().Publish(ctx, subject, fmt.Appendf(nil, `{"id":%q,"text":%s}`, id, text))
 	}
 	return err
 }

@@ -1,20 +1,26 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/agent"
+	"github.com/dataverket/avstem/agent/hostid"
+	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
 	"github.com/dataverket/avstem/cmd/internal/logging"
 	"github.com/dataverket/avstem/cmd/internal/monitor"
+	"github.com/dataverket/avstem/enroll"
 )
 
 const runLong = `Passes over every source at an interval, and at once over one that tells of a
@@ -22,8 +28,9 @@ change, and publishes what changed, and everything now and then. It needs no
 server to start with: it publishes what it last saw as soon as it finds one.
 
 The NATS server is found by --server, --context, AVSTEM_SERVER, AVSTEM_CONTEXT
-or the configuration file; else by the socket in the state directory, the
-selected NATS context, or the "avstem up" that runs on this machine.
+or the configuration file; else by what "avstem-agent enroll" or "avstem auth
+host" left in the state directory; else by the socket there, the selected NATS
+context, or the "avstem up" that runs on this machine.
 
 As a service of systemd (Type=notify) it tells how it is doing: systemctl status
 shows it. On SIGHUP it reads its configuration again ("config show" says what it
@@ -48,7 +55,7 @@ func (a *app) runCommand() *cobra.Command {
 }
 
 func (a *app) run(ctx context.Context) error {
-	where, err := a.where.Options(a.file, a.env)
+	where, member, err := a.reach()
 	if err != nil {
 		return fmt.Errorf("run agent: %w", err)
 	}
@@ -63,6 +70,9 @@ func (a *app) run(ctx context.Context) error {
 		return fmt.Errorf("run agent: %w", err)
 	}
 	defer host.Close()
+	if member.Host != uuid.Nil && member.Host != host.ID() {
+		return fmt.Errorf("run agent: the credentials in %s are those of host %s, and this is host %s: enroll it again, or copy its own there", a.host.StateDir, member.Host, host.ID())
+	}
 	watched, err := monitor.Open(a.metrics, a.asked("metrics"), d.log)
 	if err != nil {
 		return fmt.Errorf("run agent: %w", err)
@@ -70,6 +80,18 @@ func (a *app) run(ctx context.Context) error {
 	defer watched.Close()
 	watched.Register(host.Metrics(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	d.host = host
+	renewing := make(chan struct{})
+	ctx, stop := context.WithCancel(ctx)
+	go func() {
+		defer close(renewing)
+		if member.Issuer != "" {
+			enroll.KeepRenewed(ctx, a.host.StateDir, func() hostid.Evidence { return a.evidence(ctx) }, d.log)
+		}
+	}()
+	defer func() {
+		stop()
+		<-renewing
+	}()
 	began := time.Now()
 	err = alongside(ctx, d.run, func(ctx context.Context) error { return watched.Run(ctx, host.NotReady) })
 	d.log.Info("agent has stopped", "ran", time.Since(began).Round(time.Second))
@@ -96,4 +118,31 @@ func alongside(ctx context.Context, first, other func(context.Context) error) er
 		err = cause
 	}
 	return err
+}
+
+// reach says how this agent gets to NATS. Where nothing names a server, it is the
+// one of which an enrolment left credentials in the state directory; its site is the
+// agent's then, unless another one is named.
+func (a *app) reach() (bus.Options, enroll.Member, error) {
+	where, err := a.where.Options(a.file, a.env)
+	if err != nil || a.where.Elsewhere(a.env) || where.File.Server != "" || where.File.Context != "" {
+		return where, enroll.Member{}, err
+	}
+	m, err := enroll.ReadMember(a.host.StateDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return where, enroll.Member{}, nil
+	}
+	if err != nil {
+		return bus.Options{}, enroll.Member{}, err
+	}
+	kept, err := m.Where(a.host.StateDir)
+	if err != nil {
+		return bus.Options{}, enroll.Member{}, err
+	}
+	where.Server = kept.Server
+	where.Creds, where.CA = cmp.Or(where.Creds, kept.Creds), cmp.Or(where.CA, kept.CA)
+	if !a.asked("site") {
+		a.host.Site = m.Site
+	}
+	return where, m, nil
 }

@@ -162,7 +162,7 @@ func (d *service) take() (changed, restart []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	where, err := next.where.Options(next.file, next.env)
+	where, _, err := next.reach()
 	if err != nil {
 		return nil, nil, err
 	}

@@ -38,6 +38,7 @@ type app struct {
 	where      natsflags.Flags
 	configPath string       // --config
 	file       *config.File // nil where there is none
+	authDir    string       // --dir of the auth and enroll commands
 }
 
 // globalFlags are asked of every command that talks to a server.

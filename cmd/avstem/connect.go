@@ -4,23 +4,42 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/bus/auth"
 )
 
 // connect finds the NATS server that the flags, the environment, the configuration
 // file or this machine name. Close it when done.
 func (a *app) connect(ctx context.Context) (*bus.Conn, error) {
-	return a.connectLogged(ctx, "avstem", nil)
+	return a.connectAs(ctx, "avstem", nil, func(d *auth.Dir) string { return d.OncallCreds() })
 }
 
 // connectLogged connects for as long as the process lives.
 func (a *app) connectLogged(ctx context.Context, name string, log *slog.Logger) (*bus.Conn, error) {
+	return a.connectAs(ctx, name, log, func(d *auth.Dir) string { return d.ReaderCreds() })
+}
+
+// connectAs connects to the server that is meant. Where nothing names one, and
+// avstem auth keeps its keys on this machine, it is that one's, with the credentials
+// that are chosen.
+func (a *app) connectAs(ctx context.Context, name string, log *slog.Logger, creds func(*auth.Dir) string) (*bus.Conn, error) {
 	o, err := a.where.Options(a.file, a.env)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
 	o.StateDir, o.Name, o.Logger = a.global.stateDir, name, log
+	if a.where.Elsewhere(a.env) || o.File.Server != "" || o.File.Context != "" {
+		return bus.Connect(ctx, o)
+	}
+	if _, err := os.Stat(filepath.Join(bus.StateDir(a.global.stateDir, a.env), bus.SocketName)); err == nil {
+		return bus.Connect(ctx, o) // an avstem up runs here
+	}
+	if dir, err := auth.Open(a.authPath()); err == nil {
+		o.Server, o.StateDir, o.Auth = dir.Reachable(), "", bus.Auth{Creds: creds(dir), CA: dir.CA()}
+	}
 	return bus.Connect(ctx, o)
 }
 

@@ -90,6 +90,8 @@ func newRootCommand(a *app) *cobra.Command {
 		newAckCommand(a),
 		newInventoryCommand(a),
 		newUnackCommand(a),
+		newAuthCommand(a),
+		newEnrollCommand(a),
 		a.settings().Command(noArguments),
 		newVersionCommand(a),
 		manpage.Command(buildinfo.Read().Version, oneArgument("directory")),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/bus/auth"
 	"github.com/dataverket/avstem/cmd/avstem/internal/server"
 	"github.com/dataverket/avstem/cmd/avstem/internal/source"
 	"github.com/dataverket/avstem/cmd/internal/logging"
@@ -20,13 +22,25 @@ const serveLong = `Run the reconciler of one site against a NATS server that age
 
 The inventory is read again whenever it changes; while it can't be read, the last
 one is used, and its age is said. Several may run for one site: one leads, and
-another takes over within seconds when it ends, is killed or cut off.`
+another takes over within seconds when it ends, is killed or cut off.
+
+With --with-nats the server runs in the same process, by the configuration that
+"avstem auth init" wrote; its certificate is renewed in time. Where no server is
+named and "avstem auth init" ran on this machine, that one's server and the site's
+credentials are used.
+
+Hosts enroll at --enroll-listen, with tokens of "avstem enroll token".`
+
+type serveFlags struct {
+	inventory string
+	policy    string
+	withNATS  bool
+	enroll    string // address where hosts enroll
+	watched   metricsFlag
+}
 
 func newServeCommand(a *app) *cobra.Command {
-	var (
-		inventory, policy string
-		watched           metricsFlag
-	)
+	var flags serveFlags
 	c := &cobra.Command{
 		Use:   "serve --inventory DIR",
 		Short: "Run the reconciler against a NATS server",
@@ -34,45 +48,65 @@ func newServeCommand(a *app) *cobra.Command {
 		Example: `  avstem serve --inventory /srv/inventory --server tls://nats.example.net --creds reconciler.creds --site osl1
 
   # from Sentral's HTTP API
-  avstem serve --inventory https://sentral.example.net --site osl1`,
+  avstem serve --inventory https://sentral.example.net --site osl1
+
+  # the NATS server, too, with what avstem auth init made
+  avstem serve --inventory /srv/inventory --site osl1 --with-nats`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := watched.check(c); err != nil {
+			if err := flags.watched.check(c); err != nil {
 				return err
 			}
-			return a.serve(c.Context(), inventory, policy, &watched)
+			return a.serve(c.Context(), &flags)
 		},
 	}
-	c.Flags().StringVar(&inventory, "inventory", "", inventoryUsage)
-	c.Flags().StringVar(&policy, "policy", "", policyUsage)
-	watched.addFlag(c)
+	c.Flags().StringVar(&flags.inventory, "inventory", "", inventoryUsage)
+	c.Flags().StringVar(&flags.policy, "policy", "", policyUsage)
+	c.Flags().BoolVar(&flags.withNATS, "with-nats", false, "run the NATS server of avstem auth in this process")
+	c.Flags().StringVar(&flags.enroll, "enroll-listen", "", "`ADDRESS` where hosts enroll, or none (default :"+issuerPort+" with --with-nats, else none)")
+	c.Flags().StringVar(&a.authDir, "auth-dir", "", "`DIR` of keys and credentials (default auth in the state directory; AVSTEM_AUTH_DIR)")
+	flags.watched.addFlag(c)
 	return c
 }
 
-func (a *app) serve(ctx context.Context, inventory, policyName string, watched *metricsFlag) error {
-	if inventory == "" {
+func (a *app) serve(ctx context.Context, flags *serveFlags) error {
+	if flags.inventory == "" {
 		return usageError{errors.New("avstem serve wants --inventory DIR, where Sentral's inventory is")}
 	}
-	judging, err := openPolicy(policyName)
+	judging, err := openPolicy(flags.policy)
 	if err != nil {
 		return err
 	}
 	log := a.logger()
-	spec, err := source.Find(inventory)
+	spec, err := source.Find(flags.inventory)
 	if err != nil {
 		return err
 	}
-	connect := sync.OnceValues(func() (*bus.Conn, error) { return a.connectLogged(ctx, "avstem-reconciler", log) })
+	var tasks []task
+	dial := func() (*bus.Conn, error) {
+		return a.connectAs(ctx, "avstem-reconciler", log, a.reconcilerCreds)
+	}
+	if flags.withNATS {
+		own, err := a.startOwnNATS(ctx, log)
+		if err != nil {
+			return err
+		}
+		defer own.Close()
+		tasks = append(tasks, task{"renewal of the certificate", own.keepCertificate})
+		dial = func() (*bus.Conn, error) { return own.Connect("avstem-reconciler", a.reconcilerCreds(own.dir), log) }
+	}
+	connect := sync.OnceValues(dial)
 	intended, err := a.openInventory(ctx, spec, connect, log)
 	if err != nil {
 		return err
 	}
+	a.global.site = intended.site // whose credentials it is to have
 	conn, err := connect()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	watcher, err := watched.open(log)
+	watcher, err := flags.watched.open(log)
 	if err != nil {
 		return err
 	}
@@ -82,7 +116,24 @@ func (a *app) serve(ctx context.Context, inventory, policyName string, watched *
 		Conn: conn, Site: intended.site, Watch: intended.source.Watch, Policy: judging.first, WatchPolicy: judging.watch, Logger: log,
 		Keep: keepAt(bus.StateDir(a.global.stateDir, a.env), intended.site),
 	})
-	return runTogether(ctx, log, task{"reconciler", reconciler.Run}, task{"metrics", watcher.run})
+	if flags.enroll == "" && flags.withNATS {
+		flags.enroll = ":" + issuerPort
+	}
+	if flags.enroll != "" && flags.enroll != "none" {
+		gate, err := a.openGate(flags.enroll, log.With("part", "issuer"))
+		if err != nil {
+			return err
+		}
+		gate.tell(intended.site, reconciler.Refuse)
+		tasks = append(tasks, task{"issuer", gate.run})
+	}
+	return runTogether(ctx, log, append(tasks, task{"reconciler", reconciler.Run}, task{"metrics", watcher.run})...)
+}
+
+// reconcilerCreds are those of the site that is meant. One that isn't named is the
+// only one that has credentials.
+func (a *app) reconcilerCreds(d *auth.Dir) string {
+	return d.ReconcilerCreds(cmp.Or(a.site(), d.Sites()[0]))
 }
 
 // logger is for commands that run for long.

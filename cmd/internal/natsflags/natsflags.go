@@ -25,6 +25,8 @@ type Flags struct {
 	Server, Context  string
 	Creds, TokenFile string
 	CA, Cert, Key    string
+	// Plaintext lets everything go over the network in the clear.
+	Plaintext bool
 }
 
 // Secrets are those of Names whose files nobody else may read.
@@ -44,6 +46,7 @@ func (f *Flags) Add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.CA, "ca", "", "`FILE` of the certificate authorities that are trusted")
 	flags.StringVar(&f.Cert, "cert", "", "`FILE` of the client's certificate")
 	flags.StringVar(&f.Key, "key", "", "`FILE` of the client certificate's key")
+	flags.BoolVar(&f.Plaintext, "insecure-plaintext-nats", false, "let everything go over the network in the clear")
 }
 
 // Elsewhere says whether the command line or the environment names a server, so
@@ -65,7 +68,7 @@ func (f *Flags) Options(file *config.File, env func(string) string) (bus.Options
 	if err != nil {
 		return bus.Options{}, err
 	}
-	o := bus.Options{Server: f.Server, Context: f.Context, Auth: fromFlags, Getenv: env}
+	o := bus.Options{Server: f.Server, Context: f.Context, Auth: fromFlags, InsecurePlaintext: f.Plaintext, Getenv: env}
 	if file == nil || f.Elsewhere(env) {
 		return o, nil
 	}

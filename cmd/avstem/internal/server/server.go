@@ -105,6 +105,12 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start the reconciler: %w", err)
 	}
+	held, err := s.o.Conn.AnswerHeld(s.o.Site, func(subject string, err error) {
+		s.log.Warn("a host's question is not answered", "subject", subject, "err", err)
+	})
+	if err != nil {
+		return fmt.Errorf("start the reconciler: %w", errors.Join(err, beats.Unsubscribe()))
+	}
 	var tasks sync.WaitGroup
 	tasks.Go(func() { s.keepListening(ctx) })
 	tasks.Go(func() {
@@ -130,7 +136,9 @@ func (s *Server) Run(ctx context.Context) error {
 		tasks.Go(func() { s.o.WatchPolicy(ctx, s.judge) })
 	}
 	<-ctx.Done()
-	_ = beats.Unsubscribe() // fails on a connection only that is closed already
+	// Neither fails but on a connection that is closed already.
+	_ = beats.Unsubscribe()
+	_ = held.Unsubscribe()
 	tasks.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
@@ -143,6 +151,12 @@ func (s *Server) begin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
 	return s.o.Conn.EnsureStreams(ctx)
+}
+
+// Refuse notes something of a host that was refused elsewhere.
+func (s *Server) Refuse(r reconcile.Refusal) {
+	s.engine.Refuse(r)
+	s.poke()
 }
 
 func (s *Server) poke() {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,13 @@ func TestFindingThatCannotBeReadIsTakenAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.reconciler(nil)
-	r.untilStored()
+	r.until("it is taken away", func() error { // readers pass it over until then
+		stream, err := r.reader.JetStream().Stream(t.Context(), bus.StreamFindings)
+		if err == nil && stream.CachedInfo().State.Msgs > 0 {
+			err = errors.New("it is there still")
+		}
+		return err
+	})
 	if !r.log.has("a kept finding can't be read") {
 		t.Error("nobody was told")
 	}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/bus/auth"
+	"github.com/dataverket/avstem/bus/embedded"
+	"github.com/dataverket/avstem/cmd/internal/hostagent"
+	"github.com/dataverket/avstem/enroll"
+	"github.com/dataverket/avstem/enroll/issuer"
+	"github.com/dataverket/avstem/inventory"
+)
+
+// startSite runs a NATS server and an issuer with what Init made.
+func startSite(t *testing.T) (*auth.Dir, *issuer.Issuer, string) {
+	t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close()
+	dir, _, err := auth.Init(filepath.Join(t.TempDir(), "auth"), auth.Options{Sites: []string{"osl1"}, Sources: hostagent.Sources(),
+		Names: []string{"127.0.0.1"}, Listen: free.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nats, err := embedded.StartConfigured(t.Context(), dir.Config(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nats.Close)
+	pair, err := tls.LoadX509KeyPair(dir.Certificate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate := issuer.Open(dir)
+	server := &http.Server{Handler: gate.Handler(), TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}}}
+	go func() { _ = server.ServeTLS(listener, "", "") }()
+	t.Cleanup(func() { server.Close() })
+	return dir, gate, "https://" + listener.Addr().String()
+}
+
+// TestEnrollAndRun: with a token and no other flag, a host gets credentials, and its
+// agent publishes with them.
+func TestEnrollAndRun(t *testing.T) {
+	dir, gate, url := startSite(t)
+	home := t.TempDir()
+	if err := writeHost(filepath.Join(home, "host")); err != nil {
+		t.Fatal(err)
+	}
+	env := environment(home, "AVSTEM_INTERVAL=50ms", "AVSTEM_METRICS=none")
+	state := filepath.Join(home, "state")
+	enrolls := func(stdin string, more ...string) (code int, stdout, stderr string) {
+		t.Helper()
+		var out, errs syncBuffer
+		code = run(t.Context(), append([]string{"enroll"}, more...), strings.NewReader(stdin), &out, &errs, env)
+		return code, out.String(), errs.String()
+	}
+	token := func(hardware string) enroll.Token {
+		t.Helper()
+		made, _, err := gate.NewToken(url, issuer.Terms{Site: "osl1", Name: "hv-01", Hardware: hardware, TTL: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	good := token("ABC123")
+	elsewhere, otherCA := good, good
+	elsewhere.Issuer, otherCA.CAHash = "https://127.0.0.1:1", strings.Repeat("0", 64)
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"no token":       {nil, exitUsage, "wants --token or --token-file"},
+		"two tokens":     {[]string{"--token", "x", "--token-file", "y"}, exitUsage, "wants --token or --token-file"},
+		"another word":   {[]string{"--token", "hunter2"}, exitUsage, "was it copied whole?"},
+		"half a token":   {[]string{"--token", good.String()[:40]}, exitUsage, "was it copied whole?"},
+		"no such file":   {[]string{"--token-file", filepath.Join(home, "nothing")}, exitError, "read token"},
+		"nobody there":   {[]string{"--token", elsewhere.String()}, exitError, "connection refused"},
+		"another CA":     {[]string{"--token", otherCA.String()}, exitError, "doesn't show the CA that the token names"},
+		"in the clear":   {[]string{"--token", good.String(), "--server", "http://127.0.0.1:1"}, exitUsage, "--server"},
+		"other hardware": {[]string{"--token", token("XYZ").String()}, exitError, "the code is for other hardware"},
+	} {
+		if code, _, stderr := enrolls("", c.args...); code != c.code || !strings.Contains(stderr, c.says) {
+			t.Errorf("%s: exit %d: %s", name, code, stderr)
+		}
+	}
+	code, stdout, stderr := enrolls(good.String()+"\n", "--token-file", "-")
+	if code != exitOK || !strings.Contains(stdout, "of site osl1 has credentials until") {
+		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
+	}
+	for _, name := range []string{"nats.nk", "nats.creds", "nats.json", "nats-ca.pem"} {
+		info, err := os.Stat(filepath.Join(state, name))
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+
+	conn, err := bus.Connect(t.Context(), bus.Options{Server: dir.Server(), Auth: bus.Auth{Creds: dir.ReconcilerCreds("osl1"), CA: dir.CA()}, Getenv: env})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.EnsureStreams(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var log syncBuffer
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, []string{"run"}, nil, &log, &log, env) }()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	seen := make(chan *inventory.Observation, 100)
+	go func() {
+		_ = conn.Observations(ctx, bus.ObservationHandler{Ready: func() {}, Refused: func(_ string, err error) { t.Error(err) },
+			Observation: func(o *inventory.Observation) { seen <- o }})
+	}()
+	for timeout := time.After(time.Minute); ; {
+		select {
+		case o := <-seen:
+			if o.Site != "osl1" {
+				t.Errorf("it publishes as of site %s", o.Site)
+			}
+			if o.Source == "identity" && o.Identity.Serial == "ABC123" {
+				return
+			}
+		case <-timeout:
+			t.Fatalf("it publishes nothing:\n%s", log.String())
+		}
+	}
+}
