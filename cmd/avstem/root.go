@@ -90,6 +90,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newAckCommand(a),
 		newInventoryCommand(a),
 		newUnackCommand(a),
+		newDoctorCommand(a),
 		a.settings().Command(noArguments),
 		newVersionCommand(a),
 		manpage.Command(buildinfo.Read().Version, oneArgument("directory")),
