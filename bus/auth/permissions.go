@@ -44,7 +44,7 @@ func reconcilerPermissions(site, user string) jwt.Permissions {
 	for _, verb := range []string{
 		"INFO", "STREAM.NAMES", "STREAM.LIST", "STREAM.INFO.*", "STREAM.CREATE.*", "STREAM.UPDATE.*", "STREAM.MSG.GET.*", "DIRECT.GET.*", "DIRECT.GET.*.>",
 		"CONSUMER.CREATE.>", "CONSUMER.DURABLE.CREATE.>", "CONSUMER.INFO.*.*", "CONSUMER.DELETE.*.*", "CONSUMER.MSG.NEXT.*.*",
-		"STREAM.PURGE." + bus.StreamFindings,
+		"STREAM.PURGE." + bus.StreamFindings, "STREAM.PURGE." + bus.StreamIntended,
 	} {
 		p.Pub.Allow.Add("$JS.API." + verb)
 	}
@@ -84,7 +84,7 @@ func oncallPermissions(user string) jwt.Permissions {
 }
 
 // ReaderEndpoints are the reconciler's endpoints that change nothing.
-var ReaderEndpoints = []string{"explain", "status", "numbers", "health", "input"}
+var ReaderEndpoints = []string{"explain", "status", "numbers", "health", "input", "places"}
 
 // systemPermissions let `avstem auth` hand a changed account to running servers.
 func systemPermissions(user string) jwt.Permissions {

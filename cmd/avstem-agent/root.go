@@ -119,7 +119,7 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.StringArrayVar(&a.host.QMPSockets, "qmp-socket", nil, "QMP `SOCKET` of a QEMU, made for avstem alone: a path or a pattern; may be given more than once")
 	flags.StringVar(&a.host.OVSDB, "ovsdb", "", "`SOCKET` of Open vSwitch's database")
 	flags.DurationVar(&a.host.Timeout, "timeout", 0, "`DURATION` that one pass over one source may take (default 30s)")
-	root.AddCommand(a.runCommand(), a.enrollCommand(), a.collectCommand(), a.identityCommand(), a.settings().Command(noArguments), a.versionCommand(),
+	root.AddCommand(a.runCommand(), a.enrollCommand(), a.collectCommand(), a.identityCommand(), a.doctorCommand(), a.settings().Command(noArguments), a.versionCommand(),
 		manpage.Command(buildinfo.Read().Version, oneDirectory))
 	a.known = keys(root)
 	return root

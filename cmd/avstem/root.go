@@ -92,6 +92,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newUnackCommand(a),
 		newAuthCommand(a),
 		newEnrollCommand(a),
+		newDoctorCommand(a),
 		a.settings().Command(noArguments),
 		newVersionCommand(a),
 		manpage.Command(buildinfo.Read().Version, oneArgument("directory")),

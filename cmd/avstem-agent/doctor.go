@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/internal/doctor"
+	"github.com/dataverket/avstem/cmd/internal/hostagent"
+	"github.com/dataverket/avstem/inventory"
+)
+
+const doctorLong = `Tries everything that the agent needs, and says of each what was tried, what
+happened, what that means and what to type. It changes nothing and publishes
+nothing; it may run beside the agent.
+
+Rights differ by user: "runuser -u avstem-agent -- avstem-agent doctor" sees what
+the service sees, but for its sandbox.
+
+Exit status: 0 nothing is broken, though there may be warnings; 1 something is.`
+
+func (a *app) doctorCommand() *cobra.Command {
+	var offline bool
+	c := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what works on this host, what doesn't, and what to do",
+		Long:  doctorLong,
+		Args:  noArguments,
+	}
+	output := addOutput(c, "text", "json")
+	c.Flags().BoolVar(&offline, "offline", false, "leave out everything that needs the NATS server")
+	a.where.Add(c.Flags())
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		results := a.examineHost(c.Context())
+		if !offline {
+			results = append(results, a.examineNATS(c.Context())...)
+		}
+		return doctor.Write(a.stdout, results, *output == "json")
+	}
+	return c
+}
+
+// examineHost tries what needs no server.
+func (a *app) examineHost(ctx context.Context) []doctor.Result {
+	file := "none; defaults are in effect"
+	if a.file != nil {
+		file = fmt.Sprintf("%s, keys set: %d", a.file.Path, len(a.file.Values))
+	}
+	results := []doctor.Result{
+		doctor.Good("configuration", "read the configuration file", file),
+		doctor.StateDirectory(a.host.StateDir),
+		a.examineIdentity(ctx),
+		doctor.KernelClock(),
+	}
+	pass, err := hostagent.Collect(ctx, a.host, "")
+	if err != nil {
+		return append(results, doctor.Bad("sources", "pass over every source", err, "this host is not observed", "avstem-agent collect"))
+	}
+	runtimes := 0
+	for _, o := range pass.Observations {
+		results = append(results, judgeSource(o))
+		if strings.HasPrefix(o.Source, "runtime-") && o.Outcome != inventory.OutcomeAbsent {
+			runtimes++
+		}
+	}
+	if runtimes == 0 {
+		results = append(results, doctor.Weak("runtime", "find what runs VMs here", "nothing",
+			"host, network and storage are observed, and no VM", "start libvirtd or the like, or name its socket (libvirt-socket: in the configuration file)"))
+	}
+	return results
+}
+
+func (a *app) examineIdentity(ctx context.Context) doctor.Result {
+	const check, tried = "identity", "hold this machine against the state directory"
+	id, err := a.readIdentity(ctx)
+	switch {
+	case err != nil:
+		return doctor.Bad(check, tried, err, "the agent doesn't start", "avstem-agent identity show")
+	case id.Clone != "":
+		return doctor.Bad(check, tried, errors.New(id.Clone), "nothing is published as that host",
+			"avstem-agent identity adopt (the hardware was exchanged), or avstem-agent identity renew (this is a copy)")
+	case id.Provisional:
+		return doctor.Weak(check, tried, "no agent has run with "+a.host.StateDir+" yet", "the host gets its ID at the agent's first start", "systemctl start avstem-agent")
+	}
+	return doctor.Good(check, tried, fmt.Sprintf("host %s, epoch %d", id.ID, id.Epoch))
+}
+
+// judgeSource says what one pass over a source means.
+func judgeSource(o *inventory.Observation) doctor.Result {
+	check, tried := "source "+o.Source, "pass over it"
+	var p inventory.Problem
+	if len(o.Problems) > 0 {
+		p = o.Problems[0]
+	}
+	what := strings.TrimSpace(p.Call + ": " + p.Error)
+	see := "avstem-agent collect --source " + o.Source
+	do := p.Remedy
+	if do == "" {
+		do = see
+	}
+	r := doctor.Good(check, tried, "seen whole")
+	switch o.Outcome {
+	case inventory.OutcomeComplete:
+		if strings.HasPrefix(o.Source, "runtime-") {
+			r.Found += fmt.Sprintf(", VMs: %d", len(o.VMs))
+		}
+	case inventory.OutcomeAbsent:
+		r = doctor.Skip(check, tried, "not on this host: "+what)
+	case inventory.OutcomePartial:
+		r = doctor.Weak(check, tried, fmt.Sprintf("problems: %d, the first: %s", len(o.Problems), what), "what couldn't be read is unknown to the reconciler ("+see+" lists it)", do)
+	default:
+		r = doctor.Bad(check, tried, errors.New(what), "nothing can be said of it, and nothing is concluded", do)
+	}
+	return r.Lasting(o.Took)
+}
+
+// examineNATS tries what the agent does with the server.
+func (a *app) examineNATS(ctx context.Context) []doctor.Result {
+	const tried = "connect as the agent does"
+	where, err := a.where.Options(a.file, a.env)
+	if err != nil {
+		return []doctor.Result{doctor.Bad("credentials", "read the files that are named", err, "the agent doesn't start", "see what it says")}
+	}
+	where.Name, where.Logger = "avstem-agent doctor", slog.New(slog.DiscardHandler)
+	began := time.Now()
+	conn, err := bus.Connect(ctx, where)
+	results := []doctor.Result{doctor.Connection(tried, conn, err).Lasting(time.Since(began))}
+	if err != nil {
+		return append(results, doctor.Skip("publishing", "publish as this host", "there is no connection"))
+	}
+	defer conn.Close()
+	host, err := a.readIdentity(ctx)
+	results = append(results, doctor.TLS(conn, 14*24*time.Hour, time.Now()), doctor.Version(conn), doctor.Payload(conn.NATS().MaxPayload()))
+	if err != nil || host.Clone != "" {
+		return append(results, doctor.Skip("publishing", "publish as this host", "it has no identity: see above"))
+	}
+	own, err := conn.MayPublish(ctx, bus.Key{Site: a.host.Site, Host: host.ID, Source: "identity"})
+	results = append(results, judgeOwn(a.host.Site, host.ID, own, err))
+	if err != nil {
+		return results
+	}
+	other, err := conn.MayPublish(ctx, bus.Key{Site: a.host.Site, Host: uuid.New(), Source: "identity"})
+	return append(results, judgeOther(other, err))
+}
+
+func judgeOwn(site string, host uuid.UUID, may bool, err error) doctor.Result {
+	const check, tried = "publishing", "ask to publish as this host, and publish nothing"
+	const means = "the reconciler hears nothing of this host"
+	switch {
+	case errors.Is(err, bus.ErrNoStream):
+		return doctor.Bad(check, tried, err, means, "start avstem serve (or avstem up) once with this server")
+	case err != nil:
+		return doctor.Bad(check, tried, err, means, "see the NATS server's log; its disk may be full")
+	case !may:
+		return doctor.Bad(check, tried, fmt.Errorf("the server refuses host %s in site %s", host, site), means,
+			"ask for credentials of this very host and site; avstem-agent identity show tells its ID")
+	}
+	return doctor.Good(check, tried, "allowed")
+}
+
+func judgeOther(may bool, err error) doctor.Result {
+	const check, tried = "other hosts", "ask to publish as another host, and publish nothing"
+	switch {
+	case err != nil:
+		return doctor.Weak(check, tried, err.Error(), "it isn't known whether this host can speak for others", "try again")
+	case may:
+		return doctor.Weak(check, tried, "allowed", "these credentials can speak for any host: a host that is broken into can hide what others show",
+			"give each host credentials of its own; fine in a lab with one token")
+	}
+	return doctor.Good(check, tried, "refused, as it should be")
+}
