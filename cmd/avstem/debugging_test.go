@@ -31,7 +31,7 @@ type site struct {
 }
 
 // newSite starts in a directory of its own, where everything agrees about web-01.
-func newSite(t *testing.T) *site {
+func newMismatch(t *testing.T) *site {
 	fleet, err := filepath.Abs(filepath.Join("testdata", "fleet"))
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +192,7 @@ func TestDebuggingPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSite(t)
+	s := newMismatch(t)
 	var made []string
 	commands := 0
 	lines := strings.Split(string(page), "\n")
