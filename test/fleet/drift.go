@@ -131,3 +131,14 @@ func (f *Fleet) Expected() map[reconcile.Kind]int {
 	}
 	return kinds
 }
+
+// Unseen is how many VMs are on hosts that nothing can be said of: a join takes
+// them for gone.
+func (f *Fleet) Unseen() (vms int) {
+	for h := range f.Hosts {
+		if drift := f.hostDrift(h); drift != nil && !drift.unknown {
+			vms += f.VMs
+		}
+	}
+	return vms
+}

@@ -74,8 +74,14 @@ func (f *Fleet) WriteTables(dir string) error {
 		w.WriteByte('\n')
 	}
 	for h := range f.Hosts {
+		drift := f.hostDrift(h)
 		for nth := range f.VMs {
 			v := f.place(h, nth)
+			if drift != nil && drift.unknown {
+				v.want = nil
+			} else if drift != nil {
+				v.got = nil // a table has nowhere to say that nobody could look
+			}
 			if w := v.want; w != nil {
 				row("want", w.ID, w.Name, w.Host, w.State, *w.VCPUs, uint64(*w.Memory))
 				for _, n := range w.NICs {

@@ -220,11 +220,12 @@ func joins(ctx context.Context, f *fleet.Fleet, dir string, pass, change time.Du
 }
 
 // agrees holds what a join found against what was planted, where it can tell: it
-// knows a VM by its ID alone, so a new UUID is one VM gone and another there.
+// knows a VM by its ID alone, so a new UUID is one VM gone and another there, and
+// it takes what nobody could look at for gone.
 func agrees(f *fleet.Fleet, joined fleet.Joined) error {
 	want := f.Expected()
 	changed := want[reconcile.IdentityChanged]
-	want[reconcile.VMMissing] += changed
+	want[reconcile.VMMissing] += changed + f.Unseen()
 	want[reconcile.VMUnknown] += changed
 	for kind, n := range joined.Found {
 		if n != want[kind] {
