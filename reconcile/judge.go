@@ -280,7 +280,7 @@ func (b *Book) Matched(id string) (matched bool) {
 // Ask gives a result of which [Explain] finds what answers to a query, or what a
 // finding is about: every host, and the VMs that may be meant.
 func (b *Book) Ask(query string, about *Finding) *Result {
-	r := &Result{Findings: []Finding{}, intended: b.intended}
+	r := &Result{Findings: []Finding{}, Tasks: b.tasks, intended: b.intended}
 	for _, hp := range slices.SortedFunc(maps.Keys(b.hostPairs), comparePairedHosts) {
 		r.Hosts = append(r.Hosts, hp.match())
 	}
