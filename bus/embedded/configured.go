@@ -14,8 +14,9 @@ import (
 
 // Configured is a server that runs by a configuration file, as nats-server does.
 type Configured struct {
-	nats *server.Server
-	path string
+	nats     *server.Server
+	path     string
+	accounts server.AccountResolver
 }
 
 // CheckConfig reads a configuration file as nats-server does, and says what is
@@ -58,7 +59,7 @@ func StartConfigured(ctx context.Context, path string, logger *slog.Logger) (_ *
 		nats.WaitForShutdown()
 		return nil, fmt.Errorf("start NATS server of %s: %w", path, err)
 	}
-	return &Configured{nats: nats, path: path}, nil
+	return &Configured{nats: nats, path: path, accounts: options.AccountResolver}, nil
 }
 
 // Reload takes up what changed in the configuration and its certificates.
@@ -66,6 +67,13 @@ func StartConfigured(ctx context.Context, path string, logger *slog.Logger) (_ *
 func (c *Configured) Reload() error {
 	options, err := readConfig(c.path)
 	if err == nil {
+		// The store of accounts stays: reading the file opens a second one of the
+		// same directory, which the server would compare with the first while that
+		// one is at work.
+		if other := options.AccountResolver; other != nil && c.accounts != nil {
+			other.Close()
+			options.AccountResolver = c.accounts
+		}
 		err = c.nats.ReloadOptions(options)
 	}
 	if err != nil {
