@@ -66,7 +66,7 @@ func TestFaultsNameFileLineAndKey(t *testing.T) {
 		file string
 		want []string
 	}{
-		"empty":          {"", []string{"p.yaml:1:1: the file is empty: write records into it, or remove it"}},
+		"empty":          {"", []string{"p.yaml:1:1: the file is empty: write something into it, or remove it"}},
 		"comments alone": {"# nothing\n", []string{"p.yaml:1:1: the file is empty"}},
 		"two documents":  {"schema: avstem.policy/v1\n---\nschema: avstem.policy/v1\n", []string{"p.yaml:3:1: the file holds more than one document"}},
 		"not YAML":       {"schema: [\n", []string{"p.yaml:1:1: not YAML, or only half of it: did not find expected node content"}},

@@ -63,7 +63,7 @@ func position(data []byte, offset int) (line, column int) {
 // the control characters, and the YAML parser doesn't say where they are.
 func checkText(data []byte) *sentral.Fault {
 	if len(bytes.TrimSpace(data)) == 0 {
-		return at(1, 1, "the file is empty: write records into it, or remove it")
+		return at(1, 1, "the file is empty: write something into it, or remove it")
 	}
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
 		return at(1, 1, "the file is UTF-16: save it as UTF-8")

@@ -154,7 +154,7 @@ func TestSyntaxErrorsNameTheLine(t *testing.T) {
 		"anchor":            {"sites: []\nvms: *x", "a.yaml:2:1: not YAML, or only half of it: unknown anchor 'x' referenced"},
 		"key without value": {"vms:\n  - id: a\n    name", "a.yaml:3:5: not YAML, or only half of it: could not find expected ':'"},
 		"first line":        {"a: @x\nb: 1\n", "a.yaml:1:1: not YAML, or only half of it: found character that cannot start any token"},
-		"empty":             {" \n", "a.yaml:1:1: the file is empty: write records into it, or remove it"},
+		"empty":             {" \n", "a.yaml:1:1: the file is empty: write something into it, or remove it"},
 		"UTF-16":            {"\xff\xfev\x00", "a.yaml:1:1: the file is UTF-16: save it as UTF-8"},
 		"byte order mark":   {"a: b\n\ufeff", "a.yaml:2:1: byte order mark in the middle of the file: remove it"},
 	} {

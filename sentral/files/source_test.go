@@ -93,7 +93,7 @@ func TestHalfWrittenFile(t *testing.T) {
 		incomplete bool
 	}{
 		{a: "sites: [{id: a2", b: site("b2"), want: []string{"a1", "b2"}, problems: []string{"a.yaml:1:1: not YAML, or only half of it: did not find expected ',' or '}' (what it said before is used)"}},
-		{a: "", b: site("b2"), want: []string{"a1", "b2"}, problems: []string{"a.yaml:1:1: the file is empty: write records into it, or remove it (what it said before is used)"}},
+		{a: "", b: site("b2"), want: []string{"a1", "b2"}, problems: []string{"a.yaml:1:1: the file is empty: write something into it, or remove it (what it said before is used)"}},
 		{a: site("a1"), b: site("b2"), want: []string{"a1", "b2"}},
 		{a: site("a3"), b: site("b2"), want: []string{"a3", "b2"}},
 		{a: "sites: [", b: "sites: [", want: []string{"a3", "b2"}, problems: []string{
