@@ -86,6 +86,10 @@ func openRoute(path string, groups ...uint) (*nl.NetlinkSocket, error) {
 	return nl.SubscribeAt(ns, netns.None(), unix.NETLINK_ROUTE, groups...)
 }
 
+// nl settles its byte order when it is asked first, and guards that by nothing: it
+// is asked here, before a pass and a watch do so at one time.
+var _ = nl.NativeEndian()
+
 // socketDumper dumps from an rtnetlink socket. The socket must be one that is
 // closed when ctx ends, which is what ends a wait for the kernel's answer.
 func socketDumper(socket *nl.NetlinkSocket) dumper {
