@@ -42,7 +42,7 @@ func (c *Conn) driftEvents(ctx context.Context, subject string, since time.Time,
 	}
 	consumer, err := c.js.OrderedConsumer(ctx, StreamDrift, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since, MaxResetAttempts: 2,
-		InactiveThreshold: time.Minute, // it is read once
+		InactiveThreshold: ReadOnce,
 	})
 	if err != nil {
 		return time.Time{}, err

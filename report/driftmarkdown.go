@@ -180,6 +180,10 @@ func (m *markdownPage) findings(rows []findingView) {
 		if f.Doubts != "" {
 			severity += " (" + f.Doubts + ")"
 		}
+		message := f.Message
+		if f.Taken != "" {
+			message += " (" + f.Taken + ")"
+		}
 		var do []string
 		for _, r := range f.Resolutions {
 			how := ""
@@ -192,7 +196,7 @@ func (m *markdownPage) findings(rows []findingView) {
 		if !f.Sided {
 			intended, observed = "", ""
 		}
-		markdownCells(&m.Builder, severity, f.Kind, subjectsCell(f), f.Where, f.Field, intended, observed, f.Message, strings.Join(do, "; "), f.Since, f.ID)
+		markdownCells(&m.Builder, severity, f.Kind, subjectsCell(f), f.Where, f.Field, intended, observed, message, strings.Join(do, "; "), f.Since, f.ID)
 		for _, s := range f.Symptoms {
 			markdownCells(&m.Builder, s.Severity, "└ "+s.Kind, s.Subject, "", "", "", "", s.Change, "", "", "")
 		}

@@ -97,6 +97,7 @@ type findingView struct {
 	Message, Doubts    string
 	Since              string
 	Was                string
+	Taken              string // by whom it was acknowledged, and until when
 	Resolutions        []resolutionView
 	ID                 string
 	Symptoms           []symptomView
@@ -339,6 +340,9 @@ func newFindingView(r *row, names namer, at time.Time) findingView {
 		Severity: printable(string(f.Severity)), Kind: printable(string(f.Kind)), Field: printable(f.Field), Message: printable(f.Message),
 		Doubts: doubts(&reconcile.Finding{Verdict: f.Verdict, Match: f.Match}), Where: whereOf(f), Change: difference(f),
 		Since: sinceWords(earliest(r.same), at), ID: printable(f.ID), Sided: f.Intended != nil || f.Observed != nil,
+	}
+	if a := f.Acknowledged; a != nil && len(r.same) == 1 {
+		v.Taken = printable(fmt.Sprintf("%s has taken it up until %s: %s", a.By, minute(a.Until), a.Reason))
 	}
 	_, _, leaf := splitPath(f.Field)
 	v.Intended, v.Observed = sides(f.Intended, f.Observed, leaf)

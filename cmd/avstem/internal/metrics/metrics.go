@@ -14,6 +14,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -69,7 +70,7 @@ var descs = struct {
 	inventoryRead, inventoryProblems                            *prometheus.Desc
 	unwritten, dropped, connected, ready, leading, otherWriting *prometheus.Desc
 }{
-	findings: desc("findings", "Findings, by what they are about and where they are in their life.", "kind", "severity", "platform", "state"),
+	findings: desc("findings", "Findings, by what they are about and where they are in their life.", "kind", "severity", "platform", "state", "acknowledged"),
 	oldest:   desc("oldest_open_finding_timestamp_seconds", "Since when the oldest open finding of a severity is open.", "severity"),
 	hosts:    desc("hosts", "Hosts by how well they and their agents are seen: the worst that holds of each.", "state"),
 	versions: desc("agents", "Agents by their version.", "version"),
@@ -146,7 +147,7 @@ type gauging func(d *prometheus.Desc, value float64, labels ...string)
 type stamping func(d *prometheus.Desc, at time.Time, labels ...string)
 
 func collectFindings(v *server.Vitals, gauge gauging, stamp stamping) {
-	type key struct{ kind, severity, platform, state string }
+	type key struct{ kind, severity, platform, state, acknowledged string }
 	counts, oldest, platforms := map[key]int{}, map[reconcile.Severity]time.Time{}, map[string]int{}
 	for i := range v.Findings {
 		platforms[v.Findings[i].Subject.Platform]++
@@ -154,13 +155,13 @@ func collectFindings(v *server.Vitals, gauge gauging, stamp stamping) {
 	name := bounded(platforms, maxPlatforms)
 	for i := range v.Findings {
 		f := &v.Findings[i]
-		counts[key{string(f.Kind), string(f.Severity), name(f.Subject.Platform), string(f.State)}]++
+		counts[key{string(f.Kind), string(f.Severity), name(f.Subject.Platform), string(f.State), strconv.FormatBool(f.Acknowledged != nil)}]++
 		if first := oldest[f.Severity]; f.State == reconcile.Open && (first.IsZero() || f.Since.Before(first)) {
 			oldest[f.Severity] = f.Since
 		}
 	}
 	for k, n := range counts {
-		gauge(descs.findings, float64(n), k.kind, k.severity, k.platform, k.state)
+		gauge(descs.findings, float64(n), k.kind, k.severity, k.platform, k.state, k.acknowledged)
 	}
 	for severity, since := range oldest {
 		stamp(descs.oldest, since, string(severity))

@@ -52,6 +52,7 @@ func TestMetrics(t *testing.T) {
 			Hosts: []evaluate.HostHealth{{Skew: -9 * time.Second}, {Skew: 4 * time.Second}},
 		},
 	}
+	v.Findings[1].Acknowledged = &reconcile.Acknowledgement{By: "kari"}
 	r := New("osl1", func(time.Time) server.Vitals { return v })
 	r.Stepped(3 * time.Millisecond)
 	got := scrape(t, r)

@@ -320,3 +320,26 @@ func TestHealthIsAnswered(t *testing.T) {
 		t.Errorf("got %+v", health)
 	}
 }
+
+// Who leads tells what it found; who stands by is as ready, and tells of nothing
+// that it doesn't judge.
+func TestVitals(t *testing.T) {
+	r := newRig(t)
+	first, _ := r.reconciler(nil)
+	r.shows(4)
+	r.untilStored("open vm.vcpus")
+	second, _ := r.reconciler(nil)
+	r.until("both read what hosts show", func() error {
+		now := time.Now().UTC()
+		leads, stands := first.Vitals(now), second.Vitals(now)
+		switch {
+		case !leads.Leading || len(leads.Findings) != 1 || leads.Health == nil || leads.LastStep.IsZero() || leads.LastDocument.IsZero() || !leads.Ready || !leads.Connected:
+			return fmt.Errorf("the one that leads: %+v", leads)
+		case stands.Leading || stands.Findings != nil || stands.Health != nil || stands.LastDocument.IsZero() || !stands.Connected:
+			return fmt.Errorf("the one that stands by: %+v", stands)
+		case first.NotReady(now) != "" || second.NotReady(now) != "":
+			return fmt.Errorf("not ready: %q, %q", first.NotReady(now), second.NotReady(now))
+		}
+		return nil
+	})
+}

@@ -27,17 +27,23 @@ type Vitals struct {
 	// LastDocument and LastStep are zero before the first.
 	LastDocument, LastStep time.Time
 	DroppedEvents          int
-	Findings               []reconcile.Finding
-	Health                 *evaluate.Health // nil before the first step
+	// Findings and Health are nil of one that stands by, and Health before the
+	// first step: what it judged in an earlier turn may be long over.
+	Findings []reconcile.Finding
+	Health   *evaluate.Health
 }
 
 // Vitals says how it is now. It counts over all hosts and VMs.
 func (s *Server) Vitals(now time.Time) Vitals {
 	v := Vitals{
-		Status: s.status(now), Site: s.o.Site, Leading: s.leads(), Connected: s.o.Conn.NATS().IsConnected(),
+		Status: s.status(now), Site: s.o.Site, Leading: s.leading.Load(), Connected: s.o.Conn.NATS().IsConnected(),
 		Behind: int(s.pulse.behind.Load()), LastDocument: when(&s.pulse.document), LastStep: when(&s.pulse.step),
-		DroppedEvents: int(s.pulse.dropped.Load()), Findings: s.engine.Findings(),
+		DroppedEvents: int(s.pulse.dropped.Load()),
 	}
+	if !v.Leading {
+		return v
+	}
+	v.Findings = s.engine.Findings()
 	if result, _, at, err := s.engine.Books(now); err == nil {
 		health := evaluate.HealthOf(result, s.agents.known(), s.o.Site, "", at)
 		v.Health = &health
@@ -50,7 +56,7 @@ func (s *Server) NotReady(now time.Time) string {
 	if !s.o.Conn.NATS().IsConnected() {
 		return "NATS is away"
 	}
-	if status := s.engine.Status(now); s.leads() && !status.Ready {
+	if status := s.engine.Status(now); s.leading.Load() && !status.Ready {
 		if status.Waiting == "" {
 			return "the first pass is about to begin"
 		}
@@ -65,6 +71,3 @@ func when(nanos *atomic.Int64) time.Time {
 	}
 	return time.Time{}
 }
-
-// leads says whether this reconciler is the one that judges and writes.
-func (s *Server) leads() bool { return true }
