@@ -226,10 +226,7 @@ func (h *hostView) throughSwitch(path NICPath, net *fabric, own *port) NICPath {
 		from = "ovsPort.tag"
 	}
 	found := h.waysInside(net, own, inside, from)
-	path = h.settle(path, found, net, inside, from)
-	if len(found.exits) > 0 && path.Return == "" {
-		path.Return = net.returns(own, inside)
-	}
+	path = h.settle(path, found, net, own, inside, from)
 	return path
 }
 
@@ -261,11 +258,11 @@ func (h *hostView) throughParent(path NICPath, link *inventory.Link) NICPath {
 		return path.unknown("the link below it is not in this network namespace")
 	}
 	path.GuestVLANs = h.linkCarries(parent, allVLANs, trail{})
-	return h.settle(path, h.waysBelow(parent), nil, vlanFrame{}, "")
+	return h.settle(path, h.waysBelow(parent), nil, nil, vlanFrame{}, "")
 }
 
 // settle says what the ways off the host come to.
-func (h *hostView) settle(path NICPath, found *ways, net *fabric, inside vlanFrame, from inventory.Field) NICPath {
+func (h *hostView) settle(path NICPath, found *ways, net *fabric, own *port, inside vlanFrame, from inventory.Field) NICPath {
 	if found.unsure != "" {
 		return path.notSeen(found.unsure)
 	}
@@ -278,6 +275,9 @@ func (h *hostView) settle(path NICPath, found *ways, net *fabric, inside vlanFra
 	if len(chosen) == 0 {
 		return path.goesNowhere(h, found, net, inside, from)
 	}
+	if net != nil {
+		path.Return = net.returns(own, inside)
+	}
 	wires := slices.DeleteFunc(slices.Clone(chosen), func(w way) bool { return w.tunnel != nil })
 	if len(wires) == 0 {
 		return path.tunnelled(h, chosen)
@@ -289,8 +289,11 @@ func (h *hostView) settle(path NICPath, found *ways, net *fabric, inside vlanFra
 			wires[0].tags, wires[0].exit, wires[i].tags, wires[i].exit))
 	}
 	path.addWay(&wires[0])
-	path.Return = h.comesBack(&wires[0], inside, net)
-	path.oneWay = path.Return != ""
+	back, why := h.comesBack(&wires[0], inside, net, own)
+	path.oneWay = why != ""
+	if path.Return = why; why == "" && net != nil {
+		path.Return = net.returns(own, back)
+	}
 	path.others(chosen)
 	path.Tags = wires[0].wireTags
 	switch w := &wires[0]; {
@@ -338,17 +341,19 @@ func (p *NICPath) others(chosen []way) {
 	}
 }
 
-func (h *hostView) comesBack(w *way, inside vlanFrame, net *fabric) string {
+// comesBack says why what comes in from outside doesn't reach the guest, where so.
+// Its port may let out another VLAN than the one that the guest's frames are on.
+func (h *hostView) comesBack(w *way, inside vlanFrame, net *fabric, own *port) (back vlanFrame, why string) {
 	back, f, why := w.back(h)
 	switch {
 	case why != "":
-		return why + ": what comes in from outside doesn't get back"
-	case net != nil && (back.vlan != inside.vlan || back.below != inside.below):
-		return fmt.Sprintf("what comes in from outside is put on VLAN %d of %s, what goes out on %d", back.vlan, net.name, inside.vlan)
+		return back, why + ": what comes in from outside doesn't get back"
+	case net != nil && (back.vlan != inside.vlan || back.below != inside.below) && net.returns(own, back) != "":
+		return back, fmt.Sprintf("what comes in from outside is put on VLAN %d of %s, what goes out on %d", back.vlan, net.name, inside.vlan)
 	case net == nil && f != frame{}:
-		return "what comes in from outside keeps its tag"
+		return back, "what comes in from outside keeps its tag"
 	}
-	return ""
+	return back, ""
 }
 
 // tunnelled says which tunnel frames leave in: on a wire they are on no VLAN.

@@ -52,6 +52,7 @@ type narrowest struct {
 // step is what a frame that comes the other way must get through.
 type step struct {
 	link  *inventory.Link // one that frames are sent by
+	taken bool            // or rather one that they arrived by, for a VLAN link on it
 	cross crossing        // or a switch, from one of its ports to another
 }
 
@@ -244,10 +245,10 @@ func (w *walk) receive(link *inventory.Link, f frame) {
 	hop := w.linkHop(link)
 	if taker := w.h.takes(link, f); taker != nil {
 		t, _ := f.top()
-		w.then(hop, step{link: link}, func() {
+		w.then(hop, step{link: link, taken: true}, func() {
 			taken := w.linkHop(taker)
 			taken.Does, taken.VLAN = Removes, &t.vlan
-			w.then(taken, step{link: taker}, func() { w.receive(taker, f.pop()) })
+			w.then(taken, step{link: taker, taken: true}, func() { w.receive(taker, f.pop()) })
 		})
 		return
 	}
@@ -344,6 +345,12 @@ func (w *way) back(h *hostView) (inside vlanFrame, f frame, why string) {
 	for i := len(w.steps) - 1; i >= 0; i-- {
 		s := &w.steps[i]
 		switch {
+		case s.taken && s.link.Kind == "vlan": // by which it is sent, with the tag that was taken
+			if f.count == maxTags {
+				return inside, f, fmt.Sprintf("what comes in would have more than %d tags behind %s", maxTags, s.link.Name)
+			}
+			f = f.push(tag{*s.link.VLAN, s.link.Protocol == "802.1ad"})
+		case s.taken:
 		case s.link != nil && s.link.Kind == "vlan":
 			if _, tagged := f.top(); !tagged { // the switch before it has taken the tag off
 				return inside, f, "what comes in reaches " + s.link.Name + " without a tag for it"
