@@ -67,6 +67,15 @@ type Made struct {
 	Changed bool `json:"changed,omitempty"`
 }
 
+// noDirError says that [Init] has made no directory there. It is [fs.ErrNotExist].
+type noDirError string
+
+func (e noDirError) Error() string {
+	return fmt.Sprintf("open credentials directory: there is none in %s: `avstem auth init` makes it, and --dir (of avstem serve: --auth-dir) names another", string(e))
+}
+
+func (noDirError) Unwrap() error { return fs.ErrNotExist }
+
 // Open opens a directory that [Init] made.
 func Open(path string) (*Dir, error) {
 	path, err := filepath.Abs(path)
@@ -76,7 +85,7 @@ func Open(path string) (*Dir, error) {
 	d := &Dir{path: path, now: time.Now}
 	err = d.load()
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("open credentials directory: there is none in %s: `avstem auth init` makes it, --dir names another: %w", path, fs.ErrNotExist)
+		return nil, noDirError(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open credentials directory: %w", err)

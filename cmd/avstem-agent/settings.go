@@ -103,7 +103,6 @@ func (a *app) checks() []configcmd.Check {
 	return []configcmd.Check{
 		{Key: "site", Err: bus.CheckName("site", a.host.Site)},
 		{Key: "qmp-socket", Err: hostagent.CheckQMPSockets(a.host.QMPSockets)},
-		{Key: "timeout", Err: notNegative(a.host.Timeout)},
 		{Key: "interval", Err: positive(a.host.Interval)},
 		{Key: "refresh", Err: positive(a.host.Refresh)},
 		{Key: "metrics", Err: monitor.CheckAddress(a.metrics)},
@@ -133,13 +132,6 @@ func (a *app) blame(flags *pflag.FlagSet, key string, err error) error {
 
 func positive(d time.Duration) error {
 	if d <= 0 {
-		return fmt.Errorf("%s: want more than nothing", d)
-	}
-	return nil
-}
-
-func notNegative(d time.Duration) error {
-	if d < 0 {
 		return fmt.Errorf("%s: want more than nothing", d)
 	}
 	return nil

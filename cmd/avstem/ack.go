@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/cmd/avstem/internal/server"
+	"github.com/dataverket/avstem/cmd/internal/duration"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/reconcile/policy"
 	"github.com/dataverket/avstem/report"
@@ -39,14 +41,15 @@ func newAckCommand(a *app) *cobra.Command {
 		Example: ackExample,
 		Args:    oneArgument("finding"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := flags.check(); err != nil {
+				return err
+			}
 			until, err := a.parseUntil(flags.until)
 			if err != nil {
 				return err
 			}
-			if flags.reason == "" {
-				return usageError{errors.New("ack wants --reason TEXT: why it is left as it is for now")}
-			}
-			return a.acknowledge(c.Context(), &server.AckRequest{Finding: args[0], Reason: flags.reason, Until: until}, &flags)
+			doing := "acknowledge " + args[0]
+			return a.acknowledge(c.Context(), doing, &server.AckRequest{Finding: args[0], Reason: flags.reason, Until: until}, &flags)
 		},
 	}
 	c.Flags().StringVar(&flags.until, "until", "", "how long (8h, 3d), or until which day or `TIME` (2026-12-31, RFC 3339)")
@@ -63,7 +66,8 @@ func newUnackCommand(a *app) *cobra.Command {
 		Example: `  avstem unack f-3k9x0a1b2c3d4e5f`,
 		Args:    oneArgument("finding"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.acknowledge(c.Context(), &server.AckRequest{Finding: args[0], TakeBack: true}, &flags)
+			doing := "take back the acknowledgement of " + args[0]
+			return a.acknowledge(c.Context(), doing, &server.AckRequest{Finding: args[0], TakeBack: true}, &flags)
 		},
 	}
 	addAckFlags(c, &flags)
@@ -75,12 +79,24 @@ func addAckFlags(c *cobra.Command, flags *ackFlags) {
 	c.Flags().VarP(newChoice(&flags.format, "text", "json"), "output", "o", "`FORMAT`: text or json")
 }
 
+// check asks for everything that is missing at once.
+func (f *ackFlags) check() error {
+	var missing []string
+	if f.until == "" {
+		missing = append(missing, "--until TIME: when somebody is to look at it again, such as 8h, 3d or 2026-12-31")
+	}
+	if f.reason == "" {
+		missing = append(missing, "--reason TEXT: why it is left as it is for now")
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return usageError{errors.New("avstem ack wants " + strings.Join(missing, ", and "))}
+}
+
 // parseUntil reads a length of time from now, a day or a time.
 func (a *app) parseUntil(text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, usageError{errors.New("ack wants --until TIME: when somebody is to look at it again")}
-	}
-	if d, err := policy.ParseDuration(text); err == nil {
+	if d, err := duration.Parse(text); err == nil {
 		return a.now().UTC().Add(d), nil
 	}
 	at, err := policy.ParseMoment(text)
@@ -100,18 +116,23 @@ func (a *app) who(named string) (string, error) {
 	return "", usageError{errors.New("nothing says who you are: give --by NAME")}
 }
 
-func (a *app) acknowledge(ctx context.Context, request *server.AckRequest, flags *ackFlags) error {
+func (a *app) acknowledge(ctx context.Context, doing string, request *server.AckRequest, flags *ackFlags) error {
 	var err error
 	if request.By, err = a.who(flags.by); err != nil {
 		return err
 	}
-	data, err := a.request(ctx, "acknowledge "+request.Finding, "acknowledge", request)
-	if err != nil {
+	data, err := a.request(ctx, doing, "acknowledge", request)
+	if answer, is := errors.AsType[*answerError](err); is {
+		if answer.code == "404" {
+			return fmt.Errorf("%s: there is no such finding: avstem drift -o csv has the IDs of all", doing)
+		}
+		return fmt.Errorf("%s: %w", doing, withoutDoing(err, "acknowledge "+request.Finding+": "))
+	} else if err != nil {
 		return err
 	}
 	var f reconcile.Finding
 	if err := json.Unmarshal(data, &f); err != nil {
-		return fmt.Errorf("acknowledge %s: decode the answer: %w", request.Finding, err)
+		return fmt.Errorf("%s: decode the answer: %w", doing, err)
 	}
 	switch {
 	case flags.format == "json":

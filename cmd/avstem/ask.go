@@ -34,6 +34,17 @@ type answerError struct {
 
 func (e *answerError) Error() string { return e.text }
 
+// withoutDoing takes off a reconciler's answer what it says it was doing, so that
+// a command can say what it was asked to do itself.
+func withoutDoing(err error, doing string) error {
+	if answer, is := errors.AsType[*answerError](err); is {
+		if text, began := strings.CutPrefix(answer.text, doing); began {
+			return &answerError{answer.code, text}
+		}
+	}
+	return err
+}
+
 // errNoReconciler says that nobody answers for a site.
 var errNoReconciler = errors.New("no reconciler answers: is avstem up or avstem serve running?")
 

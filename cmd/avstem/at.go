@@ -113,9 +113,10 @@ func fillIn(in *reconcile.Input, kept map[string]uint64, found map[string]bool, 
 	return in
 }
 
-// explainAt shows what was known of a thing at a time.
-func (a *app) explainAt(ctx context.Context, query string, at time.Time, format string) error {
-	doing := fmt.Sprintf("explain %q as of %s", query, at.Format(time.RFC3339))
+// explainAt shows what was known of a thing at a time; what is how its errors call
+// that.
+func (a *app) explainAt(ctx context.Context, what, query string, at time.Time, format string) error {
+	doing := fmt.Sprintf("%s %q as of %s", what, query, at.Format(time.RFC3339))
 	conn, err := a.connect(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
@@ -123,7 +124,7 @@ func (a *app) explainAt(ctx context.Context, query string, at time.Time, format 
 	defer conn.Close()
 	site, hosts, err := a.hostsThen(ctx, conn, query)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", doing, err)
 	}
 	p := &past{conn, site}
 	in, err := p.booksAt(ctx, hosts, at, a.notef)
@@ -132,7 +133,9 @@ func (a *app) explainAt(ctx context.Context, query string, at time.Time, format 
 	}
 	result := reconcile.Reconcile(*in)
 	e, err := reconcile.Explain(result, result.Findings, at, query)
-	if err != nil {
+	if errors.Is(err, reconcile.ErrNotKnown) {
+		return fmt.Errorf("%s: %w", doing, reconcile.ErrNotKnown)
+	} else if err != nil {
 		return fmt.Errorf("as of %s: %w", at.Format(time.RFC3339), err)
 	}
 	c := report.NewCase(e)
@@ -155,7 +158,7 @@ func (a *app) hostsThen(ctx context.Context, conn *bus.Conn, query string) (stri
 		return "", nil, err
 	}
 	if len(names) != 1 {
-		return "", nil, fmt.Errorf("explain %q: it isn't known now: name the site that it was in with --site", query)
+		return "", nil, errors.New("it isn't known now: name the site that it was in with --site")
 	}
 	return names[0], nil, nil
 }

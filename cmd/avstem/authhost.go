@@ -16,6 +16,7 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/bus/auth"
+	"github.com/dataverket/avstem/cmd/internal/duration"
 	"github.com/dataverket/avstem/enroll"
 )
 
@@ -46,7 +47,7 @@ func newAuthHostCommand(a *app) *cobra.Command {
 	c.Flags().SortFlags = false
 	c.Flags().StringVar(&flags.id, "id", "", "host `ID`, if the host has one and NAME is its name")
 	c.Flags().StringVar(&flags.out, "out", "", "`DIR` to write (default hosts/NAME in --dir)")
-	c.Flags().DurationVar(&flags.ttl, "ttl", 0, "`DURATION` that the credentials hold; nothing renews them (default until revoked)")
+	duration.Var(c.Flags(), &flags.ttl, "ttl", 0, "`DURATION` that the credentials hold; nothing renews them (default until revoked)")
 	c.Flags().BoolVar(&flags.replace, "replace", false, "revoke the credentials that the host has, and make others")
 	output := addAuthOutput(c)
 	c.RunE = func(c *cobra.Command, args []string) error { return a.authHost(c.Context(), args[0], flags, *output) }
@@ -97,9 +98,6 @@ func (a *app) authHost(ctx context.Context, name string, flags authHostFlags, fo
 // hostToIssue says who NAME is.
 func (a *app) hostToIssue(dir *auth.Dir, name string, flags authHostFlags) (auth.Issue, error) {
 	issue := auth.Issue{Site: a.site(), TTL: flags.ttl, By: "auth host", Replace: flags.replace}
-	if flags.ttl < 0 {
-		return issue, usageError{fmt.Errorf("--ttl %s: want more than nothing", flags.ttl)}
-	}
 	id, err := uuid.Parse(name)
 	switch {
 	case err == nil:

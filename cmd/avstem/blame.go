@@ -34,7 +34,7 @@ func newBlameCommand(a *app) *cobra.Command {
 			if len(args) == 2 {
 				return nil
 			}
-			return usageError{fmt.Errorf("%s wants a VM or host and a field, and got %d arguments", c.CommandPath(), len(args))}
+			return usageError{fmt.Errorf("%s wants a VM or host and a field, and got %s", c.CommandPath(), count(len(args), "argument"))}
 		},
 		RunE: func(c *cobra.Command, args []string) error { return a.blame(c.Context(), args[0], args[1], format) },
 	}
@@ -44,20 +44,11 @@ func newBlameCommand(a *app) *cobra.Command {
 
 func (a *app) blame(ctx context.Context, query, field, format string) error {
 	doing := fmt.Sprintf("blame %s of %q", field, query)
-	conn, err := a.connect(ctx)
+	line, err := a.pastOf(ctx, query)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	defer conn.Close()
-	s, err := a.subjectOf(ctx, conn, query)
-	if err != nil {
-		return err
-	}
-	line, err := a.timeline(ctx, conn, s)
-	if err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	answer := &report.Blamed{Thing: s.thing, At: a.now().UTC(), Values: line.Blame(field), Reach: line.Reach}
+	answer := &report.Blamed{Thing: line.Thing, At: a.now().UTC(), Values: line.Blame(field), Reach: line.Reach}
 	if len(answer.Values) == 0 {
 		return fmt.Errorf("%s: it has no such field: it has %s", doing, strings.Join(line.Fields(), ", "))
 	}

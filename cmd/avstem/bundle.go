@@ -61,7 +61,7 @@ func (a *app) bundle(ctx context.Context, query, name, format string) error {
 	defer conn.Close()
 	s, err := a.subjectOf(ctx, conn, query)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", doing, err)
 	}
 	b, err := a.makeBundle(ctx, conn, s, query)
 	if err != nil {
@@ -224,7 +224,7 @@ func (a *app) explainBundle(name, query, format string) error {
 	result, findings := b.Judge()
 	e, err := reconcile.Explain(result, findings, b.Rest.Now, query)
 	if errors.Is(err, reconcile.ErrNotKnown) {
-		return fmt.Errorf("%w to the bundle, which is about %s", err, b.Manifest.Query)
+		return fmt.Errorf("explain %q: the bundle, which is about %s, has nothing of that name", query, b.Manifest.Query)
 	} else if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus/auth"
+	"github.com/dataverket/avstem/cmd/internal/duration"
 	"github.com/dataverket/avstem/enroll/issuer"
 	"github.com/dataverket/avstem/reconcile"
 )
@@ -71,7 +72,7 @@ as a hash only: it can't be shown again.`,
 	c.Flags().SortFlags = false
 	c.Flags().StringVar(&flags.host, "host", "", "`NAME` that the host gets here, or the ID that it must have")
 	c.Flags().StringVar(&flags.hardware, "hardware", "", "serial, system UUID or MAC `ADDRESS` that the host must show")
-	c.Flags().DurationVar(&flags.ttl, "ttl", time.Hour, "`DURATION` that it may be used within")
+	duration.Var(c.Flags(), &flags.ttl, "ttl", time.Hour, "`DURATION` that it may be used within")
 	c.Flags().BoolVar(&flags.auto, "auto-approve", false, "let whoever comes with it in, without --hardware and without a person")
 	c.Flags().StringVar(&flags.issuer, "issuer", "", "`URL` where hosts enroll (default https://SERVER:"+issuerPort+")")
 	output := addAuthOutput(c)
@@ -95,6 +96,9 @@ func (a *app) enrollToken(flags tokenFlags, format string) error {
 	}
 	if terms.Site == "" {
 		return usageError{fmt.Errorf("name the site of the host with --site: there are %v", sites)}
+	}
+	if flags.ttl < time.Minute || flags.ttl > issuer.Lives {
+		return usageError{fmt.Errorf("--ttl %s: want 1m at least and %s at most", duration.Text(flags.ttl), duration.Text(issuer.Lives))}
 	}
 	where := flags.issuer
 	if where == "" {

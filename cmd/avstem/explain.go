@@ -56,7 +56,7 @@ func newExplainCommand(a *app) *cobra.Command {
 				return a.explainBundle(bundled, strings.Join(args, ""), format)
 			}
 			if !at.IsZero() {
-				return a.explainAt(c.Context(), args[0], at, format)
+				return a.explainAt(c.Context(), "explain", args[0], at, format)
 			}
 			return a.explain(c.Context(), args[0], format)
 		},
@@ -75,7 +75,7 @@ func (a *app) explain(ctx context.Context, query, format string) error {
 	defer conn.Close()
 	e, err := a.askToExplain(ctx, conn, query)
 	if err != nil {
-		return err
+		return fmt.Errorf("explain %q: %w", query, err)
 	}
 	c := report.NewCase(e)
 	a.lookUp(ctx, conn, c)
@@ -158,11 +158,12 @@ func findPlaces(ctx context.Context, conn *bus.Conn, site string, c *report.Case
 }
 
 // askToExplain asks every site that is meant. All reconcilers may have the same
-// inventory, so the one whose own site it is about has the answer.
+// inventory, so the one whose own site it is about has the answer. Its errors leave
+// it to the caller to say what was being done.
 func (a *app) askToExplain(ctx context.Context, conn *bus.Conn, query string) (*reconcile.Explanation, error) {
 	names, err := sites(ctx, conn, a.site())
 	if err != nil {
-		return nil, fmt.Errorf("explain %q: %w", query, err)
+		return nil, err
 	}
 	var (
 		first  *reconcile.Explanation
@@ -178,7 +179,7 @@ func (a *app) askToExplain(ctx context.Context, conn *bus.Conn, query string) (*
 		}
 		e := new(reconcile.Explanation)
 		if err := json.Unmarshal(data, e); err != nil {
-			return nil, fmt.Errorf("explain %q: site %s: decode the answer: %w", query, site, err)
+			return nil, fmt.Errorf("site %s: decode the answer: %w", site, err)
 		}
 		if first == nil {
 			first = e
@@ -189,17 +190,13 @@ func (a *app) askToExplain(ctx context.Context, conn *bus.Conn, query string) (*
 	}
 	switch {
 	case len(owners) > 1:
-		return nil, fmt.Errorf("explain %q: it is known in %s: name one with --site", query, strings.Join(owners, " and "))
+		return nil, fmt.Errorf("it is known in %s: name one with --site", strings.Join(owners, " and "))
 	case own != nil:
 		return own, nil
 	case first != nil:
 		return first, nil
 	}
-	// The reconciler's own words begin with what was being done.
-	if _, ok := errors.AsType[*answerError](failed); ok && strings.HasPrefix(failed.Error(), "explain ") {
-		return nil, failed
-	}
-	return nil, fmt.Errorf("explain %q: %w", query, failed)
+	return nil, withoutDoing(failed, fmt.Sprintf("explain %q: ", query))
 }
 
 // siteOf is the site that an explanation is about: where the thing was seen, else

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/internal/duration"
 	"github.com/dataverket/avstem/history"
 	"github.com/dataverket/avstem/report"
 )
@@ -41,28 +42,19 @@ func newHistoryCommand(a *app) *cobra.Command {
 		Args:    oneArgument("VM or host"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if !at.IsZero() {
-				return a.explainAt(c.Context(), args[0], at, format)
+				return a.explainAt(c.Context(), "show", args[0], at, format)
 			}
 			return a.history(c.Context(), args[0], since, format)
 		},
 	}
-	c.Flags().Var(newSpan(&since, 24*time.Hour, "24h"), "since", "show the changes of the last `TIME`, such as 90m or 7d")
+	duration.Var(c.Flags(), &since, "since", 24*time.Hour, "show the changes of the last `DURATION`, such as 90m or 7d")
 	c.Flags().Var(&moment{at: &at, now: a.now}, "at", "show it as it was at a `TIME`: 2026-11-24T10:00:00Z, or how long ago, such as 90m")
 	c.Flags().VarP(newChoice(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
 	return c
 }
 
 func (a *app) history(ctx context.Context, query string, since time.Duration, format string) error {
-	conn, err := a.connect(ctx)
-	if err != nil {
-		return fmt.Errorf("show the history of %q: %w", query, err)
-	}
-	defer conn.Close()
-	s, err := a.subjectOf(ctx, conn, query)
-	if err != nil {
-		return err
-	}
-	line, err := a.timeline(ctx, conn, s)
+	line, err := a.pastOf(ctx, query)
 	if err != nil {
 		return fmt.Errorf("show the history of %q: %w", query, err)
 	}
@@ -77,6 +69,20 @@ func (a *app) history(ctx context.Context, query string, since time.Duration, fo
 		return fmt.Errorf("write history: %w", err)
 	}
 	return nil
+}
+
+// pastOf finds what is meant, and reads and walks what is kept of it.
+func (a *app) pastOf(ctx context.Context, query string) (*report.PastOf, error) {
+	conn, err := a.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	s, err := a.subjectOf(ctx, conn, query)
+	if err != nil {
+		return nil, err
+	}
+	return a.timeline(ctx, conn, s)
 }
 
 // timeline reads and walks what is kept of a thing.

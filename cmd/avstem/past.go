@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -151,7 +151,7 @@ func (a *app) subjectOf(ctx context.Context, conn *bus.Conn, query string) (*sub
 	}
 	thing, is := history.ThingOf(e)
 	if !is {
-		return nil, fmt.Errorf("%q is neither a VM nor a host", query)
+		return nil, errors.New("it is neither a VM nor a host")
 	}
 	s := &subject{explanation: e, thing: thing, site: siteOf(e), hosts: map[uuid.UUID]string{}}
 	switch {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/internal/duration"
 	"github.com/dataverket/avstem/evaluate"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/report"
@@ -49,13 +50,13 @@ const maxSince = 30 * 24 * time.Hour
 
 type reportFlags struct {
 	platform    string
-	since       days
+	since       time.Duration
 	sinceReport string
 	out         reportOutput
 }
 
 func newReportCommand(a *app) *cobra.Command {
-	flags := reportFlags{since: days(14 * 24 * time.Hour)}
+	var flags reportFlags
 	c := &cobra.Command{
 		Use:     "report",
 		Short:   "Report on drift, platform by platform",
@@ -70,15 +71,18 @@ func newReportCommand(a *app) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&flags.platform, "platform", "", "only `PLATFORM`, such as libvirt; else a section for each")
-	c.Flags().Var(&flags.since, "since", "show what happened over the last `TIME`, such as 14d or 36h; at most 30d")
+	duration.Var(c.Flags(), &flags.since, "since", 14*24*time.Hour, "show what happened over the last `DURATION`, such as 14d or 36h; at most 30d")
 	c.Flags().StringVar(&flags.sinceReport, "since-report", "", "hold it against the report in `FILE`, which avstem report -o json wrote")
 	c.Flags().VarP(&flags.out, "output", "o", "`FORMAT` or place: markdown, html, json or csv, a file, or a directory for one of each time")
 	return c
 }
 
 func (f *reportFlags) check() error {
-	if since := time.Duration(f.since); since > maxSince {
-		return usageError{fmt.Errorf("--since %s is longer than events are kept: want at most 30d", &f.since)}
+	switch {
+	case f.since > maxSince:
+		return usageError{fmt.Errorf("--since %s is longer than events are kept: want at most 30d", duration.Text(f.since))}
+	case f.since == 0:
+		return usageError{errors.New("--since 0: want more than nothing")}
 	}
 	return f.out.check()
 }
@@ -130,7 +134,7 @@ func (a *app) gather(ctx context.Context, flags *reportFlags, in *drift.Input) e
 	case err != nil:
 		in.Notes = append(in.Notes, "Findings may be out of date, and nothing is said of hosts and of what can be seen: "+err.Error())
 	}
-	from := in.At.Add(-time.Duration(flags.since))
+	from := in.At.Add(-flags.since)
 	in.History = drift.NewHistory(from)
 	lost := 0
 	whole, err := conn.DriftEvents(ctx, in.Site, from, func(e bus.DriftEvent) {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -192,41 +191,4 @@ func keptOld(path string, err error) error {
 		return fmt.Errorf("write %s: %w: the one of %s stays as it is", path, err, info.ModTime().UTC().Format(time.RFC3339))
 	}
 	return fmt.Errorf("write %s: %w", path, err)
-}
-
-// days is a duration that may be written in days, as 14d.
-type days time.Duration
-
-// String implements pflag.Value.
-func (d *days) String() string {
-	const day = 24 * time.Hour
-	if t := time.Duration(*d); t%day == 0 {
-		return strconv.Itoa(int(t/day)) + "d"
-	}
-	return time.Duration(*d).String()
-}
-
-// Type implements pflag.Value.
-func (d *days) Type() string { return "time" }
-
-// Set implements pflag.Value.
-func (d *days) Set(s string) error {
-	var t time.Duration
-	if n, isDays := strings.CutSuffix(s, "d"); isDays {
-		number, err := strconv.Atoi(n)
-		if err != nil || number > 36500 {
-			return errors.New("want a time such as 14d or 36h")
-		}
-		t = time.Duration(number) * 24 * time.Hour
-	} else {
-		var err error
-		if t, err = time.ParseDuration(s); err != nil {
-			return errors.New("want a time such as 14d or 36h")
-		}
-	}
-	if t <= 0 {
-		return errors.New("want more than nothing")
-	}
-	*d = days(t)
-	return nil
 }

@@ -69,17 +69,3 @@ func TestReplaceFile(t *testing.T) {
 	}
 	wantFile(t, path, "two")
 }
-
-func TestDays(t *testing.T) {
-	for text, want := range map[string]string{"14d": "14d", "36h": "36h0m0s", "48h": "2d", "90m": "1h30m0s"} {
-		var d days
-		if err := d.Set(text); err != nil || d.String() != want {
-			t.Errorf("%s: got %s, %v", text, d.String(), err)
-		}
-	}
-	for _, text := range []string{"", "d", "0d", "-1d", "-3h", "14", "999999999999d", "1.5d"} {
-		if err := new(days).Set(text); err == nil {
-			t.Errorf("%q was taken", text)
-		}
-	}
-}

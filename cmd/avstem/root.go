@@ -134,7 +134,7 @@ func oneArgument(what string) cobra.PositionalArgs {
 		if len(args) == 1 {
 			return nil
 		}
-		return usageError{fmt.Errorf("%s wants one %s, and got %d arguments", c.CommandPath(), what, len(args))}
+		return usageError{fmt.Errorf("%s wants one %s, and got %s", c.CommandPath(), what, count(len(args), "argument"))}
 	}
 }
 

@@ -85,7 +85,7 @@ func (f *sentralAdoptFlags) check(args []string) error {
 	case f.all && len(args) > 0:
 		return usageError{fmt.Errorf("avstem sentral adopt takes --all or %q, and not both", args[0])}
 	case !f.all && len(args) != 1:
-		return usageError{fmt.Errorf("avstem sentral adopt wants one VM, host or finding, or --all, and got %d arguments", len(args))}
+		return usageError{fmt.Errorf("avstem sentral adopt wants one VM, host or finding, or --all, and got %s", count(len(args), "argument"))}
 	case f.write && f.inventory == "":
 		return usageError{errors.New("--write wants --inventory DIR, whose files it changes")}
 	}
