@@ -25,10 +25,13 @@ type Conn struct {
 }
 
 // Server is where the connection goes, for people: a URL without credentials,
-// or the path of a socket.
+// the path of a socket, or that the server is in this very process.
 func (c *Conn) Server() string {
-	if c.socket != "" {
+	switch {
+	case c.socket != "":
 		return c.socket
+	case c.nc.Opts.InProcessServer != nil: // its URL is one that nobody may listen at
+		return "in this process"
 	}
 	return c.nc.ConnectedUrlRedacted()
 }

@@ -122,6 +122,24 @@ func TestSocketLetsInWithoutTokenAndTCPDoesNot(t *testing.T) {
 	nc.Close()
 }
 
+// A connection within the process goes to no address, whatever one the server would
+// have: nothing may listen there.
+func TestWhereAConnectionGoes(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, Options{StateDir: dir})
+	within, err := s.Connect("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer within.Close()
+	if got := within.Server(); got != "in this process" {
+		t.Errorf("within the process it goes to %q", got)
+	}
+	if got := bySocket(t, dir).Server(); got != filepath.Join(dir, bus.SocketName) {
+		t.Errorf("by the socket it goes to %q", got)
+	}
+}
+
 func TestTokenIsMadeOnceAndKept(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, Options{StateDir: dir})

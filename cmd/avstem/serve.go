@@ -111,7 +111,7 @@ func (a *app) serve(ctx context.Context, flags *serveFlags) error {
 		return err
 	}
 	defer watcher.Close()
-	log.Info("reconciling", "site", intended.site, "inventory", intended.first.Source, "nats", conn.NATS().ConnectedUrlRedacted())
+	log.Info("reconciling", "site", intended.site, "inventory", intended.first.Source, "nats", conn.Server())
 	reconciler := watcher.reconciler(server.Options{
 		Conn: conn, Site: intended.site, Watch: intended.source.Watch, Policy: judging.first, WatchPolicy: judging.watch, Logger: log,
 		Keep: keepAt(bus.StateDir(a.global.stateDir, a.env), intended.site),
