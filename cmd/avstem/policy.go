@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +15,7 @@ import (
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/reconcile/policy"
 	"github.com/dataverket/avstem/report"
+	"github.com/dataverket/avstem/sentral"
 )
 
 const (
@@ -72,13 +73,21 @@ func (f *policyFile) watch(ctx context.Context, fn func(reconcile.Policy, error)
 	tick := time.NewTicker(policyEvery)
 	defer tick.Stop()
 	held, said := f.digest, ""
+	emptied := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		switch p, digest, err := readPolicy(f.name); {
+		p, digest, err := readPolicy(f.name)
+		// Whoever writes a file may empty it first: that is believed at the second look.
+		if was := emptied; err == nil {
+			if emptied = digest == sha256.Sum256(nil); emptied && !was {
+				continue
+			}
+		}
+		switch {
 		case err != nil && err.Error() != said:
 			said = err.Error()
 			fn(reconcile.Policy{Source: f.name}, err)
@@ -124,9 +133,12 @@ func newPolicyCheckCommand(a *app) *cobra.Command {
 // checkedPolicy is what policy check says, as JSON.
 type checkedPolicy struct {
 	Source string `json:"source"`
+	// Problems are why it can't be used; the rest is empty then.
+	Problems []sentral.Problem `json:"problems"`
 	// Findings says whether current findings were there to hold it against.
 	Findings     bool                 `json:"findings"`
 	Suppressions []checkedSuppression `json:"suppressions"`
+	defaults     bool                 // it decides nothing
 }
 
 type checkedSuppression struct {
@@ -143,11 +155,17 @@ type checkedSuppression struct {
 }
 
 func (a *app) policyCheck(ctx context.Context, name, format string) error {
+	checked := checkedPolicy{Source: name, Problems: []sentral.Problem{}, Suppressions: []checkedSuppression{}}
 	p, _, err := readPolicy(name)
-	if err != nil {
+	if broken, is := errors.AsType[*policy.Error](err); is && format == "json" {
+		checked.Problems = broken.Problems
+		return errors.Join(a.writeChecked(&checked, format), fmt.Errorf("check policy: problems in %s: %d", name, len(broken.Problems)))
+	} else if err != nil {
 		return err
 	}
-	checked := checkedPolicy{Source: name, Suppressions: []checkedSuppression{}}
+	standard := reconcile.DefaultPolicy()
+	standard.Source = name
+	checked.defaults = reflect.DeepEqual(p, standard)
 	var findings []reconcile.Finding
 	conn, err := a.connect(ctx)
 	if err == nil {
@@ -193,14 +211,16 @@ func (a *app) policyCheck(ctx context.Context, name, format string) error {
 
 func (a *app) writeChecked(checked *checkedPolicy, format string) error {
 	if format == "json" {
-		encoder := json.NewEncoder(a.stdout)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(checked)
+		return a.writeJSON(checked)
 	}
 	var err error
 	say := func(format string, args ...any) {
 		_, failed := fmt.Fprintln(a.stdout, report.Printable(fmt.Sprintf(format, args...)))
 		err = errors.Join(err, failed)
+	}
+	if checked.defaults {
+		say("%s can be used: it decides nothing, and the default policy is in effect", checked.Source)
+		return err
 	}
 	say("%s can be used: %s", checked.Source, count(len(checked.Suppressions), "suppression"))
 	for i := range checked.Suppressions {

@@ -88,9 +88,14 @@ func (e *Error) Error() string {
 
 // Parse reads a policy. Name is the file's, for saying where something stands; one
 // that ends in .json is JSON. What the document leaves out is as
-// [reconcile.DefaultPolicy] has it. The error is an [*Error].
+// [reconcile.DefaultPolicy] has it; one that says nothing at all leaves out everything,
+// its schema too. The error is an [*Error].
 func Parse(name string, data []byte) (reconcile.Policy, error) {
 	r := reader{policy: reconcile.DefaultPolicy()}
+	if document.SaysNothing(name, data) {
+		r.policy.Source = name
+		return r.policy, nil
+	}
 	var doc written
 	place, faults := document.Decode(name, data, &doc)
 	r.place = place

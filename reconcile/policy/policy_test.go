@@ -60,14 +60,29 @@ func TestNothingButTheSchemaChangesNothing(t *testing.T) {
 	}
 }
 
+// As with a configuration file, what says nothing decides nothing.
+func TestNothingIsTheDefault(t *testing.T) {
+	for _, file := range []string{"", " \n", "# nothing\n", "---\n", "---\n# nothing\n...\n"} {
+		got, err := policy.Parse("p.yaml", []byte(file))
+		want := reconcile.DefaultPolicy()
+		want.Source = "p.yaml"
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%q: %v (-want +got):\n%s", file, err, diff)
+		}
+	}
+	for _, file := range []string{"{}", "[]", "''", "\x00"} {
+		if _, err := policy.Parse("p.yaml", []byte(file)); err == nil {
+			t.Errorf("%q was taken", file)
+		}
+	}
+}
+
 func TestFaultsNameFileLineAndKey(t *testing.T) {
 	const entry = "schema: avstem.policy/v1\nsuppressions:\n- id: a\n  match: {kind: vm.state}\n  value: running\n  reason: r\n  owner: o\n  expires: 2027-01-01\n"
 	for name, test := range map[string]struct {
 		file string
 		want []string
 	}{
-		"empty":          {"", []string{"p.yaml:1:1: the file is empty: write something into it, or remove it"}},
-		"comments alone": {"# nothing\n", []string{"p.yaml:1:1: the file is empty"}},
 		"two documents":  {"schema: avstem.policy/v1\n---\nschema: avstem.policy/v1\n", []string{"p.yaml:3:1: the file holds more than one document"}},
 		"not YAML":       {"schema: [\n", []string{"p.yaml:1:1: not YAML, or only half of it: did not find expected node content"}},
 		"a list":         {"- a\n", []string{"p.yaml:1:1: want a mapping of keys to values, and not a list", "p.yaml:1:1: schema: is missing: write schema: avstem.policy/v1"}},

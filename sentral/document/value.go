@@ -1,6 +1,7 @@
 package document
 
 import (
+	"bytes"
 	"encoding"
 	"reflect"
 	"strconv"
@@ -45,6 +46,18 @@ func Decode(name string, data []byte, v any) (place func(key string) sentral.Pla
 		return broken(at(1, 1, "aliases unfold to more than %d values", maxAliased))
 	}
 	return newPlaces(name, d.keys, d.current.marks).of, d.current.faults
+}
+
+// SaysNothing tells whether a YAML document holds no text, or comments alone.
+func SaysNothing(name string, data []byte) bool {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return true
+	}
+	if strings.HasSuffix(strings.ToLower(name), ".json") || checkText(data) != nil {
+		return false
+	}
+	roots, fault := readYAML(data)
+	return fault == nil && (len(roots) == 0 || len(roots) == 1 && isNull(roots[0]))
 }
 
 // unmarshal lets a type read itself from text.

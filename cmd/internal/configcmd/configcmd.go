@@ -149,7 +149,11 @@ func (p *Program) check(args []string, asJSON bool) error {
 	case len(wrong.Problems) > 0:
 		return wrong
 	}
-	_, err = fmt.Fprintf(p.Stdout, "%s: keys set: %d; nothing is wrong\n", file.Path, len(file.Values))
+	nothing := ""
+	if len(file.Values) == 0 {
+		nothing = ", and defaults are in effect"
+	}
+	_, err = fmt.Fprintf(p.Stdout, "%s: keys set: %d%s; nothing is wrong\n", file.Path, len(file.Values), nothing)
 	return err
 }
 
