@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,7 +24,9 @@ func TestJudgements(t *testing.T) {
 		verdict Verdict
 		says    string // in what is found or to be typed
 	}{
-		"no directory":         {judgeWrite("c", "t", "/d", syscall.ENOENT), Broken, "install -d -o avstem-agent -m 700 /d"},
+		"none yet":             {judgeMissing("c", "/a/d", "/a", nil), OK, ""},
+		"none yet, above ours": {judgeMissing("c", "/a/d", "/a", syscall.EACCES), Warning, "install -d -o avstem-agent -m 700 /a/d"},
+		"none yet, really":     {StateDirectory(filepath.Join(t.TempDir(), "a", "b")), OK, ""},
 		"a read-only one":      {judgeWrite("c", "t", "/d", syscall.EROFS), Broken, "mount the file system of /d for writing"},
 		"a full one":           {judgeWrite("c", "t", "/d", fmt.Errorf("write: %w", syscall.ENOSPC)), Broken, "df -h /d"},
 		"another's":            {judgeWrite("c", "t", "/d", &os.PathError{Op: "open", Path: "/d/x", Err: syscall.EACCES}), Broken, "runuser -u avstem-agent"},

@@ -4,8 +4,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -29,6 +31,9 @@ const (
 // StateDirectory tries to write a file in a directory, and looks at its room.
 func StateDirectory(dir string) Result {
 	const check = "state directory"
+	if above, missing := firstThere(dir); missing {
+		return judgeMissing(check, dir, above, unix.Access(above, unix.W_OK|unix.X_OK))
+	}
 	tried := "write a file in " + dir
 	f, err := os.CreateTemp(dir, ".doctor-*")
 	if err == nil {
@@ -45,11 +50,30 @@ func StateDirectory(dir string) Result {
 	return judgeRoom(check, tried, dir, fs.Bavail*uint64(fs.Bsize)) //nolint:unconvert // Bsize differs by architecture
 }
 
+// firstThere is the first directory on the way up that is there, and whether that is
+// another than dir.
+func firstThere(dir string) (above string, missing bool) {
+	for above = dir; filepath.Dir(above) != above; above = filepath.Dir(above) {
+		if _, err := os.Lstat(above); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return above, above != dir
+}
+
+// judgeMissing judges a directory that the agent's first start makes, if it may.
+func judgeMissing(check, dir, above string, mayMake error) Result {
+	tried := "look for " + dir
+	if mayMake != nil {
+		return Weak(check, tried, fmt.Sprintf("it isn't there yet, and can't be made in %s by this user: %v", above, mayMake), "identity and epoch have no place yet",
+			"systemctl start avstem-agent (it makes the directory), or install -d -o avstem-agent -m 700 "+dir)
+	}
+	return Good(check, tried, "it isn't there yet: the agent's first start makes it")
+}
+
 func judgeWrite(check, tried, dir string, err error) Result {
 	const means = "identity and epoch can't be kept, so nothing is published"
 	switch {
-	case errors.Is(err, syscall.ENOENT):
-		return Bad(check, tried, err, means, "systemctl start avstem-agent (it makes the directory), or install -d -o avstem-agent -m 700 "+dir)
 	case errors.Is(err, syscall.EROFS):
 		return Bad(check, tried, err, means, "mount the file system of "+dir+" for writing; in a service: StateDirectory= in its unit")
 	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
