@@ -84,7 +84,8 @@ func (d *service) run(ctx context.Context) error {
 	defer look.Stop()
 	for {
 		select {
-		case err := <-ended:
+		case err := <-ended: // by itself, or it saw sooner than this that it is to end
+			d.systemd(daemon.SdNotifyStopping, "STATUS=stopping")
 			return err
 		case <-ctx.Done():
 			d.systemd(daemon.SdNotifyStopping, "STATUS=stopping")
