@@ -320,7 +320,8 @@ func (b *Book) Findings() []Finding {
 func (b *Book) scratch() *pass {
 	in := *b.intended
 	in.vmByID, in.vmByUUID = map[string]*sentral.VM{}, map[uuid.UUID]*sentral.VM{}
-	return &pass{book: b, in: b.in, intended: &in, hostRecord: b.hostRecord, byID: map[string]int{}, byRecord: map[*sentral.VM]*pair{}}
+	return &pass{book: b, in: b.in, intended: &in, whole: b.keep, hostRecord: b.hostRecord, byID: map[string]int{},
+		byRecord: map[*sentral.VM]*pair{}, vmByUUID: map[uuid.UUID]*sighted{}, bases: map[string]*MatchBasis{}}
 }
 
 func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }

@@ -215,6 +215,7 @@ func (b *Book) vmNamed(id string) *pair {
 		}
 	}
 	p := b.scratch()
+	p.whole = true
 	switch {
 	case record != nil:
 		p.judge(record.unit.things)

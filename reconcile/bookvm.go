@@ -248,7 +248,7 @@ func (b *Book) judgeVMs(p *pass, u *vmUnit) {
 		if !vp.IsContainer() {
 			u.counts.vms++
 		}
-		if vp.Intended != nil && vp.Observed != nil {
+		if vp.Intended != nil && vp.seen != nil {
 			u.counts.matched++
 		}
 		if vp.seen == nil || vp.Match != nil || !vp.seen.lead.fresh {

@@ -9,12 +9,12 @@ import (
 // host was booted again: a runtime may run one that it keeps no definition of.
 func (p *pass) checkTransient(vp *pair) {
 	at := &vp.seen.lead
-	switch manager := at.keeper(); {
+	switch {
 	case at.vm.Persistent == nil, *at.vm.Persistent:
 		return
 	case at.doc.tells("runtime.runningOnly"): // this runtime keeps nothing of any VM
 		return
-	case manager != "": // which makes the VM anew from what it keeps itself
+	case at.keeper() != "": // which makes the VM anew from what it keeps itself
 		return
 	case inFlight(at.vm): // it is defined where it goes to once it has arrived
 		return

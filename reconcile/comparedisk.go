@@ -57,7 +57,11 @@ func pairDisks(want []sentral.Disk, have []inventory.Disk) (pairs []diskPair, on
 
 // storage are the disks that hold the VM's data.
 func storage(vm *inventory.VM) []inventory.Disk {
-	if !slices.ContainsFunc(vm.Disks, func(d inventory.Disk) bool { return !d.IsStorage() }) {
+	all := true
+	for i := range vm.Disks {
+		all = all && vm.Disks[i].IsStorage()
+	}
+	if all {
 		return vm.Disks
 	}
 	return slices.DeleteFunc(slices.Clone(vm.Disks), func(d inventory.Disk) bool { return !d.IsStorage() })
@@ -66,10 +70,13 @@ func storage(vm *inventory.VM) []inventory.Disk {
 func (p *pass) compareDisks(vp *pair) {
 	want := vp.Intended.Disks
 	if reason := vp.hidden("vm.disks"); reason != "" {
-		vp.Comparisons = append(vp.Comparisons, Comparison{Field: "vm.disks", Path: "disks", Class: Unknown, Reason: reason, Provenance: vp.provenance("vm.disks")})
+		p.note(vp, Comparison{Field: "vm.disks", Path: "disks", Class: Unknown, Reason: reason, Provenance: vp.provenance("vm.disks")})
 		return
 	}
 	have := storage(vp.seen.lead.vm)
+	if p.agree(sameDisks(want, have)) {
+		return
+	}
 	pairs, onlyWant, onlyHave := pairDisks(want, have)
 	for _, dp := range pairs {
 		p.compareDisk(vp, &want[dp.intended], &have[dp.observed], dp)
@@ -101,6 +108,26 @@ func (p *pass) compareDisks(vp *pair) {
 		})
 	}
 	p.compareDiskOrder(vp, pairs, have)
+}
+
+// sameDisks says whether the disks are those of the record by their serials, in
+// its order, and as it says.
+func sameDisks(want []sentral.Disk, have []inventory.Disk) bool {
+	if len(want) != len(have) {
+		return false
+	}
+	for i := range want {
+		w, h := &want[i], &have[i]
+		switch {
+		case w.Serial == "" || w.Serial != h.Serial:
+			return false
+		case w.Size != nil && (h.Capacity == nil || *h.Capacity != *w.Size):
+			return false
+		case w.Source != "" && w.Source != h.Source, w.Format != "" && w.Format != h.Format:
+			return false
+		}
+	}
+	return true
 }
 
 // diskName is how paths and messages name a disk: serial, else target, else its

@@ -16,8 +16,11 @@ import (
 // than records say.
 func (p *pass) compareRootImage(vp *pair) string {
 	want := vp.Intended.Image
+	if want == nil {
+		return ""
+	}
 	root := slices.IndexFunc(vp.seen.lead.vm.Disks, func(d inventory.Disk) bool { return d.IsStorage() })
-	if want == nil || root < 0 {
+	if root < 0 {
 		return ""
 	}
 	path := "disks[" + diskName(&vp.seen.lead.vm.Disks[root], 0) + "].image"

@@ -57,7 +57,10 @@ func pairNICs(want []sentral.NIC, have []inventory.NIC) (pairs []nicPair, onlyWa
 func (p *pass) compareNICs(vp *pair) {
 	want, vm := vp.Intended.NICs, vp.seen.lead.vm
 	if reason := vp.hidden("vm.nics"); reason != "" {
-		vp.Comparisons = append(vp.Comparisons, Comparison{Field: "vm.nics", Path: "nics", Class: Unknown, Reason: reason, Provenance: vp.provenance("vm.nics")})
+		p.note(vp, Comparison{Field: "vm.nics", Path: "nics", Class: Unknown, Reason: reason, Provenance: vp.provenance("vm.nics")})
+		return
+	}
+	if p.agree(p.sameNICs(vp)) {
 		return
 	}
 	pairs, onlyWant, onlyHave := pairNICs(want, vm.NICs)
@@ -80,6 +83,33 @@ func (p *pass) compareNICs(vp *pair) {
 	p.compareNICOrder(vp, pairs)
 }
 
+// sameNICs says whether the NICs are those of the record, in its order, where they
+// should be.
+func (p *pass) sameNICs(vp *pair) bool {
+	want, have := vp.Intended.NICs, vp.seen.lead.vm.NICs
+	if len(want) != len(have) {
+		return false
+	}
+	site := vp.seen.lead.host.site()
+	for i := range want {
+		w, h, path := &want[i], &have[i], &vp.Paths[i]
+		network := p.intended.networks[w.Network]
+		if w.MAC != h.MAC || w.MAC == (inventory.MAC{}) || network == nil || path.VLAN == nil || h.LinkUp == nil || !*h.LinkUp {
+			return false
+		}
+		vlan, here := network.VLANs[site]
+		switch {
+		case !here || vlan != *path.VLAN || p.foreignOwner(vp, site, path.VLAN) != nil:
+			return false
+		case h.Network != "" && h.Network != w.Network && p.intended.networks[h.Network] != nil:
+			return false
+		case w.Model != "" && w.Model != h.Model:
+			return false
+		}
+	}
+	return true
+}
+
 // nicName is how paths and messages name a NIC: its MAC, else its place.
 func nicName(mac inventory.MAC, index int) string {
 	if mac != (inventory.MAC{}) {
@@ -100,7 +130,7 @@ func (p *pass) compareNetwork(vp *pair, want *sentral.NIC, have *inventory.NIC, 
 	if network == nil { // inventory.invalid says why
 		p.hold(vp, Comparison{Field: "nic.network", Path: "nics[" + name + "].network", Intended: want.Network, Observed: orNothing(have.Network), Class: Unknown,
 			Reason: "Sentral has no record of network " + want.Network + " that can be used"}, nil)
-		vp.cantCompare("nic.vlan", "nics["+name+"].vlan", nil, "which VLAN it should be on is not known")
+		p.cantCompare(vp, "nic.vlan", "nics["+name+"].vlan", nil, "which VLAN it should be on is not known")
 		return
 	}
 	if other := p.intended.networks[have.Network]; other != nil && other != network {
@@ -143,7 +173,7 @@ func (p *pass) compareNetwork(vp *pair, want *sentral.NIC, have *inventory.NIC, 
 func (p *pass) strayNetwork(vp *pair, want *sentral.NIC, name string, path *NICPath, isolation string) {
 	site := vp.seen.lead.host.site()
 	if path.VLAN == nil {
-		vp.cantCompare("nic.network", "nics["+name+"].network", want.Network, path.Reason)
+		p.cantCompare(vp, "nic.network", "nics["+name+"].network", want.Network, path.Reason)
 		return
 	}
 	owners := p.intended.owners[siteVLAN{site, *path.VLAN}]
@@ -164,8 +194,8 @@ func (p *pass) strayNetwork(vp *pair, want *sentral.NIC, name string, path *NICP
 }
 
 // cantCompare records that a field could not be compared.
-func (vp *pair) cantCompare(field inventory.Field, path string, want any, reason string) {
-	vp.Comparisons = append(vp.Comparisons, Comparison{Field: field, Path: path, Intended: want, Class: Unknown, Reason: reason, Provenance: vp.provenance(field)})
+func (p *pass) cantCompare(vp *pair, field inventory.Field, path string, want any, reason string) {
+	p.note(vp, Comparison{Field: field, Path: path, Intended: want, Class: Unknown, Reason: reason, Provenance: vp.provenance(field)})
 }
 
 // whose names the networks that have the VLAN in the site.
@@ -236,7 +266,7 @@ func (p *pass) compareNIC(vp *pair, want *sentral.NIC, have *inventory.NIC, name
 		})
 	}
 	if have.LinkUp == nil {
-		vp.cantCompare("nic.linkUp", "nics["+name+"].linkUp", true, notReported)
+		p.cantCompare(vp, "nic.linkUp", "nics["+name+"].linkUp", true, notReported)
 		return
 	}
 	p.hold(vp, Comparison{Field: "nic.linkUp", Path: "nics[" + name + "].linkUp", Intended: true, Observed: *have.LinkUp, Class: class(*have.LinkUp)}, func() Finding {

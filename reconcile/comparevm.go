@@ -22,11 +22,13 @@ func (p *pass) compareVM(vp *pair) {
 		return
 	}
 	vp.problems = at.doc.problems[vp.entity()]
-	vp.Paths = make([]NICPath, len(at.vm.NICs))
+	vp.Paths = p.paths(len(at.vm.NICs))
 	for o := range at.vm.NICs {
 		vp.Paths[o] = at.host.pathOf(at.vm, &at.vm.NICs[o], &p.in)
 	}
-	vp.DiskPaths = at.diskPaths(&p.in)
+	if p.whole {
+		vp.DiskPaths = at.diskPaths(&p.in)
+	}
 	if at.vm.IsContainer() {
 		p.compareContainer(vp)
 		return
@@ -44,8 +46,9 @@ func (p *pass) compareVM(vp *pair) {
 		p.lingering(vp)
 		return
 	}
-	// As many as there are usually: of the VM itself, its NICs and its disks.
-	vp.Comparisons = make([]Comparison, 0, 8+2*len(vp.Intended.NICs)+2*len(vp.Intended.Disks))
+	if p.whole { // as many as there are usually: of the VM itself, its NICs and its disks
+		vp.Comparisons = make([]Comparison, 0, 8+2*len(vp.Intended.NICs)+2*len(vp.Intended.Disks))
+	}
 	p.checkContradiction(vp, true)
 	p.comparePlace(vp)
 	p.checkTransient(vp)
@@ -77,9 +80,20 @@ func (p *pass) hold(vp *pair, c Comparison, finding func() Finding) string {
 		f.Field, f.Intended, f.Observed, f.Provenance = c.Path, c.Intended, c.Observed, c.Provenance
 		c.Finding = p.find(vp.finding(f))
 	}
-	vp.Comparisons = append(vp.Comparisons, c)
+	p.note(vp, c)
 	return c.Finding
 }
+
+// note keeps a comparison where they are wanted.
+func (p *pass) note(vp *pair, c Comparison) {
+	if p.whole {
+		vp.Comparisons = append(vp.Comparisons, c)
+	}
+}
+
+// agree says whether nothing needs to be made of something, as both sides say the
+// same of it and findings alone are wanted.
+func (p *pass) agree(same bool) bool { return same && !p.whole }
 
 // hidden says what kept the field from being read, if anything did.
 func (vp *pair) hidden(field inventory.Field) string {
@@ -157,7 +171,7 @@ func (p *pass) comparePlace(vp *pair) {
 var placeWords = map[string]string{"site": "in site", "host": "on host", "failureDomain": "in failure domain"}
 
 func (p *pass) placed(vp *pair, path, want, have string) {
-	if want == "" {
+	if want == "" || p.agree(want == have) {
 		return
 	}
 	hp := vp.seen.lead.host.pair
@@ -190,6 +204,9 @@ func (p *pass) compareState(vp *pair) {
 	want, vm := vp.Intended.State, vp.seen.lead.vm
 	if want == "" {
 		want = sentral.VMRunning
+	}
+	if p.agree(string(want) == string(vm.State)) {
+		return
 	}
 	c := Comparison{Field: "vm.state", Path: "state", Intended: string(want), Observed: string(vm.State), Class: class(string(want) == string(vm.State))}
 	if vm.State == "" || vm.State == inventory.StateUnknown {
@@ -232,7 +249,7 @@ func sentralState(s inventory.State) string {
 
 func (p *pass) compareResources(vp *pair) {
 	want, vm := vp.Intended, vp.seen.lead.vm
-	if want.VCPUs != nil {
+	if want.VCPUs != nil && !p.agree(vm.VCPUs != nil && *vm.VCPUs == *want.VCPUs) {
 		c := Comparison{Field: "vm.vcpus", Path: "vcpus", Intended: *want.VCPUs, Class: Unknown, Reason: notReported}
 		if vm.VCPUs != nil {
 			c.Observed, c.Class, c.Reason = *vm.VCPUs, class(*vm.VCPUs == *want.VCPUs), ""
@@ -245,7 +262,7 @@ func (p *pass) compareResources(vp *pair) {
 			}
 		})
 	}
-	if want.Memory != nil {
+	if want.Memory != nil && !p.agree(vm.Memory != nil && *vm.Memory == *want.Memory) {
 		c := Comparison{Field: "vm.memory", Path: "memory", Intended: *want.Memory, Class: Unknown, Reason: notReported}
 		if vm.Memory != nil {
 			c.Observed, c.Class, c.Reason = *vm.Memory, class(p.in.Policy.tolerates(VMMemory, *want.Memory, *vm.Memory)), ""
@@ -262,7 +279,7 @@ func (p *pass) compareResources(vp *pair) {
 			}
 		})
 	}
-	if want.Machine != "" {
+	if want.Machine != "" && !p.agree(vm.Machine == want.Machine) {
 		observed := vm.Machine
 		if !strings.EqualFold(want.Machine, inventory.CanonicalMachine(want.Machine)) { // a version is wanted
 			observed = vm.RawMachine
@@ -285,6 +302,9 @@ const notReported = "the runtime didn't report it"
 
 func (p *pass) comparePlacement(vp *pair) {
 	want, vm := vp.Intended, vp.seen.lead.vm
+	if pl := vm.Placement; pl != nil && p.agree(pl.Tenant == want.Tenant && pl.Project == want.Project && pl.Environment == want.Environment) {
+		return
+	}
 	label := func() string {
 		return fmt.Sprintf("write its placement metadata: vm=%q tenant=%q project=%q environment=%q", want.ID, want.Tenant, want.Project, want.Environment)
 	}
@@ -340,7 +360,7 @@ func (p *pass) comparePlacement(vp *pair) {
 // where that is another image too the label only follows from it.
 func (p *pass) compareImage(vp *pair, root string) {
 	want, image := vp.Intended.Image, vp.seen.lead.vm.Image
-	if want == nil {
+	if want == nil || p.agree(image != nil && image.ID == want.ID && (want.Version == "" || image.Version == want.Version)) {
 		return
 	}
 	c := Comparison{Field: "image.id", Path: "image", Intended: imageName(want.ID, want.Version), Class: Unknown, Reason: "nothing on the host names its image"}

@@ -20,13 +20,14 @@ func (p *pass) matchContainers() {
 	for _, seen := range p.containers {
 		want, by := p.claimed(seen.lead.vm)
 		if want == nil || p.byRecord[want].seen != nil || p.byRecord[want].tied {
-			seen.pair = &pair{seen: seen}
+			seen.pair = p.pair()
+			seen.pair.seen = seen
 			p.pairs = append(p.pairs, seen.pair)
 		} else {
 			seen.pair = p.byRecord[want]
-			seen.pair.seen, seen.pair.Match = seen, &MatchBasis{By: by}
+			seen.pair.seen, seen.pair.Match = seen, p.matchedBy(by, false)
 		}
-		p.show(seen.pair)
+		seen.pair.show()
 	}
 }
 

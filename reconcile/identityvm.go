@@ -9,6 +9,10 @@ import (
 
 // checkIdentity finds what the marks of a matched VM say against the match.
 func (p *pass) checkIdentity(vp *pair) {
+	if !vp.Match.Weak && vp.seen.claimsNoOther() {
+		return
+	}
+	vp.show()
 	label, own := evidenceOf(vp.Evidence, "sentral-id"), evidenceOf(vp.Evidence, "runtime-uuid")
 	other := p.intended.vmByUUID[vp.seen.lead.vm.UUID]
 	switch {

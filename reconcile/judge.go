@@ -90,6 +90,7 @@ func (b *Book) unitsOf(id string) []*vmUnit {
 // pairsOf judges units again, for what they don't keep.
 func (b *Book) pairsOf(units []*vmUnit) []*pair {
 	p := b.scratch()
+	p.whole = true
 	var all []*pair
 	for _, u := range units {
 		pairs := p.judge(u.things)

@@ -23,6 +23,9 @@ import (
 // tied to its finding.
 func checkLaws(t testing.TB, in reconcile.Input, result *reconcile.Result) {
 	t.Helper()
+	if diff := gocmp.Diff(result.Findings, reconcile.Findings(in)); diff != "" {
+		t.Errorf("a pass for findings alone gives others (-whole +alone):\n%s", diff)
+	}
 	ids := map[string]bool{}
 	for _, f := range result.Findings {
 		switch {

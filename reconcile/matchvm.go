@@ -34,25 +34,31 @@ type pair struct {
 
 func (p *pass) matchVMs() {
 	vms := p.records
-	result := climb(len(vms), len(p.vms), vmRungs(vms, p.vms, p.vmByUUID))
-	byIntended := make([]*pair, len(vms))
 	for i := range vms {
-		byIntended[i] = &pair{VMMatch: VMMatch{Intended: vms[i]}}
-		p.byRecord[vms[i]] = byIntended[i]
-		p.pairs = append(p.pairs, byIntended[i])
+		vp := p.pair()
+		vp.Intended = vms[i]
+		p.byRecord[vms[i]] = vp
+		p.pairs = append(p.pairs, vp)
+	}
+	byIntended := p.pairs[:len(vms):len(vms)]
+	var result climbed
+	if by := p.onlyRung(); by != "" {
+		p.take(byIntended[0], p.vms[0], by, false)
+	} else {
+		result = climb(len(vms), len(p.vms), vmRungs(vms, p.vms, p.vmByUUID))
 	}
 	for _, m := range result.pairs {
-		vp, seen := byIntended[m.intended], p.vms[m.observed]
-		seen.choose(vp.Intended.Host)
-		vp.seen, seen.pair = seen, vp
-		vp.Match = &MatchBasis{By: m.rung.name, Weak: m.rung.weak}
+		p.take(byIntended[m.intended], p.vms[m.observed], m.rung.name, m.rung.weak)
 	}
 	for _, seen := range p.vms {
 		if seen.pair == nil {
-			seen.pair = &pair{seen: seen}
+			seen.pair = p.pair()
+			seen.pair.seen = seen
 			p.pairs = append(p.pairs, seen.pair)
 		}
-		p.show(seen.pair)
+		if p.whole || seen.pair.Intended == nil {
+			seen.pair.show()
+		}
 	}
 	for _, t := range result.ties {
 		p.tiedVMs(t, byIntended)
@@ -102,8 +108,48 @@ func (s *sighted) claimsNoOther() bool {
 		(vm.Placement == nil || vm.Placement.VM == "" || vm.Placement.VM == s.pair.Intended.ID)
 }
 
+// onlyRung is the rung that settles the ordinary unit, "" if it needs the ladder:
+// one record and one VM that bears its ID, or its UUID and no ID.
+func (p *pass) onlyRung() string {
+	if len(p.records) != 1 || len(p.vms) != 1 {
+		return ""
+	}
+	want, vm := p.records[0], p.vms[0].lead.vm
+	label := ""
+	if vm.Placement != nil {
+		label = vm.Placement.VM
+	}
+	switch {
+	case label != "" && label == want.ID:
+		return "sentral-id"
+	case label == "" && vm.UUID == want.UUID() && vm.UUID != uuid.Nil && !inventory.IsJunkUUID(vm.UUID):
+		return "runtime-uuid"
+	}
+	return ""
+}
+
+// take matches a VM with a record.
+func (p *pass) take(vp *pair, seen *sighted, by string, weak bool) {
+	seen.choose(vp.Intended.Host)
+	vp.seen, seen.pair = seen, vp
+	vp.Match = p.matchedBy(by, weak)
+}
+
+// matchedBy gives a basis that all share who were matched so.
+func (p *pass) matchedBy(rung string, weak bool) *MatchBasis {
+	basis := p.bases[rung]
+	if basis == nil {
+		basis = &MatchBasis{By: rung, Weak: weak}
+		p.bases[rung] = basis
+	}
+	return basis
+}
+
 // show fills in what a reader sees of the observed side.
-func (p *pass) show(vp *pair) {
+func (vp *pair) show() {
+	if vp.Observed != nil {
+		return
+	}
 	lead := vp.seen.lead.show()
 	vp.Observed = &lead
 	for i := range vp.seen.copies {

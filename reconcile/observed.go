@@ -146,23 +146,23 @@ type place struct {
 // several hosts show. Documents of a host's earlier identity are set aside, since
 // the host says it all again. Containers are apart, each by itself: a VM's UUID on
 // one makes them no one thing.
-func readVMs(places []*thing, in *Input) (all, containers []*sighted, byUUID map[uuid.UUID]*sighted) {
-	all = make([]*sighted, 0, len(places))
-	byUUID = make(map[uuid.UUID]*sighted, len(places))
+func (p *pass) readVMs(places []*thing) {
+	all, containers, byUUID := p.vms[:0], p.containers[:0], p.vmByUUID
+	clear(byUUID)
 	for _, t := range places {
 		if t.host.former != nil {
 			continue
 		}
-		at := place{vm: t.vm, doc: t.doc, host: t.host, thing: t, fresh: t.host.fresh(t.doc, in)}
+		at := p.place(t)
 		id := at.vm.UUID
 		if at.vm.IsContainer() {
-			containers = append(containers, &sighted{lead: at})
+			containers = append(containers, p.sight(at))
 		} else if id == uuid.Nil || inventory.IsJunkUUID(id) {
-			all = append(all, &sighted{lead: at})
+			all = append(all, p.sight(at))
 		} else if s := byUUID[id]; s != nil {
 			s.add(at)
 		} else {
-			s = &sighted{lead: at}
+			s = p.sight(at)
 			byUUID[id] = s
 			all = append(all, s)
 		}
@@ -173,7 +173,7 @@ func readVMs(places []*thing, in *Input) (all, containers []*sighted, byUUID map
 	for _, s := range all {
 		s.choose("")
 	}
-	return all, containers, byUUID
+	p.vms, p.containers = all, containers
 }
 
 // add adds a place of the same UUID: one more copy, or another source's word
@@ -246,8 +246,11 @@ func (at *place) show() ObservedVM {
 // platform is what an operator would call what keeps the VM: its manager, as the
 // leading source tells or else another, and else the runtime.
 func (at *place) platform() string {
-	for _, seen := range append([]place{*at}, at.others...) {
-		if name := seen.vm.Manager.Platform(); name != "" {
+	if name := at.vm.Manager.Platform(); name != "" {
+		return name
+	}
+	for i := range at.others {
+		if name := at.others[i].vm.Manager.Platform(); name != "" {
 			return name
 		}
 	}

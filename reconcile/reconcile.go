@@ -9,11 +9,25 @@ import (
 	"github.com/dataverket/avstem/sentral"
 )
 
-// Reconcile holds both books side by side: a [Book] that is told everything at
-// once.
+// Reconcile holds both books side by side, and keeps every match and comparison,
+// equal ones too: a [Book] that is told everything at once.
 func Reconcile(in Input) *Result {
 	b := NewBook(in.Policy)
 	b.keep = true
+	b.learn(in)
+	return b.result()
+}
+
+// Findings gives the findings that [Reconcile] gives, and keeps nothing of what
+// agrees: of most VMs, nothing is made.
+func Findings(in Input) []Finding {
+	b := NewBook(in.Policy)
+	b.learn(in)
+	return b.Findings()
+}
+
+// learn tells a new book everything.
+func (b *Book) learn(in Input) {
 	for _, doc := range in.Observed {
 		b.Observe(doc)
 	}
@@ -27,7 +41,6 @@ func Reconcile(in Input) *Result {
 	b.Gaps(in.Gaps)
 	b.Clocks(in.Clocks)
 	b.Settle(in.Now)
-	return b.result()
 }
 
 // pass is what one unit is judged with, and what it comes to.
@@ -35,6 +48,9 @@ type pass struct {
 	book     *Book
 	in       Input
 	intended *intended
+	// whole says that all of what is compared is wanted, and not findings alone.
+	whole bool
+	room  room
 	// The unit's things.
 	records    []*sentral.VM
 	vms        []*sighted
@@ -42,6 +58,7 @@ type pass struct {
 	containers []*sighted // what hosts show besides
 	pairs      []*pair    // every VM of either side, matched or not
 	byRecord   map[*sentral.VM]*pair
+	bases      map[string]*MatchBasis // by the rung
 	// hostRecord has every host that has a record, by Sentral's key.
 	hostRecord map[string]*hostPair
 	// spokenFor are the findings about host IDs that several agents use.
@@ -73,7 +90,10 @@ func (p *pass) blame(id, cause string) {
 // matched, and checks what they may do to each other.
 func (p *pass) judge(things []*thing) []*pair {
 	p.begin()
-	p.records, p.pairs = p.records[:0], nil
+	p.room.reset()
+	if p.records, p.pairs = p.records[:0], p.pairs[:0]; p.whole {
+		p.pairs = nil
+	}
 	clear(p.byRecord)
 	clear(p.intended.vmByID)
 	clear(p.intended.vmByUUID)
@@ -91,7 +111,7 @@ func (p *pass) judge(things []*thing) []*pair {
 		p.book.open(t.host)
 		t.owner, t.head, t.weak, t.spread, t.cuts, t.blind = nil, nil, false, false, nil, false
 	}
-	p.vms, p.containers, p.vmByUUID = readVMs(things[split:], &p.in)
+	p.readVMs(things[split:])
 	p.matchVMs()
 	for i := range p.records {
 		p.pairs[i].record = things[i]
@@ -100,8 +120,9 @@ func (p *pass) judge(things []*thing) []*pair {
 		if vp.seen != nil {
 			at := vp.seen.lead.thing
 			at.owner, at.weak, at.spread = vp.record, vp.Match != nil && vp.Match.Weak, len(vp.seen.copies) > 0
-			for _, place := range vp.seen.places() {
-				place.thing.head = at
+			at.head = at
+			for i := range vp.seen.copies {
+				vp.seen.copies[i].thing.head = at
 			}
 			if vp.record != nil {
 				vp.record.head = at
@@ -113,8 +134,8 @@ func (p *pass) judge(things []*thing) []*pair {
 			at.cuts, at.blind = vp.cuts, vp.blindPaths()
 		}
 	}
-	if all := slices.Concat(p.vms, p.containers); len(all) > 1 {
-		p.checkMACs(all)
+	if len(p.vms)+len(p.containers) > 1 {
+		p.checkMACs(slices.Concat(p.vms, p.containers))
 		p.checkSharedDisks(p.vms)
 	}
 	return p.pairs

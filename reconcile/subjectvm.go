@@ -23,6 +23,9 @@ func (m *VMMatch) subject() Subject {
 // finding fills in what every finding about the VM has: its subject, the match
 // and, where the match is weak, the verdict.
 func (vp *pair) finding(f Finding) Finding {
+	if vp.seen != nil {
+		vp.show()
+	}
 	f.Subject = vp.subject()
 	f.Match = vp.Match
 	if vp.Match != nil && vp.Match.Weak && f.Verdict == "" {
