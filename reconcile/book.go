@@ -31,7 +31,7 @@ type Book struct {
 	hosts     map[uuid.UUID]*hostView
 	arrived   map[uuid.UUID]map[string]*Document // nil where the source is gone
 	heard     []*hostView                        // of those that spoke, the ones of which it may matter
-	hostIndex index[*hostNode]
+	hostIndex map[uint64][]*hostNode             // by their marks
 	// hostRecords are by Sentral's ID.
 	hostRecords map[string][]*hostNode
 	hostPairs   map[*hostPair]bool
@@ -43,7 +43,7 @@ type Book struct {
 	disks       map[string][]*hostView // by WWN, those that see the disk
 	timers      timers
 
-	things   index[*thing]
+	things   index
 	round    uint32
 	settling uint32 // which settling this is
 	marker   marker
@@ -92,6 +92,7 @@ func NewBook(policy Policy) *Book {
 	b := &Book{
 		in:          Input{Policy: policy, Intended: &sentral.Inventory{}},
 		hosts:       map[uuid.UUID]*hostView{},
+		hostIndex:   map[uint64][]*hostNode{},
 		arrived:     map[uuid.UUID]map[string]*Document{},
 		hostRecords: map[string][]*hostNode{},
 		hostPairs:   map[*hostPair]bool{},

@@ -16,14 +16,18 @@ func (b *Book) markHost(n *hostNode) {
 	n.marked = true
 	n.marks = slices.Clone(b.marker.ofHost(n))
 	for _, mark := range n.marks {
-		b.hostIndex.add(mark, n)
+		b.hostIndex[mark] = append(b.hostIndex[mark], n)
 	}
 	b.dirtyNode(n)
 }
 
 func (b *Book) unmarkHost(n *hostNode) {
 	for _, mark := range n.marks {
-		b.hostIndex.remove(mark, n)
+		if left := slices.DeleteFunc(b.hostIndex[mark], func(other *hostNode) bool { return other == n }); len(left) > 0 {
+			b.hostIndex[mark] = left
+		} else {
+			delete(b.hostIndex, mark)
+		}
 	}
 	n.marks, n.marked = nil, false
 	b.dirtyNode(n)
@@ -53,14 +57,14 @@ func (b *Book) settleMachines() {
 		start.group = group
 		for j := 0; j < len(group.nodes); j++ {
 			for _, mark := range group.nodes[j].marks {
-				b.hostIndex.each(mark, func(n *hostNode) {
+				for _, n := range b.hostIndex[mark] {
 					if n.group == group {
-						return
+						continue
 					}
 					starts = b.partHosts(n, starts)
 					n.dirty, n.group = false, group
 					group.nodes = append(group.nodes, n)
-				})
+				}
 			}
 		}
 		b.matchGroup(p, group)

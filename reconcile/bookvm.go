@@ -138,6 +138,7 @@ func (b *Book) addThing(t *thing) {
 	if t.host != nil {
 		b.leadsOutward(t.host, t.vm)
 	}
+	b.things.enter(t)
 	b.mark(t)
 	b.touch(t)
 }
@@ -147,6 +148,7 @@ func (b *Book) removeThing(t *thing) {
 		b.leadsOutward(t.host, t.vm)
 	}
 	b.unmark(t)
+	b.things.leave(t)
 	t.gone = true
 	b.touch(t)
 }

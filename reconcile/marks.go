@@ -43,7 +43,8 @@ type thing struct {
 	dirty, gone bool
 	matched     bool // a record that a VM was matched with, as was told last
 	round       uint32
-	inHome      int32 // a record's place among those of its host
+	inHome      int32  // a record's place among those of its host
+	number      uint32 // in the index
 }
 
 // compareThings puts records before places, those by ID and these by host, source
@@ -244,59 +245,4 @@ func (m *marker) ofHost(n *hostNode) []uint64 {
 		m.text(markName, name)
 	}
 	return m.marks
-}
-
-// index finds things by their marks.
-type index[T comparable] struct {
-	first map[uint64]int32 // of a chain in links, counted from 1
-	links []link[T]
-	free  int32
-}
-
-type link[T comparable] struct {
-	thing T
-	next  int32
-}
-
-func (x *index[T]) add(mark uint64, t T) {
-	if x.first == nil {
-		x.first = map[uint64]int32{}
-	}
-	at := x.free
-	if at > 0 {
-		x.free = x.links[at-1].next
-	} else {
-		x.links = append(x.links, link[T]{})
-		at = int32(len(x.links))
-	}
-	x.links[at-1] = link[T]{t, x.first[mark]}
-	x.first[mark] = at
-}
-
-func (x *index[T]) remove(mark uint64, t T) {
-	before := int32(0)
-	for at := x.first[mark]; at > 0; before, at = at, x.links[at-1].next {
-		l := &x.links[at-1]
-		if l.thing != t {
-			continue
-		}
-		switch {
-		case before > 0:
-			x.links[before-1].next = l.next
-		case l.next > 0:
-			x.first[mark] = l.next
-		default:
-			delete(x.first, mark)
-		}
-		*l = link[T]{next: x.free}
-		x.free = at
-		return
-	}
-}
-
-// each gives all that have the mark.
-func (x *index[T]) each(mark uint64, do func(T)) {
-	for at := x.first[mark]; at > 0; at = x.links[at-1].next {
-		do(x.links[at-1].thing)
-	}
 }
