@@ -118,14 +118,14 @@ func (b *Book) joinGroups(p *pass, u *vmUnit, vp *pair) {
 			b.dirtyGroups[g] = true
 		}
 		g.members[t] = member{share, b.settling}
-		if !slices.Contains(u.joined, g) {
-			u.joined = append(u.joined, g)
+		if m := u.tell(); !slices.Contains(m.joined, g) {
+			m.joined = append(m.joined, g)
 		}
 	}
 }
 
 func (b *Book) leaveGroups(u *vmUnit) {
-	for _, g := range u.joined {
+	for _, g := range u.told.joined {
 		for _, t := range u.things {
 			if _, is := g.members[t]; is {
 				b.left = append(b.left, leave{g, t})
@@ -136,7 +136,7 @@ func (b *Book) leaveGroups(u *vmUnit) {
 
 // isTold says whether something was found that may tell when its VMs were seen.
 func (u *vmUnit) isTold() bool {
-	return len(u.found) > 0 || slices.ContainsFunc(u.joined, func(g *vmGroup) bool { return len(g.found) > 0 })
+	return u.told != nil && (len(u.told.found) > 0 || slices.ContainsFunc(u.told.joined, func(g *vmGroup) bool { return len(g.found) > 0 }))
 }
 
 // share64 hashes all that the checks of groups read of a VM.
@@ -271,20 +271,20 @@ func (p *pass) recall(t *thing) *pair {
 	if lead.owner != nil {
 		vp.Match = &MatchBasis{Weak: lead.weak}
 	} else {
-		vp.Observed = &ObservedVM{VM: *lead.vm, HostID: lead.host.ID, Source: lead.doc.Source}
+		vp.Observed = &ObservedVM{VM: *lead.vm, HostID: lead.doc.host.ID, Source: lead.doc.Source}
 	}
 	return vp
 }
 
 func (p *pass) place(t *thing) place {
-	return place{vm: t.vm, doc: t.doc, host: t.host, thing: t, fresh: t.host.fresh(t.doc, &p.in)}
+	return place{vm: t.vm, doc: t.doc, host: t.doc.host, thing: t, fresh: t.doc.host.fresh(t.doc, &p.in)}
 }
 
 // touchLoad has what the host of a thing has promised judged again.
 func (b *Book) touchLoad(t *thing) {
 	var hp *hostPair
 	if t.want == nil {
-		hp = t.host.pair
+		hp = t.doc.host.pair
 	} else if t.want.Host != "" {
 		hp = b.hostRecord[t.want.Host]
 	}

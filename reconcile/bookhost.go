@@ -29,7 +29,7 @@ func (b *Book) readArrived() {
 			case has && doc.Observation == old.Observation:
 				old.Received, h.retimed = doc.Received, true
 			default:
-				next := b.newSource(*doc, old)
+				next := b.newSource(h, *doc, old)
 				b.replace(h, old, next)
 				if has {
 					h.docs[at] = next

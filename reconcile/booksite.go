@@ -150,7 +150,7 @@ func (b *Book) settleSites() {
 		now := s.look()
 		var unread []unreadVM
 		for u := range s.unread {
-			for _, vm := range u.unread {
+			for _, vm := range u.told.unread {
 				if vm.site == name {
 					unread = append(unread, vm)
 				}
@@ -179,13 +179,16 @@ func (b *Book) settleSites() {
 		if t.alone {
 			p.begin()
 			p.checkAbsence(&pair{VMMatch: VMMatch{Intended: t.want}, tied: t.tied})
-			if t.absent == nil {
-				t.absent = &unit{stage: stageAbsence, key: t.want.ID + "\x00" + string('0'+t.at)}
+			if t.aside == nil {
+				t.aside = new(aside)
 			}
-			b.put(t.absent, p.findings)
-		} else if t.absent != nil {
-			b.put(t.absent, nil)
-			t.absent = nil
+			if t.aside.absent == nil {
+				t.aside.absent = &unit{stage: stageAbsence, key: t.want.ID + "\x00" + string('0'+t.at)}
+			}
+			b.put(t.aside.absent, p.findings)
+		} else if t.aside != nil && t.aside.absent != nil {
+			b.put(t.aside.absent, nil)
+			t.aside = nil
 		}
 	}
 	clear(b.dirtyAbsences)

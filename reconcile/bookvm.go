@@ -14,11 +14,24 @@ import (
 
 // vmUnit are things that share marks, judged together.
 type vmUnit struct {
-	unit
 	things []*thing
+	// vms are those on either side or on both, matched those on both.
+	vms, matched int32
+	told         *told // nil of most
+}
+
+// told is what a unit has to say.
+type told struct {
+	unit
 	joined []*vmGroup
-	counts counts
 	unread []unreadVM
+}
+
+func (u *vmUnit) tell() *told {
+	if u.told == nil {
+		u.told = &told{unit: unit{stage: stageVM, first: u.things[0]}}
+	}
+	return u.told
 }
 
 // counts are what a status says, kept current.
@@ -72,7 +85,7 @@ func (b *Book) replace(h *hostView, old, next *source) {
 			b.renew(h, next, same[0], i)
 			continue
 		}
-		t := &thing{vm: &next.VMs[i], doc: next, host: h, at: int32(i)}
+		t := &thing{vm: &next.VMs[i], doc: next, at: int32(i)}
 		next.things[i] = t
 		b.addThing(t)
 	}
@@ -135,8 +148,8 @@ func (b *Book) unmark(t *thing) {
 }
 
 func (b *Book) addThing(t *thing) {
-	if t.host != nil {
-		b.leadsOutward(t.host, t.vm)
+	if h := t.host(); h != nil {
+		b.leadsOutward(h, t.vm)
 	}
 	b.things.enter(t)
 	b.mark(t)
@@ -144,8 +157,8 @@ func (b *Book) addThing(t *thing) {
 }
 
 func (b *Book) removeThing(t *thing) {
-	if t.host != nil {
-		b.leadsOutward(t.host, t.vm)
+	if h := t.host(); h != nil {
+		b.leadsOutward(h, t.vm)
 	}
 	b.unmark(t)
 	b.things.leave(t)
@@ -185,7 +198,7 @@ func (b *Book) settleVMs() {
 			}
 			continue
 		}
-		u := &vmUnit{unit: unit{stage: stageVM}, things: []*thing{start}}
+		u := &vmUnit{things: append(make([]*thing, 0, 2), start)}
 		start.unit = u
 		for j := 0; j < len(u.things); j++ {
 			for _, mark := range b.marker.ofVM(u.things[j]) {
@@ -222,15 +235,17 @@ func (b *Book) part(t *thing, starts []*thing) []*thing {
 	if u == nil {
 		return starts
 	}
-	b.put(&u.unit, nil)
-	b.counts.vms -= u.counts.vms
-	b.counts.matched -= u.counts.matched
-	for _, vm := range u.unread {
-		s := b.site(vm.site)
-		delete(s.unread, u)
-		b.dirtySites[vm.site] = true
+	b.counts.vms -= int(u.vms)
+	b.counts.matched -= int(u.matched)
+	if u.told != nil {
+		b.put(&u.told.unit, nil)
+		for _, vm := range u.told.unread {
+			s := b.site(vm.site)
+			delete(s.unread, u)
+			b.dirtySites[vm.site] = true
+		}
+		b.leaveGroups(u)
 	}
-	b.leaveGroups(u)
 	for _, other := range u.things {
 		b.wakeThing(other)
 		other.unit = nil
@@ -248,28 +263,30 @@ func (b *Book) judgeVMs(p *pass, u *vmUnit) {
 	pairs := p.judge(u.things)
 	for _, vp := range pairs {
 		if !vp.IsContainer() {
-			u.counts.vms++
+			u.vms++
 		}
 		if vp.Intended != nil && vp.seen != nil {
-			u.counts.matched++
+			u.matched++
 		}
 		if vp.seen == nil || vp.Match != nil || !vp.seen.lead.fresh {
 			continue
 		}
 		if why := vp.hidden("placement.vm"); why != "" && !vp.seen.lead.vm.IsContainer() {
 			at := &vp.seen.lead
-			u.unread = append(u.unread, unreadVM{at.thing, at.host.site(), vp.name() + " on " + at.host.key() + " could not be read: " + why})
+			m := u.tell()
+			m.unread = append(m.unread, unreadVM{at.thing, at.host.site(), vp.name() + " on " + at.host.key() + " could not be read: " + why})
 		}
 	}
-	for _, vm := range u.unread {
-		b.site(vm.site).unread[u] = true
-		b.dirtySites[vm.site] = true
+	if u.told != nil {
+		for _, vm := range u.told.unread {
+			b.site(vm.site).unread[u] = true
+			b.dirtySites[vm.site] = true
+		}
 	}
-	b.counts.vms += u.counts.vms
-	b.counts.matched += u.counts.matched
+	b.counts.vms += int(u.vms)
+	b.counts.matched += int(u.matched)
 	if len(p.findings) > 0 {
-		u.first = u.things[0]
-		b.put(&u.unit, p.findings)
+		b.put(&u.tell().unit, p.findings)
 	}
 	for _, vp := range pairs {
 		if vp.record != nil {
@@ -281,8 +298,8 @@ func (b *Book) judgeVMs(p *pass, u *vmUnit) {
 	for _, t := range u.things {
 		b.touchLoad(t)
 		b.wakeThing(t)
-		if t.host != nil && t.host.pair != nil && t.host.pair.unknown != "" {
-			b.dirtyStrays[t.host.pair] = true
+		if h := t.host(); h != nil && h.pair != nil && h.pair.unknown != "" {
+			b.dirtyStrays[h.pair] = true
 		}
 	}
 	if b.keep {
@@ -304,8 +321,8 @@ type capabilities struct {
 }
 
 // newSource takes a document in, sharing what many have in common.
-func (b *Book) newSource(doc Document, old *source) *source {
-	s := &source{Document: doc}
+func (b *Book) newSource(h *hostView, doc Document, old *source) *source {
+	s := &source{Document: doc, host: h}
 	for i := range doc.Problems {
 		problem := &doc.Problems[i]
 		if s.problems == nil {

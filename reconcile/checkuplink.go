@@ -29,8 +29,9 @@ func (p *pass) checkCuts(u *hostUnit) {
 			continue
 		}
 		u.blindPaths = u.blindPaths || r.at.thing.blind
-		for i := range r.at.thing.cuts {
-			c := &r.at.thing.cuts[i]
+		cuts := r.at.thing.cuts()
+		for i := range cuts {
+			c := &cuts[i]
 			if first[c.field] == nil {
 				order, first[c.field] = append(order, c.field), c
 			}
@@ -54,8 +55,9 @@ func (p *pass) cutOff(u *hostUnit, c *cut, affected []resident) {
 	for i, r := range affected {
 		if i == 0 || affected[i-1].vp != r.vp {
 			names = append(names, r.vp.name())
-			for j := range r.at.thing.cuts {
-				if other := &r.at.thing.cuts[j]; other.field == c.field {
+			cuts := r.at.thing.cuts()
+			for j := range cuts {
+				if other := &cuts[j]; other.field == c.field {
 					count++
 					if other.verdict != Potential && (r.vp.Match == nil || !r.vp.Match.Weak) {
 						verdict = Confirmed

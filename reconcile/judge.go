@@ -200,7 +200,7 @@ func (b *Book) wakeThing(t *thing) {
 	case t.vm.UUID != uuid.Nil:
 		b.wake("vm", t.vm.UUID.String())
 	default:
-		b.wake("vm", t.host.ID.String()+"/"+t.doc.Source+"/"+orElse(t.vm.NativeID, t.vm.Name))
+		b.wake("vm", t.doc.host.ID.String()+"/"+t.doc.Source+"/"+orElse(t.vm.NativeID, t.vm.Name))
 	}
 }
 
@@ -310,7 +310,7 @@ func (b *Book) Ask(query string, about *Finding) *Result {
 func (q asked) mayMean(t *thing) bool {
 	m := VMMatch{Intended: t.want}
 	if t.want == nil {
-		m.Observed = &ObservedVM{VM: *t.vm, HostID: t.host.ID, Source: t.doc.Source}
+		m.Observed = &ObservedVM{VM: *t.vm, HostID: t.doc.host.ID, Source: t.doc.Source}
 	}
 	return q.byID(&m, nil) || q.byName(&m, nil)
 }

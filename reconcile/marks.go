@@ -17,34 +17,62 @@ import (
 type thing struct {
 	want *sentral.VM // of a record
 	vm   *inventory.VM
-	doc  *source
-	host *hostView
-	// at is its place in its document. Of records that have one ID, which should
-	// not be, it counts them.
-	at   int32
+	doc  *source // and host
 	unit *vmUnit
 	// owner is the record that a place's VM was matched with.
 	owner *thing
 	// head is the leading one of the VM's places, of each of them and of the record
 	// that it was matched with.
-	head   *thing
-	spread bool // the VM has several places
-	weak   bool // the match can be copied or reused
-	alone  bool // a record that no VM was matched with
-	// cuts are NICs of the VM, at its leading place, that its host's uplinks cut
-	// off, blind says that not all could be followed.
-	cuts  []cut
-	blind bool
-	tied  bool // and that some VM could be all the same
+	head  *thing
+	aside *aside // nil of most
+
+	// at is its place in its document. Of records that have one ID, which should
+	// not be, it counts them.
+	at     int32
+	inHome int32  // a record's place among those of its host
+	number uint32 // in the index
+	round  uint32 // of a record, which inventory it is in
+
+	spread  bool // the VM has several places
+	weak    bool // the match can be copied or reused
+	blind   bool // not all of its NICs could be followed
+	alone   bool // a record that no VM was matched with,
+	tied    bool // and that some VM could be all the same
+	matched bool // a record that a VM was matched with, as was told last
+	dirty   bool // its unit is to be judged again
+	gone    bool // it is out of the books
+}
+
+// aside is what is to be known of few things.
+type aside struct {
+	// cuts are NICs of the VM, at its leading place, that its host's uplinks cut off.
+	cuts []cut
 	// absent is the unit of a record that no VM was matched with.
 	absent *unit
-	// dirty says that its unit is to be judged again, gone that it is out of the
-	// books, round which inventory it is in.
-	dirty, gone bool
-	matched     bool // a record that a VM was matched with, as was told last
-	round       uint32
-	inHome      int32  // a record's place among those of its host
-	number      uint32 // in the index
+}
+
+// host is the one that shows the VM; nil of a record.
+func (t *thing) host() *hostView {
+	if t.doc == nil {
+		return nil
+	}
+	return t.doc.host
+}
+
+func (t *thing) setCuts(cuts []cut) {
+	if t.aside == nil && len(cuts) > 0 {
+		t.aside = new(aside)
+	}
+	if t.aside != nil {
+		t.aside.cuts = cuts
+	}
+}
+
+func (t *thing) cuts() []cut {
+	if t.aside == nil {
+		return nil
+	}
+	return t.aside.cuts
 }
 
 // compareThings puts records before places, those by ID and these by host, source
@@ -58,7 +86,7 @@ func compareThings(a, b *thing) int {
 	case b.want != nil:
 		return 1
 	}
-	return cmp.Or(bytes.Compare(a.host.ID[:], b.host.ID[:]), cmp.Compare(a.doc.Source, b.doc.Source), cmp.Compare(a.at, b.at))
+	return cmp.Or(bytes.Compare(a.doc.host.ID[:], b.doc.host.ID[:]), cmp.Compare(a.doc.Source, b.doc.Source), cmp.Compare(a.at, b.at))
 }
 
 // marker hashes marks: two things with one mark could have to do with each other.
@@ -199,7 +227,7 @@ func (m *marker) ofVM(t *thing) []uint64 {
 		}
 		var h maphash.Hash
 		h.SetSeed(m.seed)
-		h.Write(t.host.ID[:])
+		h.Write(t.doc.host.ID[:])
 		h.WriteString(d.Source)
 		m.add(h.Sum64(), markSource)
 	}

@@ -150,7 +150,7 @@ func (p *pass) readVMs(places []*thing) {
 	all, containers, byUUID := p.vms[:0], p.containers[:0], p.vmByUUID
 	clear(byUUID)
 	for _, t := range places {
-		if t.host.former != nil {
+		if t.doc.host.former != nil {
 			continue
 		}
 		at := p.place(t)

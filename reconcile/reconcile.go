@@ -108,8 +108,9 @@ func (p *pass) judge(things []*thing) []*pair {
 		split++
 	}
 	for _, t := range things[split:] {
-		p.book.open(t.host)
-		t.owner, t.head, t.weak, t.spread, t.cuts, t.blind = nil, nil, false, false, nil, false
+		p.book.open(t.doc.host)
+		t.owner, t.head, t.weak, t.spread, t.blind = nil, nil, false, false, false
+		t.setCuts(nil)
 	}
 	p.readVMs(things[split:])
 	p.matchVMs()
@@ -131,7 +132,8 @@ func (p *pass) judge(things []*thing) []*pair {
 		p.compareVM(vp)
 		if vp.seen != nil {
 			at := vp.seen.lead.thing
-			at.cuts, at.blind = vp.cuts, vp.blindPaths()
+			at.blind = vp.blindPaths()
+			at.setCuts(vp.cuts)
 		}
 	}
 	if len(p.vms)+len(p.containers) > 1 {

@@ -10,6 +10,7 @@ import (
 // its VMs asks.
 type source struct {
 	Document
+	host *hostView
 	*capabilities
 	problems map[string][]*inventory.Problem // by entity
 	origins  map[inventory.Field]*Provenance // made when first asked for
