@@ -318,32 +318,16 @@ func (b *Book) settleLoads() {
 func (p *pass) loadOf(hp *hostPair) *hostUnit {
 	u := &hostUnit{hostPair: hp}
 	if hp.Intended != nil && hp.Intended.ID != "" && p.book.hostRecord[hp.Intended.ID] == hp {
-		for _, t := range p.book.home(hp.Intended.ID).things {
-			u.bound = append(u.bound, &pair{VMMatch: VMMatch{Intended: t.want}, record: t})
-		}
+		u.bound = p.book.home(hp.Intended.ID).things
 	}
 	if hp.view == nil {
 		return u
 	}
-	p.book.open(hp.view)
-	limits, _ := u.has()
 	for _, doc := range hp.view.docs {
 		for _, t := range doc.things {
-			if t.head == nil || t.head.vm.IsContainer() {
-				continue
+			if t.head != nil && !t.head.vm.IsContainer() {
+				u.here = append(u.here, resident{t, hp.view.fresh(doc, &p.in)})
 			}
-			main := t.head
-			if main.owner != nil {
-				main = main.owner
-			}
-			r := resident{vp: p.recall(main)}
-			if r.at = &r.vp.seen.lead; t.head != t {
-				at := p.place(t)
-				r.at = &at
-			} else if limits[diskSpace] != nil && r.at.fresh {
-				r.vp.DiskPaths = r.at.diskPaths(&p.in)
-			}
-			u.here = append(u.here, r)
 		}
 	}
 	return u

@@ -10,6 +10,9 @@ import (
 	"github.com/dataverket/avstem/sentral"
 )
 
+// marksEach is about how many marks a record has, with those that only its VM has.
+const marksEach = 6
+
 // intend takes in an inventory: records of VMs and hosts one by one, and
 // everything anew where something else differs.
 func (b *Book) intend(inv *sentral.Inventory) {
@@ -24,6 +27,9 @@ func (b *Book) intend(inv *sentral.Inventory) {
 		b.intendNetworks(inv.Networks)
 	}
 	b.round++
+	if more := len(inv.VMs) - len(old.VMs); more > 0 {
+		b.things.reserve(more * marksEach)
+	}
 	for i := range inv.VMs {
 		b.intendVM(&inv.VMs[i])
 	}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/sentral"
@@ -20,23 +21,27 @@ func (r Ratios) of(res resource) float64 { return [...]float64{r.VCPUs, r.Memory
 type hostUnit struct {
 	*hostPair
 	here  []resident
-	bound []*pair
+	bound []*thing
 }
 
 // resident is a VM at one of the places where it was seen.
 type resident struct {
-	vp *pair
-	at *place
+	at    *thing // whose head is the leading place
+	fresh bool   // what is said there may be concluded from
 }
 
-// places are all those where the VM was seen, the leading one first.
-func (s *sighted) places() []*place {
-	all := []*place{&s.lead}
-	for i := range s.copies {
-		all = append(all, &s.copies[i])
+func (r resident) name() string {
+	if owner := r.at.head.owner; owner != nil {
+		return owner.want.Name
 	}
-	return all
+	return vmName(r.at.head.vm)
 }
+
+// leads says whether this is the leading one of the VM's places.
+func (r resident) leads() bool { return r.at == r.at.head }
+
+// weak says whether the VM's match can be copied or reused.
+func (r resident) weak() bool { return r.at.head.owner != nil && r.at.head.weak }
 
 // checkOvercommit holds what a host has, times the ratio that policy allows,
 // against what the records bind to it and against what the VMs that it shows
@@ -46,46 +51,81 @@ func (p *pass) checkOvercommit(u *hostUnit) {
 	if u.Observed != nil && u.Observed.Stale {
 		return
 	}
-	var recorded, seen, sure load
-	for _, vp := range u.bound {
-		if state := vp.Intended.State; state == "" || state == sentral.VMRunning {
-			recorded.addRecord(vp.Intended)
-		}
+	limits, from := p.limitsOn(u)
+	if len(limits) == 0 {
+		return
 	}
-	recorded.sum[diskSpace] = 0 // records don't say where disks lie
-	for _, r := range u.here {
-		if !r.at.fresh {
-			continue
-		}
-		loads := []*load{&seen}
-		if len(r.vp.seen.copies) == 0 || r.at == &r.vp.seen.lead {
-			loads = append(loads, &sure)
-		}
-		for _, l := range loads {
-			if r.at.vm.State.Active() && !inFlight(r.at.vm) {
-				l.addComputing(r.vp.name(), r.at.vm)
-			}
-			if r.at == &r.vp.seen.lead {
-				l.addDisks(r.vp.name(), r.at.vm, r.vp.liesHere)
-			}
-		}
+	sums := p.promises(u, limits, false)
+	if slices.ContainsFunc(limits, func(l limit) bool { return max(sums.recorded.sum[l.resource], sums.seen.sum[l.resource]) > l.most() }) {
+		sums = p.promises(u, limits, true) // it is to be said who has the most
 	}
-	limits, from := u.has()
+	for _, l := range limits {
+		l.from = from[l.resource]
+		p.promised(u, l, &sums.seen, &sums.sure, p.bound(u, l, &sums.recorded))
+	}
+}
+
+// limitsOn are those that the host's promises are held to.
+func (p *pass) limitsOn(u *hostUnit) (limits []limit, from [resources]string) {
+	has, from := u.has()
 	for r := range resources {
-		ratio := p.in.Policy.Overcommit.of(r)
-		if limits[r] == nil || !(ratio > 0) {
+		if ratio := p.in.Policy.Overcommit.of(r); has[r] != nil && ratio > 0 {
+			limits = append(limits, limit{resource: r, has: *has[r], ratio: ratio})
+		}
+	}
+	return limits, from
+}
+
+// promises are what a host's VMs have been promised together.
+type promises struct {
+	recorded   load // by Sentral
+	seen, sure load // as they were seen, and those alone that were seen nowhere else
+}
+
+func (p *pass) promises(u *hostUnit, limits []limit, named bool) promises {
+	var sums promises
+	sums.recorded.named, sums.seen.named, sums.sure.named = named, named, named
+	for _, t := range u.bound {
+		if state := t.want.State; state == "" || state == sentral.VMRunning {
+			sums.recorded.addRecord(t.want)
+		}
+	}
+	sums.recorded.sum[diskSpace] = 0 // records don't say where disks lie
+	disks := slices.ContainsFunc(limits, func(l limit) bool { return l.resource == diskSpace })
+	for _, r := range u.here {
+		if !r.fresh {
 			continue
 		}
-		l := limit{resource: r, has: *limits[r], ratio: ratio, from: from[r]}
-		p.promised(u, l, &seen, &sure, p.bound(u, l, &recorded))
+		loads := [...]*load{&sums.seen, &sums.sure}
+		counted := loads[:1]
+		if !r.at.head.spread || r.leads() {
+			counted = loads[:]
+		}
+		name := ""
+		if named {
+			name = r.name()
+		}
+		var paths []DiskPath
+		if disks && r.leads() {
+			p.book.open(u.view)
+			at := p.place(r.at)
+			paths = at.diskPaths(&p.in)
+		}
+		for _, l := range counted {
+			if r.at.vm.State.Active() && !inFlight(r.at.vm) {
+				l.addComputing(name, r.at.vm)
+			}
+			l.addDisks(name, r.at.vm, func(d *inventory.Disk) bool { return liesHere(paths, d) })
+		}
 	}
+	return sums
 }
 
 // liesHere says whether a disk takes space of its host's own storage, as far as
 // it could be followed.
-func (vp *pair) liesHere(d *inventory.Disk) bool {
-	for i := range vp.DiskPaths {
-		if top := vp.DiskPaths[i].Layers[0]; top.Source == d.Source {
+func liesHere(paths []DiskPath, d *inventory.Disk) bool {
+	for i := range paths {
+		if top := paths[i].Layers[0]; top.Source == d.Source {
 			return top.Ground.Remote == "" && len(top.Ground.Disks) > 0
 		}
 	}

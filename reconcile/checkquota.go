@@ -32,7 +32,7 @@ func (p *pass) checkQuota(u *projectUnit) {
 	if limits == (amounts{}) {
 		return
 	}
-	var recorded, seen, sure load
+	recorded, seen, sure := load{named: true}, load{named: true}, load{named: true}
 	var hosts []string
 	for _, vp := range u.vms {
 		if vp.Intended != nil && vp.Intended.State != sentral.VMAbsent {

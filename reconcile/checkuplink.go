@@ -22,14 +22,13 @@ func (c *cut) cause(hp *hostPair) string { return findingID(NetworkUplink, hp.su
 // uplink that lacks a VLAN lacks it for all of them.
 func (p *pass) checkCuts(u *hostUnit) {
 	var order []string
-	byField := map[string][]resident{}
-	first := map[string]*cut{}
+	byField, first := map[string][]resident{}, map[string]*cut{}
 	for _, r := range u.here {
-		if r.at != &r.vp.seen.lead {
+		if !r.leads() {
 			continue
 		}
-		u.blindPaths = u.blindPaths || r.at.thing.blind
-		cuts := r.at.thing.cuts()
+		u.blindPaths = u.blindPaths || r.at.blind
+		cuts := r.at.cuts()
 		for i := range cuts {
 			c := &cuts[i]
 			if first[c.field] == nil {
@@ -53,13 +52,13 @@ func (p *pass) cutOff(u *hostUnit, c *cut, affected []resident) {
 	var names []string
 	verdict, count := Potential, 0
 	for i, r := range affected {
-		if i == 0 || affected[i-1].vp != r.vp {
-			names = append(names, r.vp.name())
-			cuts := r.at.thing.cuts()
+		if i == 0 || affected[i-1].at != r.at {
+			names = append(names, r.name())
+			cuts := r.at.cuts()
 			for j := range cuts {
 				if other := &cuts[j]; other.field == c.field {
 					count++
-					if other.verdict != Potential && (r.vp.Match == nil || !r.vp.Match.Weak) {
+					if other.verdict != Potential && !r.weak() {
 						verdict = Confirmed
 					}
 				}

@@ -71,8 +71,12 @@ func (p *piece) grow() {
 	if p.used++; p.used*5 <= len(p.slots)*4 {
 		return
 	}
+	p.resize(len(p.slots) + len(p.slots)/4 + 8)
+}
+
+func (p *piece) resize(n int) {
 	before := p.slots
-	p.slots = make([]slot, len(before)+len(before)/4+8)
+	p.slots = make([]slot, n)
 	for _, s := range before {
 		if s.one != 0 {
 			*p.free(s.mark) = s
@@ -105,6 +109,17 @@ func (p *piece) drop(s *slot) {
 		gap = at
 	}
 	p.slots[gap] = slot{}
+}
+
+// reserve makes room for many marks more, so that tables aren't made anew over and
+// over while those are added.
+func (x *index) reserve(marks int) {
+	for i := range x.pieces {
+		p := &x.pieces[i]
+		if n := (p.used + marks/len(x.pieces)) * 5 / 4; n > 2*len(p.slots) {
+			p.resize(n)
+		}
+	}
 }
 
 // enter gives a thing its number.

@@ -67,8 +67,9 @@ func bytesOf(b *inventory.Bytes) *uint64 {
 
 // load is what VMs take of each resource together.
 type load struct {
-	sum [resources]uint64
-	vms [resources][]share // who takes it
+	sum   [resources]uint64
+	vms   [resources][]share // who takes it, where that is to be named
+	named bool
 }
 
 // share is what one VM takes.
@@ -84,7 +85,9 @@ func (l *load) add(r resource, name string, n uint64) {
 	if l.sum[r] += n; l.sum[r] < n { // past what can be counted is past every limit
 		l.sum[r] = math.MaxUint64
 	}
-	l.vms[r] = append(l.vms[r], share{name, n})
+	if l.named {
+		l.vms[r] = append(l.vms[r], share{name, n})
+	}
 }
 
 // largest names those that take the most.
