@@ -147,6 +147,18 @@ func (c *Conn) IntendedHeads(ctx context.Context, site string) (map[string]Inten
 	return heads, err
 }
 
+// IntendedNow gives the last version of each record of a type, or of every type for
+// "", as it stands when it begins.
+func (c *Conn) IntendedNow(ctx context.Context, site, recordType string, take func(Kept) error) error {
+	filter, err := IntendedIn(site, recordType)
+	if err != nil {
+		return fmt.Errorf("read kept records: %w", err)
+	}
+	return c.read(ctx, StreamIntended, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, MaxResetAttempts: 2, InactiveThreshold: ReadOnce,
+	}, take)
+}
+
 // ForgetIntended removes all versions of a record that has been gone for long.
 func (c *Conn) ForgetIntended(ctx context.Context, subject string) error {
 	stream, err := c.js.Stream(ctx, StreamIntended)

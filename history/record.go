@@ -21,14 +21,10 @@ func Said(inv *sentral.Inventory) iter.Seq[Entry] {
 		say := func(id sentral.RecordID, e Entry) bool {
 			e.Side, e.Type, e.ID = Intended, id.Type, id.ID
 			e.Inventory, e.Version = inv.Source, inv.Version
-			if e.Whole == nil {
-				e.Where = inv.Places.Place(id, "").String()
-			}
+			e.Where = inv.Places.Place(id, "").String()
 			return yield(e)
 		}
-		n := 0
 		for record := range inv.Records() {
-			n++
 			if !say(sentral.IDOf(record), Entry{Record: record}) {
 				return
 			}
@@ -39,10 +35,22 @@ func Said(inv *sentral.Inventory) iter.Seq[Entry] {
 				return
 			}
 		}
-		say(WholeID, Entry{Whole: &Whole{
+		yield(SaidOfAll(inv))
+	}
+}
+
+// SaidOfAll gives what an inventory says as a whole.
+func SaidOfAll(inv *sentral.Inventory) Entry {
+	n := 0
+	for range inv.Records() {
+		n++
+	}
+	return Entry{
+		Cause: Cause{Side: Intended, Type: WholeID.Type, ID: WholeID.ID, Inventory: inv.Source, Version: inv.Version},
+		Whole: &Whole{
 			Source: inv.Source, Version: inv.Version, Incomplete: inv.Incomplete, Records: n,
 			Problems: inv.Problems[:min(len(inv.Problems), maxProblems)],
-		}})
+		},
 	}
 }
 

@@ -120,7 +120,7 @@ var kinds = []KindInfo{
 	{IdentityWeak, Low, 0, "the only thing that ties both sides is a mark that can be copied or reused"},
 	{InventoryDuplicate, High, 0, "two inventory records claim one ID"},
 	{InventoryHeld, High, 0, "so much of the inventory is gone at once that the one before is used until somebody confirms it"},
-	{InventoryStale, High, 0, "the inventory's source can't be read for long, and what it said last is used"},
+	{InventoryStale, High, time.Hour, "the inventory's source can't be read for long, and what it said last is used"},
 	{InventoryInvalid, Medium, 0, "an inventory record breaks the contract"},
 	{NetworkIsolation, Critical, 0, "a NIC is on a VLAN that belongs to another tenant or project"},
 	{NetworkMTU, Medium, 15 * time.Second, "a link on a NIC's path is too narrow for the frames that the guest may send"},

@@ -84,6 +84,9 @@ func (p *Policy) grace(k Kind) time.Duration {
 	if d, set := p.Grace[k]; set {
 		return d
 	}
+	if k == InventoryStale {
+		return p.InventoryAge
+	}
 	return k.Info().Grace
 }
 

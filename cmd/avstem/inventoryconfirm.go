@@ -26,7 +26,7 @@ func newInventoryCommand(a *app) *cobra.Command {
 
 const inventoryConfirmLong = `Have the reconciler use the inventory that it holds back, because so much of it is
 gone at once (the finding inventory.held says what). Until then it uses the one
-before. The decision is kept over a restart.`
+before. The decision is kept over a restart, and by whoever takes over.`
 
 func newInventoryConfirmCommand(a *app) *cobra.Command {
 	var by, version, format string

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dataverket/avstem/bundle"
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/avstem/internal/server"
 	"github.com/dataverket/avstem/history"
 	"github.com/dataverket/avstem/reconcile"
 )
@@ -78,7 +79,7 @@ func (p *past) intended(ctx context.Context, notef func(string, ...any)) ([]hist
 	}
 	var entries []history.Entry
 	err = p.conn.Read(ctx, bus.Past{Stream: bus.StreamIntended, Subjects: []string{filter}}, func(k bus.Kept) error {
-		if e, err := record(k); err != nil {
+		if e, err := server.RecordOf(k); err != nil {
 			notef("a version of a record is left out: %v", err)
 		} else {
 			entries = append(entries, e)
@@ -86,22 +87,6 @@ func (p *past) intended(ctx context.Context, notef func(string, ...any)) ([]hist
 		return nil
 	})
 	return entries, err
-}
-
-func record(k bus.Kept) (history.Entry, error) {
-	r, err := bus.DecodeIntended(k)
-	if err != nil {
-		return history.Entry{}, err
-	}
-	e := history.Entry{Cause: history.Cause{
-		Side: history.Intended, At: k.Time, Stream: k.Stream, Sequence: k.Sequence,
-		Type: r.Type, ID: r.ID, Where: r.Where, Inventory: r.Source, Version: r.Version,
-	}}
-	text, left := r.Record, false
-	if len(r.LeftOut) > 0 {
-		text, left = r.LeftOut, true
-	}
-	return e, e.SetContent(text, left)
 }
 
 // events reads what happened to findings that take wants, since a time.

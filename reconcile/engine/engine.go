@@ -49,11 +49,11 @@ type Engine struct {
 	tasks []reconcile.Task  // Maskin's
 	told  []reconcile.Event // by requests, since the last step
 
-	recalled   *sentral.Inventory // the one in use when we ended last, until one is
-	held       *held              // what was read, and isn't used
-	unreadable string             // why the source can't be read; "" if it can
-	staleAt    time.Time          // since when, as far as we know
-	presented  *sentral.Inventory // intended, with what is to be said of it
+	recalled   []*sentral.Inventory // those in use when we ended last, the newest first, until one is
+	taken      map[string]bool      // versions that somebody has taken already, here or elsewhere
+	held       *held                // what was read, and isn't used
+	unreadable string               // why the source can't be read; "" if it can
+	presented  *sentral.Inventory   // intended, with what is to be said of it
 
 	book  *reconcile.Book
 	lives *lives
@@ -88,6 +88,7 @@ func New(site string, policy reconcile.Policy) *Engine {
 		refused: map[refusalKey]reconcile.Refusal{},
 		book:    reconcile.NewBook(policy),
 		lives:   newLives(nil),
+		taken:   map[string]bool{},
 		crowded: map[uuid.UUID]bool{},
 	}
 }
@@ -100,11 +101,18 @@ func (e *Engine) Restore(findings []reconcile.Finding) {
 	for id := range e.lives.all {
 		e.book.Forget(id)
 	}
-	e.lives, e.dirty = newLives(findings), true
+	e.lives, e.told, e.dirty = newLives(findings), nil, true
 	for _, f := range e.book.Findings() { // with the next step all of them are looked at
 		e.lives.dirty[f.ID] = true
 	}
 	e.tasks = tasksOf(findings, e.tasks)
+	e.lookBare()
+}
+
+// lookBare notes that there are findings from before, and no document that could
+// say whether they still stand. Either may come first.
+func (e *Engine) lookBare() {
+	e.bare = e.delivered && len(e.lives.all) > 0 && !slices.ContainsFunc(slices.Collect(maps.Values(e.hosts)), func(h *host) bool { return len(h.held) > 0 })
 }
 
 // Taken is what became of a document.
@@ -213,9 +221,7 @@ func (e *Engine) Intend(inv *sentral.Inventory) {
 		kept.Incomplete, kept.Problems = true, inv.Problems
 		e.use(&kept)
 	}
-	if e.unreadable = inv.Stale; e.unreadable == "" {
-		e.staleAt = time.Time{}
-	}
+	e.unreadable = inv.Stale
 }
 
 // Delivered says that the last document of every host and source that there
@@ -225,7 +231,7 @@ func (e *Engine) Delivered() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.delivered, e.dirty = true, true
-	e.bare = len(e.lives.all) > 0 && !slices.ContainsFunc(slices.Collect(maps.Values(e.hosts)), func(h *host) bool { return len(h.held) > 0 })
+	e.lookBare()
 }
 
 // Listen says that heartbeats can be heard from now on, Deafen that they can't:

@@ -355,6 +355,22 @@ func TestHostsInNobodysBookAreForgotten(t *testing.T) {
 	}
 }
 
+// Whoever stands by may do so for months.
+func TestHostsInNobodysBookAreForgottenByWhoStandsBy(t *testing.T) {
+	stranger := uuid.MustParse("6f1c2a52-8a8e-4b57-9a3b-3c1d52a0e099")
+	e := started(t, begin, shown(t, 1, 1, 2), document(t, stranger, "storage", 1, 1, inventory.Body{}))
+	e.Hear(Heartbeat{Host: stranger, Site: "lab", At: begin, Epoch: 1})
+	e.Stand(begin)
+	later := begin.Add(ForgetAfter + second)
+	if !e.Due(later) {
+		t.Error("nothing is due when a host is to be forgotten")
+	}
+	e.Stand(later)
+	if e.hosts[stranger] != nil || e.hosts[hostID] == nil {
+		t.Errorf("kept: %v", e.hosts)
+	}
+}
+
 func TestHostsOfOtherSitesAreNotMissingHere(t *testing.T) {
 	inv := books()
 	inv.Hosts = append(inv.Hosts, sentral.Host{ID: "hv-far", Site: "far", State: sentral.HostActive})

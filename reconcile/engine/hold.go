@@ -28,12 +28,43 @@ type Held struct {
 // ErrNotHeld says that there is nothing to confirm.
 var ErrNotHeld = errors.New("no inventory is held back")
 
-// Recall takes the inventory that was in use when the reconciler ended last: what
-// is read first is held against it. It is called before [Engine.Intend].
-func (e *Engine) Recall(inv *sentral.Inventory) {
+// Recall takes the inventories that were in use when reconcilers of the site ended
+// last, as each kept it: what is read first is held against them, and used if it
+// lost little of any. It is called before [Engine.Intend].
+func (e *Engine) Recall(invs ...*sentral.Inventory) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.recalled = inv
+	e.recalled = slices.Clone(invs)
+	slices.SortStableFunc(e.recalled, func(a, b *sentral.Inventory) int { return b.ReadAt.Compare(a.ReadAt) })
+	for _, inv := range invs {
+		e.taken[inv.Version] = true
+	}
+}
+
+// Taken notes that another reconciler of the site uses a version: somebody has
+// confirmed it there, or it never lost much. It says whether that was held back
+// here, and is used from now on.
+func (e *Engine) Taken(version string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.taken = map[string]bool{version: true}
+	if version == "" || e.held == nil || e.held.inventory.Version != version {
+		return false
+	}
+	inv := e.held.inventory
+	e.dirty = true
+	e.accept(inv)
+	return true
+}
+
+// HeldBack is the version that was read and isn't used, "" where none is.
+func (e *Engine) HeldBack() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.held == nil {
+		return ""
+	}
+	return e.held.inventory.Version
 }
 
 // Accepted is the inventory in use, nil where there is none. It is to be recalled
@@ -46,26 +77,46 @@ func (e *Engine) Accepted() *sentral.Inventory {
 
 // guard uses an inventory that was read, unless too much is gone in it.
 func (e *Engine) guard(inv *sentral.Inventory) {
-	if previous := e.previous(); previous != nil {
-		if losses := reconcile.Guard(previous, inv, e.policy.Mass); len(losses) > 0 {
-			e.held = &held{inv, losses}
-			e.use(previous)
-			return
+	if losses := e.losses(inv); len(losses) > 0 {
+		e.held = &held{inv, losses}
+		e.use(e.previous())
+		return
+	}
+	e.accept(inv)
+}
+
+// losses are what is gone in an inventory that was read; none where it may be used.
+func (e *Engine) losses(inv *sentral.Inventory) (losses []reconcile.Loss) {
+	if inv.Version != "" && e.taken[inv.Version] {
+		return nil
+	}
+	before := e.recalled
+	if len(before) == 0 && e.intended != nil {
+		before = []*sentral.Inventory{e.intended}
+	}
+	for _, previous := range before {
+		if losses = reconcile.Guard(previous, inv, e.policy.Mass); len(losses) == 0 {
+			return nil
 		}
 	}
-	e.held = nil
-	e.use(inv)
+	return losses
 }
 
 // previous is the inventory in use, or the one that was when we ended last.
 func (e *Engine) previous() *sentral.Inventory {
-	if e.intended == nil {
-		return e.recalled
+	if e.intended == nil && len(e.recalled) > 0 {
+		return e.recalled[0]
 	}
 	return e.intended
 }
 
-func (e *Engine) use(inv *sentral.Inventory) { e.intended, e.presented, e.recalled = inv, nil, nil }
+func (e *Engine) use(inv *sentral.Inventory) { e.intended, e.presented = inv, nil }
+
+// accept uses what was read.
+func (e *Engine) accept(inv *sentral.Inventory) {
+	e.held, e.recalled = nil, nil
+	e.use(inv)
+}
 
 // Confirm has the inventory used that is held back; it must be the version that is
 // named, unless none is.
@@ -80,17 +131,14 @@ func (e *Engine) Confirm(version string) (Held, error) {
 		return Held{}, fmt.Errorf("confirm inventory %s: what is held back is %s by now", version, inv.Version)
 	}
 	was := Held{inv.Source, inv.Version, inv.ReadAt, e.held.losses}
-	e.held, e.dirty = nil, true
-	e.use(inv)
+	e.dirty = true
+	e.accept(inv)
 	return was, nil
 }
 
 // present gives the inventory in use with what is to be said of it: that a newer
-// one is held back, or that its source can't be read for long.
-func (e *Engine) present(now time.Time) *sentral.Inventory {
-	if e.unreadable != "" && e.staleAt.IsZero() {
-		e.staleAt = now
-	}
+// one is held back, or that its source can't be read.
+func (e *Engine) present() *sentral.Inventory {
 	var said []sentral.Problem
 	source, used := e.intended.Source, e.intended.ReadAt.UTC().Format(time.RFC3339)
 	if e.held != nil {
@@ -102,9 +150,9 @@ func (e *Engine) present(now time.Time) *sentral.Inventory {
 		said = append(said, sentral.Problem{Where: source, Held: true,
 			Error: fmt.Sprintf("%s in what was read at %s; the inventory of %s is used", strings.Join(words, ", "), e.held.inventory.ReadAt.UTC().Format(time.RFC3339), used)})
 	}
-	if e.unreadable != "" && now.Sub(e.staleAt) >= e.policy.InventoryAge {
+	if e.unreadable != "" { // for how long is told by the finding's life, which outlives us
 		said = append(said, sentral.Problem{Where: source, Stale: true,
-			Error: fmt.Sprintf("it can't be read since %s at least, and the inventory of %s is used: %s", e.staleAt.UTC().Format(time.RFC3339), used, e.unreadable)})
+			Error: fmt.Sprintf("it can't be read, and the inventory of %s is used: %s", used, e.unreadable)})
 	}
 	if len(said) == 0 {
 		return e.intended

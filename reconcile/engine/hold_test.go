@@ -91,7 +91,7 @@ func TestSourceThatCannotBeReadForLong(t *testing.T) {
 	e.Delivered()
 	e.Listen(begin)
 	e.Hear(beat(begin, 1, doc))
-	expect(t, "at once", list(e.Step(begin).Changed), []string{"open inventory.invalid test"})
+	expect(t, "at once", list(e.Step(begin).Changed), []string{"pending inventory.stale test", "open inventory.invalid test"})
 	later := begin.Add(policy.InventoryAge)
 	e.Hear(beat(later, 1, doc))
 	e.Observe(shown(t, 1, 2, 2), later)
@@ -108,5 +108,71 @@ func TestSourceThatCannotBeReadForLong(t *testing.T) {
 	expect(t, "read again", events, []string{"resolved inventory.stale", "resolved inventory.invalid"})
 	if f := e.Findings(); f[0].State != reconcile.Resolved {
 		t.Errorf("%v", list(f))
+	}
+}
+
+// TestAgeOfAnInventoryOutlivesARestart: for how long the source can't be read is
+// known by what is stored, whoever reconciles.
+func TestAgeOfAnInventoryOutlivesARestart(t *testing.T) {
+	unreadable := &sentral.Inventory{Source: "test", Stale: "connection refused", Incomplete: true}
+	start := func(kept []reconcile.Finding, now time.Time, gen uint64) *Engine {
+		e := New("lab", policy)
+		e.Recall(books())
+		e.Restore(kept)
+		e.Intend(unreadable)
+		doc := shown(t, 1, gen, 2)
+		e.Observe(doc, now)
+		e.Delivered()
+		e.Listen(now)
+		e.Hear(beat(now, 1, doc))
+		return e
+	}
+	e := start(nil, begin, 1)
+	e.Step(begin)
+	half := begin.Add(policy.InventoryAge / 2)
+	e = start(e.Findings(), half, 2)
+	expect(t, "after half of it", listEvents(e.Step(half).Events), nil)
+	end := begin.Add(policy.InventoryAge)
+	e = start(e.Findings(), end, 3)
+	expect(t, "after all of it", listEvents(e.Step(end).Events), []string{"opened inventory.stale"})
+	later := end.Add(time.Minute)
+	e = start(e.Findings(), later, 4)
+	expect(t, "once more", listEvents(e.Step(later).Events), nil)
+}
+
+// TestVersionThatAnotherOneTookIsUsed: somebody confirmed it there.
+func TestVersionThatAnotherOneTookIsUsed(t *testing.T) {
+	e := started(t, begin, shown(t, 1, 1, 2))
+	e.Intend(manyBooks("whole", 40))
+	e.Intend(manyBooks("cut", 0))
+	if e.HeldBack() != "cut" || e.Taken("whole") || e.HeldBack() != "cut" {
+		t.Errorf("held back: %q", e.HeldBack())
+	}
+	if !e.Taken("cut") || e.HeldBack() != "" || e.Accepted().Version != "cut" {
+		t.Errorf("held back: %q, used: %s", e.HeldBack(), e.Accepted().Version)
+	}
+	e.Intend(manyBooks("whole", 40))
+	e.Intend(manyBooks("cut", 0)) // as it was decided
+	if e.HeldBack() != "" {
+		t.Errorf("%q is held back although it was taken", e.HeldBack())
+	}
+}
+
+// TestInventoryIsHeldAgainstAllThatWereInUse: what lost little of one of them is
+// used.
+func TestInventoryIsHeldAgainstAllThatWereInUse(t *testing.T) {
+	old, newer := manyBooks("old", 40), manyBooks("newer", 2)
+	newer.ReadAt = old.ReadAt.Add(time.Hour)
+	e := New("lab", policy)
+	e.Recall(old, newer)
+	e.Intend(manyBooks("newest", 1))
+	if e.HeldBack() != "" || e.Accepted().Version != "newest" {
+		t.Errorf("held back: %q, used: %s", e.HeldBack(), e.Accepted().Version)
+	}
+	e = New("lab", policy)
+	e.Recall(manyBooks("older", 41), old)
+	e.Intend(manyBooks("newest", 1))
+	if e.HeldBack() != "newest" {
+		t.Errorf("%s is used", e.Accepted().Version)
 	}
 }

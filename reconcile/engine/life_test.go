@@ -134,6 +134,24 @@ func isNotReady(err error) bool {
 	return is
 }
 
+// What an earlier turn did not get to tell is not ours to tell: the finding was
+// stored as the next leader left it.
+func TestAcknowledgementOfAnEarlierTurnIsNotTold(t *testing.T) {
+	e := started(t, begin, shown(t, 1, 1, 4))
+	e.Step(begin)
+	kept := e.Findings()
+	ack := &reconcile.Acknowledgement{By: "kari", Reason: "known", At: begin, Until: begin.Add(time.Hour)}
+	if _, err := e.Acknowledge(kept[0].ID, ack, begin); err != nil {
+		t.Fatal(err)
+	}
+	e.Restore(kept)
+	out := e.Step(begin.Add(second))
+	expect(t, "in the next turn", listEvents(out.Events), nil)
+	if f := e.Findings()[0]; f.Acknowledged != nil {
+		t.Errorf("acknowledged: %+v", f.Acknowledged)
+	}
+}
+
 func TestPolicyChangesWhileItRuns(t *testing.T) {
 	e := started(t, begin, shown(t, 1, 1, 4))
 	expect(t, "at first", listEvents(e.Step(begin).Events), []string{"opened vm.vcpus"})

@@ -17,7 +17,8 @@ import (
 // TestStepsAreAdvances holds the engine to the core: after any history, each step
 // comes to what a full pass over both books and [reconcile.Advance] over all
 // findings come to, in findings, order and events. What is to be stored adds up to
-// the findings, too.
+// the findings, too. Now and then another engine that stood by takes over, and
+// nobody can tell by what it finds.
 func TestStepsAreAdvances(t *testing.T) {
 	history.Fix(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -46,20 +47,25 @@ func TestReplayIsTheSame(t *testing.T) {
 // play plays a history, and gives its events as JSON.
 func play(t *rapid.T, pick history.Pick) string {
 	world := history.New(pick)
-	e := New("osl1", world.Policy)
+	e, standby := New("osl1", world.Policy), New("osl1", world.Policy)
 	shadow := &shadow{stored: map[string]reconcile.Finding{}}
-	e.Intend(world.Inventory)
-	e.Delivered()
-	e.Listen(world.Now)
+	for _, e := range []*Engine{e, standby} {
+		e.Intend(world.Inventory)
+		e.Delivered()
+		e.Listen(world.Now)
+	}
 	var told []reconcile.Event
 	for range 3 + pick(25) {
 		for range 1 + pick(3) {
 			change := world.Change()
 			t.Logf("%s: %s", world.Now.Format(time.TimeOnly), change)
-			tell(e, world, change)
-			if pick(40) == 0 {
-				e.Deafen(world.Now)
-				e.Listen(world.Now)
+			deaf := pick(40) == 0
+			for _, e := range []*Engine{e, standby} {
+				tell(e, world, change)
+				if deaf {
+					e.Deafen(world.Now)
+					e.Listen(world.Now)
+				}
 			}
 		}
 		if pick(15) == 0 {
@@ -69,6 +75,15 @@ func play(t *rapid.T, pick history.Pick) string {
 		told = append(told, out.Events...)
 		if out.Waiting == "" {
 			shadow.follow(t, e, out, world.Now)
+		}
+		if pick(3) > 0 {
+			standby.Stand(world.Now)
+		}
+		if out.Waiting == "" && pick(10) == 0 {
+			t.Logf("%s: the other one takes over", world.Now.Format(time.TimeOnly))
+			standby.Restore(e.Findings())
+			e, standby = standby, e
+			shadow.taken(e.Findings())
 		}
 	}
 	return encode(t, told)
@@ -92,6 +107,14 @@ func (s *shadow) acknowledge(e *Engine, pick history.Pick, now time.Time) {
 		if f.State != reconcile.Pending {
 			s.acked = append(s.acked, reconcile.Event{Change: reconcile.Changed, Finding: *f})
 		}
+	}
+}
+
+// taken notes as stored what another engine takes up.
+func (s *shadow) taken(findings []reconcile.Finding) {
+	clear(s.stored)
+	for _, f := range findings {
+		s.stored[f.ID] = f
 	}
 }
 

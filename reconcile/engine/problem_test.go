@@ -76,16 +76,23 @@ func TestRestartWithoutTheHostsDocumentsWaitsForThem(t *testing.T) {
 		t.Fatal("the test wants findings to begin with")
 	}
 
-	start := begin.Add(time.Hour) // and the stream of documents was lost meanwhile
-	e := New("lab", policy)
-	e.Restore(kept)
-	e.Intend(books())
-	e.Delivered()
-	e.Listen(start)
-	if out := e.Step(start.Add(second)); out.Waiting == "" {
-		t.Errorf("it judged without a document: %v", listEvents(out.Events))
-	}
-	if out := e.Step(start.Add(policy.StaleAfter + second)); out.Waiting != "" {
-		t.Errorf("it waits for ever: %s", out.Waiting)
+	start := begin.Add(time.Hour)                                                 // and the stream of documents was lost meanwhile
+	for _, order := range []string{"findings come first", "findings come last"} { // as they do where a lease is waited for
+		e := New("lab", policy)
+		if order == "findings come first" {
+			e.Restore(kept)
+		}
+		e.Intend(books())
+		e.Delivered()
+		if order == "findings come last" {
+			e.Restore(kept)
+		}
+		e.Listen(start)
+		if out := e.Step(start.Add(second)); out.Waiting == "" {
+			t.Errorf("%s: it judged without a document: %v", order, listEvents(out.Events))
+		}
+		if out := e.Step(start.Add(policy.StaleAfter + second)); out.Waiting != "" {
+			t.Errorf("%s: it waits for ever: %s", order, out.Waiting)
+		}
 	}
 }

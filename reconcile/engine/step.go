@@ -51,13 +51,13 @@ func (e *Engine) Step(now time.Time) Outcome {
 	e.dirty = false
 	e.tell(now)
 	changed := e.book.Settle(now)
-	e.settleTasks()
 	s := &step{lives: e.lives, life: reconcile.NewLife(&e.policy, e.judged, e.book.Holds, now), now: now, before: e.at,
 		look: e.look, await: e.book.Await, forget: e.book.Forget}
 	out := Outcome{Events: e.told}
 	e.told = nil
 	events, store, gone := s.advance(changed, &e.policy)
 	out.Events, out.Changed, out.Gone = append(out.Events, events...), store, gone
+	e.settleTasks()
 	e.at, e.stepped = now, true
 	e.sweep(now)
 	e.deadline = e.nextDeadline(now)
@@ -65,9 +65,32 @@ func (e *Engine) Step(now time.Time) Outcome {
 	return out
 }
 
+// Stand keeps both books as current as a step does, for who doesn't lead: whoever
+// takes over judges only what has changed since, and hosts that are in nobody's book
+// are dropped here too. Findings have no life meanwhile: [Engine.Restore] begins it.
+func (e *Engine) Stand(now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.dirty = false
+	e.deadline = now.Add(time.Second)
+	if e.waiting(now) != "" {
+		return
+	}
+	e.tell(now)
+	e.book.Settle(now)
+	e.settleTasks()
+	e.at = now
+	e.sweep(now)
+	if due := e.book.Due(); !due.IsZero() && due.Before(e.sweepAt) {
+		e.deadline = due
+	} else {
+		e.deadline = e.sweepAt
+	}
+}
+
 // tell tells the book what it doesn't know yet.
 func (e *Engine) tell(now time.Time) {
-	e.book.Intend(e.present(now))
+	e.book.Intend(e.present())
 	e.hearing(now)
 	if e.refusals {
 		e.refusals = false
@@ -93,8 +116,15 @@ func (e *Engine) tell(now time.Time) {
 
 // settleTasks notes which tasks the runtime was seen to agree with.
 func (e *Engine) settleTasks() {
-	if len(e.tasks) > 0 {
-		e.tasks = reconcile.SettleTasks(e.tasks, &reconcile.Result{Tasks: e.book.Tasks()})
+	before := e.tasks
+	if len(before) == 0 {
+		return
+	}
+	e.tasks = reconcile.SettleTasks(before, &reconcile.Result{Tasks: e.book.Tasks()})
+	for i := range before { // findings say so too, of whatever unit
+		if before[i].Settled != e.tasks[i].Settled {
+			e.lives.touchVM(before[i].VM)
+		}
 	}
 }
 
@@ -192,9 +222,6 @@ func (e *Engine) nextDeadline(now time.Time) time.Time {
 	}
 	for _, r := range e.refused {
 		by(r.At.Add(e.policy.DocumentAge + past))
-	}
-	if !e.staleAt.IsZero() {
-		by(e.staleAt.Add(e.policy.InventoryAge))
 	}
 	for i := range e.policy.Suppressions {
 		by(e.policy.Suppressions[i].Expires)

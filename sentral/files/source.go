@@ -195,7 +195,11 @@ func (s *Source) records(l *listing) ([]sentral.Record, []sentral.Fault) {
 func (s *Source) assemble(l *listing) *sentral.Inventory {
 	version := sha256.New()
 	for _, path := range slices.Sorted(maps.Keys(s.files)) {
-		fmt.Fprintf(version, "%s\x00%x\n", path, s.files[path].digest)
+		name, err := filepath.Rel(s.dir, path) // the same in every copy of the directory
+		if err != nil {
+			name = path
+		}
+		fmt.Fprintf(version, "%s\x00%x\n", name, s.files[path].digest)
 	}
 	inv := sentral.Assemble(s.records(l))
 	inv.Source = s.dir

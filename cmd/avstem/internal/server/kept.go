@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,21 +36,49 @@ type keeper struct {
 }
 
 // recall has what is read first held against the inventory that was in use when
-// the reconciler ended. Without one, whatever is read is used.
-func (s *Server) recall() {
-	if s.o.Keep == "" {
-		return
+// this reconciler ended, and against what the last one of the site used, where that
+// is another one. Without any, whatever is read is used.
+func (s *Server) recall(ctx context.Context) {
+	var invs []*sentral.Inventory
+	const lost = "an inventory from before the start can't be read, so what is read now can't be held against it"
+	own := ""
+	if s.o.Keep != "" {
+		inv, err := readKept(s.o.Keep)
+		if err == nil {
+			s.kept.held, own = inv, inv.Version
+			invs = append(invs, inv)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			s.log.Warn(lost, "err", err)
+		}
 	}
-	inv, err := readKept(s.o.Keep)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return
+	switch version, err := s.ledger.used(ctx); {
 	case err != nil:
-		s.log.Warn("the inventory from before the start can't be read, so what is read now can't be held against it", "err", err)
-		return
+		s.log.Warn(lost, "err", err)
+	case version != "" && version != own:
+		if inv, err := s.ledger.whole(ctx); err != nil {
+			s.log.Warn(lost, "err", err)
+		} else {
+			invs = append(invs, inv)
+		}
 	}
-	s.kept.held = inv
-	s.engine.Recall(inv)
+	s.engine.Recall(invs...)
+}
+
+// learn has what is held back used where the reconciler that leads uses it, or did
+// last: somebody has confirmed it there.
+func (s *Server) learn(ctx context.Context) error {
+	if s.engine.HeldBack() == "" {
+		return nil
+	}
+	version, err := s.ledger.used(ctx)
+	if err != nil {
+		return err
+	}
+	if s.engine.Taken(version) {
+		s.log.Info("the inventory that was held back is used, as the site's other reconciler does", "version", version)
+		_ = s.keep() // it was said in the log
+	}
+	return nil
 }
 
 func readKept(file string) (*sentral.Inventory, error) {

@@ -15,15 +15,22 @@ const (
 	drainWithin = 3 * time.Second
 	// againAfter is the pause after a turn that could not begin.
 	againAfter = time.Second
+	// standEvery is how often one that stands by keeps its books.
+	standEvery = time.Second
 )
 
 // takeTurns waits for the site's lease, leads while it has it, and waits again,
 // until ctx ends. An error means that the connection was closed for good.
 func (s *Server) takeTurns(ctx context.Context) error {
 	for {
+		standing, sit := context.WithCancel(ctx)
+		var waiting sync.WaitGroup
+		waiting.Go(func() { s.stand(standing) })
 		lease, err := s.o.Conn.AwaitLease(ctx, s.o.Site, s.store.self, func(holder string) {
 			s.log.Info("standing by: another reconciler has this site, and this one takes over when it ends", "site", s.o.Site, "other", holder)
 		})
+		sit()
+		waiting.Wait()
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -44,6 +51,31 @@ func (s *Server) takeTurns(ctx context.Context) error {
 			return nil
 		case <-time.After(againAfter):
 		}
+	}
+}
+
+// stand keeps both books current while another reconciler leads, until ctx ends.
+func (s *Server) stand(ctx context.Context) {
+	tick := time.NewTicker(standEvery)
+	defer tick.Stop()
+	var notBefore time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := time.Now().UTC()
+		if now.Before(notBefore) {
+			continue
+		}
+		if err := s.learn(ctx); err != nil {
+			s.log.Debug("what the other reconciler uses can't be read", "err", err)
+		}
+		if s.engine.Due(now) {
+			s.engine.Stand(now)
+		}
+		notBefore = now.Add((restFactor + 1) * time.Since(now))
 	}
 }
 
@@ -103,6 +135,9 @@ func (s *Server) takeUp(ctx context.Context, lease *bus.Lease) error {
 	findings, untold, unread, err := s.store.restore(ctx)
 	if err != nil {
 		return err
+	}
+	if err := s.learn(ctx); err != nil {
+		s.log.Warn("whether somebody confirmed what is held back here can't be read", "err", err)
 	}
 	s.out.clear()
 	broken := map[string]*reconcile.Finding{}

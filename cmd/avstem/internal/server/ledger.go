@@ -22,6 +22,7 @@ const keepGone = 90 * 24 * time.Hour
 type ledger struct {
 	conn *bus.Conn
 	site string
+	may  func() error // why not, as another one leads
 	log  *slog.Logger
 	wake chan struct{} // holds one when there is something to write
 
@@ -32,8 +33,89 @@ type ledger struct {
 	heads map[string]bus.IntendedHead // by subject, as they are kept; nil until read
 }
 
-func newLedger(conn *bus.Conn, site string, log *slog.Logger) *ledger {
-	return &ledger{conn: conn, site: site, log: log, wake: make(chan struct{}, 1)}
+// newLedger makes one that writes while may gives no error.
+func newLedger(conn *bus.Conn, site string, may func() error, log *slog.Logger) *ledger {
+	return &ledger{conn: conn, site: site, may: may, log: log, wake: make(chan struct{}, 1)}
+}
+
+// RecordOf reads what stands on AVSTEM_INTENDED.
+func RecordOf(k bus.Kept) (history.Entry, error) {
+	r, err := bus.DecodeIntended(k)
+	if err != nil {
+		return history.Entry{}, err
+	}
+	e := history.Entry{Cause: history.Cause{
+		Side: history.Intended, At: k.Time, Stream: k.Stream, Sequence: k.Sequence,
+		Type: r.Type, ID: r.ID, Where: r.Where, Inventory: r.Source, Version: r.Version,
+	}}
+	text, left := r.Record, false
+	if len(r.LeftOut) > 0 {
+		text, left = r.LeftOut, true
+	}
+	return e, e.SetContent(text, left)
+}
+
+// recordOf is what is written of an entry.
+func recordOf(e *history.Entry, site string) (*bus.IntendedRecord, error) {
+	r := &bus.IntendedRecord{Site: site, Type: e.Type, ID: e.ID, Where: e.Where, Source: e.Inventory, Version: e.Version}
+	text, left, err := e.Content()
+	if err != nil {
+		return nil, fmt.Errorf("keep %s %s: %w", e.Type, e.ID, err)
+	}
+	if left {
+		r.LeftOut = text
+	} else {
+		r.Record = text
+	}
+	return r, nil
+}
+
+// decided writes down at once, before what is in it, that an inventory is used: it
+// was decided by a person, and whoever takes over must know.
+func (l *ledger) decided(ctx context.Context, inv *sentral.Inventory) error {
+	e := history.SaidOfAll(inv)
+	r, err := recordOf(&e, l.site)
+	if err == nil {
+		err = l.may()
+	}
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeWithin)
+	defer cancel()
+	return l.conn.KeepIntended(ctx, r)
+}
+
+// used gives the version of the inventory that was written last, "" where there is
+// none.
+func (l *ledger) used(ctx context.Context) (version string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, writeWithin)
+	defer cancel()
+	err = l.conn.IntendedNow(ctx, l.site, history.WholeID.Type, func(k bus.Kept) error {
+		e, err := RecordOf(k)
+		if err == nil && e.Whole != nil {
+			version = e.Whole.Version
+		}
+		return err
+	})
+	return version, err
+}
+
+// whole reads the inventory that was written last. What can't be read of it is left
+// out.
+func (l *ledger) whole(ctx context.Context) (*sentral.Inventory, error) {
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	books := history.NewBooks()
+	err := l.conn.IntendedNow(ctx, l.site, "", func(k bus.Kept) error {
+		if e, err := RecordOf(k); err != nil {
+			l.log.Debug("a kept record can't be read", "subject", k.Subject, "err", err)
+		} else if !e.Gone {
+			books.Take(e)
+		}
+		return nil
+	})
+	return books.Inventory(), err
 }
 
 // note takes the inventory that is used from now on. One that isn't written yet
@@ -108,15 +190,9 @@ func (l *ledger) write(ctx context.Context, inv *sentral.Inventory) error {
 	}
 	there := make(map[string]bool, len(l.heads))
 	for e := range history.Said(inv) {
-		r := &bus.IntendedRecord{Site: l.site, Type: e.Type, ID: e.ID, Where: e.Where, Source: e.Inventory, Version: e.Version}
-		text, left, err := e.Content()
+		r, err := recordOf(&e, l.site)
 		if err != nil {
-			return fmt.Errorf("keep %s %s: %w", e.Type, e.ID, err)
-		}
-		if left {
-			r.LeftOut = text
-		} else {
-			r.Record = text
+			return err
 		}
 		subject, err := l.keep(ctx, r)
 		if err != nil {
@@ -137,6 +213,9 @@ func (l *ledger) keep(ctx context.Context, r *bus.IntendedRecord) (subject strin
 	}
 	if head, has := l.heads[subject]; has && head.Says(r) {
 		return subject, nil
+	}
+	if err := l.may(); err != nil {
+		return "", fmt.Errorf("keep record %s %s: %w", r.Type, r.ID, err)
 	}
 	within, cancel := context.WithTimeout(ctx, writeWithin)
 	defer cancel()

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -156,8 +157,12 @@ func (s *Server) answerConfirm(r micro.Request) {
 	}
 	s.log.Warn("inventory confirmed", "source", was.Source, "version", was.Version, "by", request.By)
 	s.poke()
-	if err := s.keep(); err != nil {
-		s.respond(r.Error(codeBroken, fmt.Sprintf("confirm the inventory: it is used, and will be held back again after a restart: %v", err), nil))
+	// Either is enough: a restart reads both.
+	if own, shared := s.keep(), s.ledger.decided(context.Background(), s.engine.Accepted()); shared != nil && (own != nil || s.o.Keep == "") {
+		s.respond(r.Error(codeBroken, fmt.Sprintf("confirm the inventory: it is used, and will be held back again after a restart: %v", errors.Join(own, shared)), nil))
+		return
+	} else if shared != nil {
+		s.respond(r.Error(codeBroken, fmt.Sprintf("confirm the inventory: it is used, and will be held back again by another reconciler that takes over: %v", shared), nil))
 		return
 	}
 	s.respond(r.RespondJSON(was))

@@ -82,11 +82,15 @@ func (r *rig) reconciler(log *logs) (s *Server, stop func()) {
 	if log == nil {
 		log = new(logs)
 	}
+	return r.reconcilerWith(Options{Logger: log.logger(), Watch: r.watch}, log)
+}
+
+// reconcilerWith runs one with options of its own, but for those that are the rig's.
+func (r *rig) reconcilerWith(o Options, log *logs) (s *Server, stop func()) {
+	r.t.Helper()
 	r.log = log
-	s = New(Options{
-		Conn: r.connect("reconciler"), Site: "lab", Policy: reconcile.DefaultPolicy(), Logger: log.logger(),
-		Watch: r.watch,
-	})
+	o.Conn, o.Site, o.Policy = r.connect("reconciler"), "lab", reconcile.DefaultPolicy()
+	s = New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()

@@ -77,13 +77,14 @@ func New(o Options) *Server {
 	hostname, _ := os.Hostname()
 	// Who it is stands with every finding it writes, so that two can be told apart.
 	self := fmt.Sprintf("%s %s/%d", uuid.New(), hostname, os.Getpid())
+	store := newStore(o.Conn, o.Site, self)
 	return &Server{
 		o: o, log: o.Logger,
 		engine: engine.New(o.Site, o.Policy),
-		store:  newStore(o.Conn, o.Site, self),
+		store:  store,
 		out:    newOutbox(),
 		agents: newAgents(),
-		ledger: newLedger(o.Conn, o.Site, o.Logger),
+		ledger: newLedger(o.Conn, o.Site, store.holds, o.Logger),
 		news:   make(chan struct{}, 1),
 		asked:  map[uuid.UUID]time.Time{},
 	}
@@ -114,7 +115,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { s.keepListening(ctx) })
 	tasks.Go(func() {
-		s.recall()
+		s.recall(ctx)
 		s.o.Watch(ctx, s.intend)
 	})
 	tasks.Go(func() {

@@ -41,11 +41,11 @@ var errNotLeading = errors.New("the lease of this site could not be renewed in t
 type store struct {
 	conn       *bus.Conn
 	site, self string
-	began      time.Time
 
 	mu      sync.Mutex
 	lease   *bus.Lease
 	fence   *bus.Fence
+	since   uint64            // the lowest of the turn's marks: what others wrote after it, they wrote without the lease
 	seq     map[string]uint64 // by finding; absent means that there is none
 	last    uint64            // the highest of all that were written
 	created time.Time         // of the stream
@@ -55,13 +55,13 @@ type store struct {
 }
 
 func newStore(conn *bus.Conn, site, self string) *store {
-	return &store{conn: conn, site: site, self: self, began: time.Now(), seq: map[string]uint64{}}
+	return &store{conn: conn, site: site, self: self, seq: map[string]uint64{}}
 }
 
 // lead begins a turn: nobody who led before writes from then on.
 func (s *store) lead(ctx context.Context, lease *bus.Lease) error {
 	s.mu.Lock()
-	s.lease, s.began = lease, time.Now()
+	s.lease, s.since = lease, 0
 	s.other, s.saidAt = "", time.Time{}
 	s.mu.Unlock()
 	return s.raise(ctx)
@@ -76,6 +76,9 @@ func (s *store) raise(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fence, s.last = fence, max(s.last, fence.Last())
+	if first := fence.First(); s.since == 0 || first < s.since { // the stream may be another one by now
+		s.since = first
+	}
 	return nil
 }
 
@@ -251,9 +254,12 @@ func (s *store) note(id string, seq uint64) {
 }
 
 // foreign says whether somebody else wrote it since this turn began: one that
-// knows of no lease. What is older is from before it, or from an old backup.
+// knows of no lease. What is older is from before it, or from an old backup. Clocks
+// don't say: the server's is another one than ours.
 func (s *store) foreign(k kept) bool {
-	return k.seq != 0 && k.by != s.self && k.at.After(s.began)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return k.by != s.self && k.seq > s.since
 }
 
 // remove forgets a finding.
