@@ -80,7 +80,7 @@ func (h *Host) start(ctx context.Context, root string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, fmt.Errorf("it is not up after %s", bootTimeout))
 	defer cancel()
 	err := h.layer(root)
-	if err == nil {
+	if err == nil && !h.lab.container {
 		err = h.plug()
 	}
 	if err == nil {
@@ -111,7 +111,7 @@ func (h *Host) layer(root string) error {
 		{"etc/hostname", h.Name() + "\n"},
 		{"etc/hosts", "127.0.0.1 localhost\n127.0.1.1 " + h.Name() + "\n" + address + " lab\n"},
 		{"root/.ssh/authorized_keys", string(key)},
-		{"etc/systemd/network/10-mgmt0.network", "[Match]\nName=mgmt0\n[Network]\nAddress=" + h.Address() + "/24\nLinkLocalAddressing=no\n"},
+		{"etc/systemd/network/10-mgmt0.network", "[Match]\nName=mgmt0 " + containerNIC + "\n[Network]\nAddress=" + h.Address() + "/24\nLinkLocalAddressing=no\n"},
 	}
 	for nic, name := range nicNames() {
 		files = append(files, struct{ path, text string }{
@@ -169,6 +169,9 @@ func (h *Host) boot() error {
 		return err
 	}
 	defer console.Close()
+	if h.lab.container {
+		return h.contain(console)
+	}
 	failed := make(chan error)
 	go func() {
 		runtime.LockOSThread() // for good: see uml.Adapt

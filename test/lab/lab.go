@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -19,6 +20,10 @@ import (
 type Options struct {
 	Hosts  int // at least one
 	Memory int // MiB for each host; 0 means 512
+	// Container lets hosts share this machine's kernel: they boot in a second and
+	// have systemd, a journal and sandboxes as any host, but no NICs beside mgmt0,
+	// no disks, no modules and no hardware of their own.
+	Container bool
 	// Persist lets the lab outlive the process that started it, until Stop or
 	// Clean.
 	Persist bool
@@ -26,9 +31,10 @@ type Options struct {
 
 // Lab is a running lab.
 type Lab struct {
-	rig    *rig.Rig
-	memory int // MiB of each host
-	hosts  []*Host
+	rig       *rig.Rig
+	memory    int // MiB of each host
+	container bool
+	hosts     []*Host
 }
 
 const (
@@ -46,18 +52,18 @@ const (
 // every host is up. What a failed start made is gone again. ctx bounds the start
 // alone, not the lab's life.
 func Start(ctx context.Context, dir string, o Options) (*Lab, error) {
-	if err := checkPackages(); err != nil {
+	if err := checkPackages(o); err != nil {
 		return nil, fmt.Errorf("start lab: %w", err)
 	}
 	root, err := Root(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("start lab: %w", err)
 	}
-	r, err := rig.Start(ctx, dir, rig.Options{Hostname: "lab", Persist: o.Persist})
+	r, err := rig.Start(ctx, dir, rig.Options{Hostname: "lab", Persist: o.Persist, CGroups: o.Container})
 	if err != nil {
 		return nil, fmt.Errorf("start lab: %w", err)
 	}
-	l := &Lab{rig: r, memory: cmp.Or(o.Memory, 512)}
+	l := &Lab{rig: r, memory: cmp.Or(o.Memory, 512), container: o.Container}
 	if err := l.start(ctx, root, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("start lab in %s: %w", dir, err), r.Stop())
 	}
@@ -83,7 +89,7 @@ func (l *Lab) start(ctx context.Context, root string, o Options) error {
 	if err := errors.Join(failed...); err != nil {
 		return err
 	}
-	data, err := json.Marshal(record{Hosts: len(l.hosts), Memory: l.memory})
+	data, err := json.Marshal(record{Hosts: len(l.hosts), Memory: l.memory, Container: l.container})
 	if err != nil {
 		return err
 	}
@@ -94,6 +100,8 @@ func (l *Lab) start(ctx context.Context, root string, o Options) error {
 type record struct {
 	Hosts  int `json:"hosts"`
 	Memory int `json:"memory"`
+
+	Container bool `json:"container"`
 }
 
 // Open attaches to the running lab in dir. The error wraps [rig.ErrNotRunning]
@@ -115,7 +123,7 @@ func Open(dir string) (*Lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open lab in %s: %w", dir, err)
 	}
-	l.memory = rec.Memory
+	l.memory, l.container = rec.Memory, rec.Container
 	for n := range rec.Hosts {
 		l.hosts = append(l.hosts, newHost(l, n))
 	}
@@ -147,12 +155,17 @@ func (l *Lab) path(name string) string { return filepath.Join(l.rig.Dir(), name)
 
 // network makes the bridge over which the rig talks to hosts, and the switch.
 func (l *Lab) network() error {
-	for _, command := range []string{
+	commands := []string{
 		"ip link add mgmt type bridge",
 		"ip address add " + address + "/24 dev mgmt",
 		"ip link set mgmt up",
 		"ovs-vsctl add-br switch -- set bridge switch datapath_type=netdev",
-	} {
+	}
+	if l.container {
+		// In the rig's own /sys, which has none.
+		commands = append(commands, "mount -t cgroup2 none /sys/fs/cgroup")
+	}
+	for _, command := range commands {
 		words := strings.Fields(command)
 		if _, err := l.rig.Run(words[0], words[1:]...); err != nil {
 			return err
@@ -169,9 +182,16 @@ var needed = []struct{ program, pkg string }{
 	{"depmod", "kmod"},
 }
 
-func checkPackages() error {
+// neededInstead is what hosts that are containers want in place of their kernel.
+var neededInstead = []struct{ program, pkg string }{{"systemd-nspawn", "systemd-container"}}
+
+func checkPackages(o Options) error {
 	var missing []string
-	for _, n := range needed {
+	want := needed
+	if o.Container {
+		want = append(slices.Clone(needed), neededInstead...)
+	}
+	for _, n := range want {
 		if _, err := exec.LookPath(n.program); err == nil {
 			continue
 		}

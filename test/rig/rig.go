@@ -16,6 +16,9 @@ type Options struct {
 	// LXD and Incus start that daemon too, with a directory as its pool, no network
 	// and the image "tiny". They run containers; VMs need what the machine may lack.
 	LXD, Incus bool
+	// CGroups gives the rig control groups of its own, which go with it, for what
+	// makes some below its own. LXD and Incus have them anyway.
+	CGroups bool
 	// Persist lets the rig outlive the process that started it, until Stop or
 	// Clean.
 	Persist bool

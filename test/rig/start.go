@@ -56,7 +56,7 @@ func Start(ctx context.Context, dir string, o Options) (*Rig, error) {
 func start(ctx context.Context, dir string, o Options) (*Rig, error) {
 	rec := record{Hostname: cmp.Or(o.Hostname, "rig"), Persist: o.Persist}
 	runtimes := o.instanceRuntimes()
-	if len(runtimes) > 0 {
+	if o.CGroups || len(runtimes) > 0 {
 		var err error
 		if rec.CGroups, err = ownCGroups("avstem-rig-" + rand.Text()); err != nil {
 			return nil, err
