@@ -93,7 +93,8 @@ func differs(want, have jetstream.StreamConfig) []string {
 		}
 	}
 	say("Storage", want.Storage, have.Storage)
-	say("MaxMsgsPerSubject", want.MaxMsgsPerSubject, have.MaxMsgsPerSubject)
+	// No limit is 0 as it is asked for, and -1 as the server tells it.
+	say("MaxMsgsPerSubject", max(want.MaxMsgsPerSubject, 0), max(have.MaxMsgsPerSubject, 0))
 	say("MaxAge", want.MaxAge, have.MaxAge)
 	say("DenyDelete", want.DenyDelete, have.DenyDelete)
 	say("DenyPurge", want.DenyPurge, have.DenyPurge)

@@ -29,7 +29,10 @@ With --with-nats the server runs in the same process, by the configuration that
 named and "avstem auth init" ran on this machine, that one's server and the site's
 credentials are used.
 
-Hosts enroll at --enroll-listen, with tokens of "avstem enroll token".`
+Hosts enroll at --enroll-listen, with tokens of "avstem enroll token".
+
+As a service of systemd (Type=notify) it tells how it is doing: systemctl status
+shows it.`
 
 type serveFlags struct {
 	inventory string
@@ -127,7 +130,8 @@ func (a *app) serve(ctx context.Context, flags *serveFlags) error {
 		gate.tell(intended.site, reconciler.Refuse)
 		tasks = append(tasks, task{"issuer", gate.run})
 	}
-	return runTogether(ctx, log, append(tasks, task{"reconciler", reconciler.Run}, task{"metrics", watcher.run})...)
+	told := service{words: reconciler.Words, systemd: notify}
+	return runTogether(ctx, log, append(tasks, task{"reconciler", reconciler.Run}, task{"metrics", watcher.run}, task{"word to systemd", told.run})...)
 }
 
 // reconcilerCreds are those of the site that is meant. One that isn't named is the

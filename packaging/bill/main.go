@@ -90,17 +90,35 @@ func licences(modules []*debug.Module) ([]byte, error) {
 	if err := one(&b, "the Go standard library", strings.TrimSpace(string(root))); err != nil {
 		return nil, err
 	}
+	dirs, err := directories(modules)
+	if err != nil {
+		return nil, err
+	}
 	for _, m := range modules {
 		m = replaced(m)
-		dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", m.Path).Output()
-		if err != nil {
-			return nil, fmt.Errorf("find module %s: %w", m.Path, err)
-		}
-		if err := one(&b, m.Path+" "+m.Version, strings.TrimSpace(string(dir))); err != nil {
+		if err := one(&b, m.Path+" "+m.Version, dirs[m.Path]); err != nil {
 			return nil, err
 		}
 	}
 	return b.Bytes(), nil
+}
+
+// directories says where each module is in the module cache.
+func directories(modules []*debug.Module) (map[string]string, error) {
+	args := []string{"list", "-m", "-f", "{{.Path}}\t{{.Dir}}"}
+	for _, m := range modules {
+		args = append(args, replaced(m).Path)
+	}
+	out, err := exec.Command("go", args...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("find modules: %w", err)
+	}
+	dirs := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		path, dir, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		dirs[path] = dir
+	}
+	return dirs, nil
 }
 
 func one(b *bytes.Buffer, what, dir string) error {

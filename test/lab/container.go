@@ -8,6 +8,9 @@ import (
 // containerNIC is what systemd-nspawn calls the NIC that it gives a container.
 const containerNIC = "host0"
 
+// containerFile makes logins quick: nobody's session is kept here.
+var containerFile = layered{"etc/ssh/sshd_config.d/container.conf", "UsePAM no\n"}
+
 // contain is a shell script: the host's name, its root file system and a file
 // that is there while it runs. The container has a control group of its own,
 // since systemd in it takes all that is below for its own.

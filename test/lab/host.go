@@ -95,6 +95,9 @@ func (h *Host) start(ctx context.Context, root string) error {
 	return nil
 }
 
+// layered is a file of a host's own.
+type layered struct{ path, text string }
+
 // layer mounts the common root file system with a layer of the host's own over
 // it, in the rig's mounts, and writes what differs from host to host.
 func (h *Host) layer(root string) error {
@@ -107,14 +110,17 @@ func (h *Host) layer(root string) error {
 	if err != nil {
 		return err
 	}
-	files := []struct{ path, text string }{
+	files := []layered{
 		{"etc/hostname", h.Name() + "\n"},
 		{"etc/hosts", "127.0.0.1 localhost\n127.0.1.1 " + h.Name() + "\n" + address + " lab\n"},
 		{"root/.ssh/authorized_keys", string(key)},
 		{"etc/systemd/network/10-mgmt0.network", "[Match]\nName=mgmt0 " + containerNIC + "\n[Network]\nAddress=" + h.Address() + "/24\nLinkLocalAddressing=no\n"},
 	}
+	if h.lab.container {
+		files = append(files, containerFile)
+	}
 	for nic, name := range nicNames() {
-		files = append(files, struct{ path, text string }{
+		files = append(files, layered{
 			fmt.Sprintf("etc/systemd/network/0%d-%s.link", nic, name), "[Match]\nMACAddress=" + h.MAC(name) + "\nOriginalName=vec*\n[Link]\nName=" + name + "\n"})
 	}
 	for _, f := range files {

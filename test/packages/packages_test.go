@@ -21,17 +21,6 @@ func run(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-func build(t *testing.T) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	cmd := exec.CommandContext(t.Context(), "../../packaging/build", "amd64")
-	cmd.Env = append(os.Environ(), "DIST="+dir, "PROGRAMS=avstem-agent")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("packaging/build: %v\n%s", err, out)
-	}
-	return dir
-}
-
 func only(t *testing.T, pattern string) string {
 	t.Helper()
 	found, err := filepath.Glob(pattern)
@@ -42,7 +31,12 @@ func only(t *testing.T, pattern string) string {
 }
 
 func TestPackages(t *testing.T) {
-	first, second := build(t), build(t)
+	first, second := t.TempDir(), t.TempDir()
+	for _, dir := range []string{first, second} {
+		if _, err := buildInto(dir, "PROGRAMS=avstem-agent"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	entries, err := os.ReadDir(first)
 	if err != nil || len(entries) != 4 {
 		t.Fatalf("it made %v, %v; want deb, rpm, SBOM and checksums", entries, err)

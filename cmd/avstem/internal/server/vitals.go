@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -63,6 +64,25 @@ func (s *Server) NotReady(now time.Time) string {
 		return status.Waiting
 	}
 	return ""
+}
+
+// Words say in one line how it is now.
+func (s *Server) Words(now time.Time) string {
+	if why := s.NotReady(now); why != "" {
+		return why
+	}
+	if !s.leading.Load() {
+		return "standing by"
+	}
+	status := s.engine.Status(now)
+	words := fmt.Sprintf("%d hosts, %d VMs, %d findings open, %d pending", status.Hosts, status.VMs, status.Findings.Open, status.Findings.Pending)
+	if status.Silent > 0 {
+		words += fmt.Sprintf("; hosts that are silent: %d", status.Silent)
+	}
+	if status.Inventory.Held != "" {
+		words += "; an inventory is held back"
+	}
+	return words
 }
 
 func when(nanos *atomic.Int64) time.Time {
