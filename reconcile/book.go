@@ -44,6 +44,7 @@ type Book struct {
 	timers      timers
 
 	things   index
+	early    *early // nil from the first settling on
 	round    uint32
 	settling uint32 // which settling this is
 	marker   marker
@@ -93,6 +94,7 @@ func NewBook(policy Policy) *Book {
 		in:          Input{Policy: policy, Intended: &sentral.Inventory{}},
 		hosts:       map[uuid.UUID]*hostView{},
 		hostIndex:   map[uint64][]*hostNode{},
+		early:       &early{},
 		arrived:     map[uuid.UUID]map[string]*Document{},
 		hostRecords: map[string][]*hostNode{},
 		hostPairs:   map[*hostPair]bool{},

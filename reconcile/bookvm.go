@@ -137,11 +137,19 @@ func sameFrame(a, b *inventory.Observation) bool {
 
 func (b *Book) mark(t *thing) {
 	for _, mark := range b.marker.ofVM(t) {
-		b.things.add(mark, t)
+		other := b.things.add(mark, t)
+		switch {
+		case b.early == nil || other == 0:
+		case mark&junk == 0:
+			b.early.join(t.number, other)
+		default:
+			b.early.junk = append(b.early.junk, mark)
+		}
 	}
 }
 
 func (b *Book) unmark(t *thing) {
+	b.early = nil
 	for _, mark := range b.marker.ofVM(t) {
 		b.things.remove(mark, t)
 	}
@@ -152,6 +160,9 @@ func (b *Book) addThing(t *thing) {
 		b.leadsOutward(h, t.vm)
 	}
 	b.things.enter(t)
+	if b.early != nil {
+		b.early.enter(t)
+	}
 	b.mark(t)
 	b.touch(t)
 }
@@ -181,11 +192,18 @@ func (b *Book) settleVMs() {
 	}
 	starts := b.dirtyThings
 	b.dirtyThings = nil
+	p := b.scratch()
+	if b.early != nil {
+		for _, u := range b.earlyUnits(starts) {
+			b.judgeVMs(p, u)
+		}
+		b.early = nil
+		return
+	}
 	// Whatever shared a unit with one of them may be in another from now on.
 	for i := 0; i < len(starts); i++ {
 		starts = b.part(starts[i], starts)
 	}
-	p := b.scratch()
 	for i := 0; i < len(starts); i++ {
 		start := starts[i]
 		if !start.dirty {
@@ -216,9 +234,6 @@ func (b *Book) settleVMs() {
 			}
 		}
 		b.judgeVMs(p, u)
-		if len(b.opened) > manyOpened {
-			b.closeHosts()
-		}
 	}
 }
 
@@ -259,6 +274,9 @@ func (b *Book) part(t *thing, starts []*thing) []*thing {
 
 // judgeVMs judges a unit.
 func (b *Book) judgeVMs(p *pass, u *vmUnit) {
+	if len(b.opened) > manyOpened {
+		b.closeHosts()
+	}
 	slices.SortFunc(u.things, compareThings)
 	pairs := p.judge(u.things)
 	for _, vp := range pairs {

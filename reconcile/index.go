@@ -143,12 +143,15 @@ func (x *index) leave(t *thing) {
 	t.number = 0
 }
 
-func (x *index) add(mark uint64, t *thing) {
+// add gives a mark to a thing, and the number of another one that has it, if any.
+func (x *index) add(mark uint64, t *thing) uint32 {
 	p, rest := x.of(mark)
-	switch s := p.find(rest); {
+	s := p.find(rest)
+	switch {
 	case s == nil:
 		p.grow()
 		*p.free(rest) = slot{mark: rest, one: t.number}
+		return 0
 	case s.two == 0:
 		s.two = t.number
 	default:
@@ -157,6 +160,7 @@ func (x *index) add(mark uint64, t *thing) {
 		}
 		s.two = x.chain(t.number, s.two)
 	}
+	return s.one
 }
 
 // chain makes a link before a chain.
