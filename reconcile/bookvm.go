@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/dataverket/avstem/inventory"
-	"github.com/dataverket/avstem/sentral"
 )
 
 // vmUnit are things that share marks, judged together.
@@ -192,14 +191,17 @@ func (b *Book) settleVMs() {
 	}
 	starts := b.dirtyThings
 	b.dirtyThings = nil
-	p := b.scratch()
 	if b.early != nil {
-		for _, u := range b.earlyUnits(starts) {
-			b.judgeVMs(p, u)
-		}
+		units := b.earlyUnits(starts)
 		b.early = nil
+		b.judgeUnits(units)
 		return
 	}
+	b.judgeUnits(b.findUnits(starts))
+}
+
+// findUnits finds the units of things by their marks.
+func (b *Book) findUnits(starts []*thing) (units []*vmUnit) {
 	// Whatever shared a unit with one of them may be in another from now on.
 	for i := 0; i < len(starts); i++ {
 		starts = b.part(starts[i], starts)
@@ -233,8 +235,9 @@ func (b *Book) settleVMs() {
 				})
 			}
 		}
-		b.judgeVMs(p, u)
+		units = append(units, u)
 	}
+	return units
 }
 
 // isRecorded says whether a record has the mark.
@@ -271,62 +274,6 @@ func (b *Book) part(t *thing, starts []*thing) []*thing {
 	}
 	return starts
 }
-
-// judgeVMs judges a unit.
-func (b *Book) judgeVMs(p *pass, u *vmUnit) {
-	if len(b.opened) > manyOpened {
-		b.closeHosts()
-	}
-	slices.SortFunc(u.things, compareThings)
-	pairs := p.judge(u.things)
-	for _, vp := range pairs {
-		if !vp.IsContainer() {
-			u.vms++
-		}
-		if vp.Intended != nil && vp.seen != nil {
-			u.matched++
-		}
-		if vp.seen == nil || vp.Match != nil || !vp.seen.lead.fresh {
-			continue
-		}
-		if why := vp.hidden("placement.vm"); why != "" && !vp.seen.lead.vm.IsContainer() {
-			at := &vp.seen.lead
-			m := u.tell()
-			m.unread = append(m.unread, unreadVM{at.thing, at.host.site(), vp.name() + " on " + at.host.key() + " could not be read: " + why})
-		}
-	}
-	if u.told != nil {
-		for _, vm := range u.told.unread {
-			b.site(vm.site).unread[u] = true
-			b.dirtySites[vm.site] = true
-		}
-	}
-	b.counts.vms += int(u.vms)
-	b.counts.matched += int(u.matched)
-	if len(p.findings) > 0 {
-		b.put(&u.tell().unit, p.findings)
-	}
-	for _, vp := range pairs {
-		if vp.record != nil {
-			b.isAlone(vp.record, vp.aloneNow(), vp.tied)
-			b.isMatched(vp.record, vp.seen != nil)
-		}
-		b.joinGroups(p, u, vp)
-	}
-	for _, t := range u.things {
-		b.touchLoad(t)
-		b.wakeThing(t)
-		if h := t.host(); h != nil && h.pair != nil && h.pair.unknown != "" {
-			b.dirtyStrays[h.pair] = true
-		}
-	}
-	if b.keep {
-		b.pairs = append(b.pairs, pairs...)
-	}
-}
-
-// aloneNow says whether absence is to be concluded, or not, of the record.
-func (vp *pair) aloneNow() bool { return vp.seen == nil && vp.Intended.State != sentral.VMAbsent }
 
 // capabilities are a source's table with its index. Hosts that have one agent
 // share it.

@@ -3,10 +3,11 @@
 // and gives the findings with everything they were made from.
 //
 // [Reconcile] is pure: the same [Input] gives the same [Result], findings in the
-// same order. It reads no clock, does no I/O, starts no goroutine, and knows
-// neither how observations arrive nor how findings are shown. [Advance] is the
-// second pure step, which gives findings their life. What keeps both books
-// current and calls the two is package reconcile/engine.
+// same order. It reads no clock, does no I/O, and knows neither how observations
+// arrive nor how findings are shown; what it judges side by side, on as many cores
+// as there are, has ended when it returns. [Advance] is the second pure step, which
+// gives findings their life. What keeps both books current and calls the two is
+// package reconcile/engine.
 //
 // Values of an Input are only read, so several calls may share them.
 //

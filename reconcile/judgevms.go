@@ -1,0 +1,155 @@
+package reconcile
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/dataverket/avstem/sentral"
+)
+
+// manyUnits is from how many on units are judged side by side. Fewer are judged
+// before others have begun.
+const manyUnits = 64
+
+// judgeUnits judges units. Judging one changes nothing but its things and the
+// indexes of the hosts that they are on, so that units on different hosts are
+// judged at the same time where they are many; what each comes to is taken in one
+// after another, in whatever order, as the order says nothing.
+func (b *Book) judgeUnits(units []*vmUnit) {
+	workers := runtime.GOMAXPROCS(0)
+	if len(units) < manyUnits || workers == 1 {
+		b.judgeInTurn(units)
+		return
+	}
+	b.closeHosts()
+	hosts, others := byHost(units)
+	var next atomic.Int64
+	var results sync.Mutex
+	var working sync.WaitGroup
+	for range min(workers, len(hosts)) {
+		working.Go(func() {
+			p := b.scratch()
+			for {
+				n := int(next.Add(1)) - 1
+				if n >= len(hosts) {
+					return
+				}
+				h := hosts[n]
+				h.opened = true // by this pass, and closed by it
+				h.open()
+				for _, u := range h.units {
+					pairs := b.judgeUnit(p, u)
+					results.Lock()
+					b.take(p, u, pairs)
+					results.Unlock()
+				}
+				h.units = nil
+				h.close()
+			}
+		})
+	}
+	working.Wait()
+	b.judgeInTurn(others)
+}
+
+func (b *Book) judgeInTurn(units []*vmUnit) {
+	p := b.scratch()
+	for _, u := range units {
+		if len(b.opened) > manyOpened {
+			b.closeHosts()
+		}
+		b.take(p, u, b.judgeUnit(p, u))
+	}
+}
+
+// byHost gives those with units that are on them alone, and the units that are on
+// several or on none.
+func byHost(units []*vmUnit) (hosts []*hostView, others []*vmUnit) {
+	for _, u := range units {
+		h := u.onlyHost()
+		if h == nil {
+			others = append(others, u)
+			continue
+		}
+		if h.units == nil {
+			hosts = append(hosts, h)
+		}
+		h.units = append(h.units, u)
+	}
+	return hosts, others
+}
+
+// onlyHost is the host that all of the unit's places are on; nil where there is no
+// such.
+func (u *vmUnit) onlyHost() (only *hostView) {
+	for _, t := range u.things {
+		switch h := t.host(); {
+		case h == nil || h == only:
+		case only == nil:
+			only = h
+		default:
+			return nil
+		}
+	}
+	return only
+}
+
+// judgeUnit judges a unit. The pairs that it comes to last until the next one.
+func (b *Book) judgeUnit(p *pass, u *vmUnit) []*pair {
+	slices.SortFunc(u.things, compareThings)
+	pairs := p.judge(u.things)
+	for _, vp := range pairs {
+		if !vp.IsContainer() {
+			u.vms++
+		}
+		if vp.Intended != nil && vp.seen != nil {
+			u.matched++
+		}
+		if vp.seen == nil || vp.Match != nil || !vp.seen.lead.fresh {
+			continue
+		}
+		if why := vp.hidden("placement.vm"); why != "" && !vp.seen.lead.vm.IsContainer() {
+			at := &vp.seen.lead
+			m := u.tell()
+			m.unread = append(m.unread, unreadVM{at.thing, at.host.site(), vp.name() + " on " + at.host.key() + " could not be read: " + why})
+		}
+	}
+	return pairs
+}
+
+// take takes in what a unit came to.
+func (b *Book) take(p *pass, u *vmUnit, pairs []*pair) {
+	if u.told != nil {
+		for _, vm := range u.told.unread {
+			b.site(vm.site).unread[u] = true
+			b.dirtySites[vm.site] = true
+		}
+	}
+	b.counts.vms += int(u.vms)
+	b.counts.matched += int(u.matched)
+	if len(p.findings) > 0 {
+		b.put(&u.tell().unit, p.findings)
+	}
+	for _, vp := range pairs {
+		if vp.record != nil {
+			b.isAlone(vp.record, vp.aloneNow(), vp.tied)
+			b.isMatched(vp.record, vp.seen != nil)
+		}
+		b.joinGroups(p, u, vp)
+	}
+	for _, t := range u.things {
+		b.touchLoad(t)
+		b.wakeThing(t)
+		if h := t.host(); h != nil && h.pair != nil && h.pair.unknown != "" {
+			b.dirtyStrays[h.pair] = true
+		}
+	}
+	if b.keep {
+		b.pairs = append(b.pairs, pairs...)
+	}
+}
+
+// aloneNow says whether absence is to be concluded, or not, of the record.
+func (vp *pair) aloneNow() bool { return vp.seen == nil && vp.Intended.State != sentral.VMAbsent }
