@@ -70,11 +70,25 @@ func IsJunkSerial(s string) bool {
 // plainText is lower case with single spaces, and without what is typed round a
 // text: "To be filled  by O.E.M." is "to be filled by o.e.m".
 func plainText(s string) string {
+	if isPlain(s) {
+		return s
+	}
 	text := strings.Join(strings.Fields(strings.ToLower(s)), " ")
 	if trimmed := strings.Trim(text, " .\"'<>[]()"); trimmed != "" {
 		return trimmed
 	}
 	return text
+}
+
+// isPlain says whether the text is letters, digits and hyphens that nothing is to be
+// done to, as nearly every serial is.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
 }
 
 // isCounted says whether the text is digits that count up, such as 123456789 and

@@ -49,7 +49,8 @@ type Book struct {
 	settling uint32 // which settling this is
 	marker   marker
 	tables   map[uint64][]*capabilities
-	sources  map[string]int // of records' disks
+	recent   [4]*capabilities // of tables, those that were shared last
+	sources  map[string]int   // of records' disks
 	// projects are those that have a quota, groups the anti-affinity groups.
 	projects map[projectKey]*vmGroup
 	groups   map[groupKey]*vmGroup

@@ -28,7 +28,8 @@ func (b *Book) intend(inv *sentral.Inventory) {
 	}
 	b.round++
 	if more := len(inv.VMs) - len(old.VMs); more > 0 {
-		b.things.reserve(more * marksEach)
+		b.things.reserve(2*more, more*marksEach)
+		b.dirtyThings = slices.Grow(b.dirtyThings, 2*more)
 	}
 	for i := range inv.VMs {
 		b.intendVM(&inv.VMs[i])
@@ -60,14 +61,18 @@ func (b *Book) recordOf(id string, so func(*thing) bool) (found *thing) {
 }
 
 func (b *Book) intendVM(want *sentral.VM) {
-	t := b.recordOf(want.ID, func(t *thing) bool { return t.round != b.round })
+	var t *thing
+	at := int32(0) // after those of this ID that there are
+	b.things.each(b.marker.label(want.ID), func(other *thing) {
+		if other.want == nil || other.want.ID != want.ID {
+			return
+		}
+		if at = max(at, other.at+1); other.round != b.round && (t == nil || other.at < t.at) {
+			t = other
+		}
+	})
 	if t == nil {
-		t = &thing{want: want, round: b.round}
-		b.things.each(b.marker.label(want.ID), func(other *thing) {
-			if other.want != nil && other.want.ID == want.ID && other.at >= t.at {
-				t.at = other.at + 1
-			}
-		})
+		t = &thing{want: want, round: b.round, at: at}
 		b.bind(t)
 		b.addThing(t)
 		return

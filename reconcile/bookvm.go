@@ -310,6 +310,11 @@ func (b *Book) newSource(h *hostView, doc Document, old *source) *source {
 }
 
 func (b *Book) share(table []inventory.Capability) *capabilities {
+	for _, c := range b.recent { // as one host's agent tells, another's does
+		if c != nil && slices.Equal(c.table, table) {
+			return c
+		}
+	}
 	var h maphash.Hash
 	h.SetSeed(b.marker.seed)
 	for i := range table {
@@ -319,13 +324,21 @@ func (b *Book) share(table []inventory.Capability) *capabilities {
 	sum := h.Sum64()
 	for _, c := range b.tables[sum] {
 		if slices.Equal(c.table, table) {
+			b.remember(c)
 			return c
 		}
 	}
 	c := newCapabilities(table)
 	c.sum = sum
 	b.tables[sum] = append(b.tables[sum], c)
+	b.remember(c)
 	return c
+}
+
+// remember keeps at hand a table that was asked for.
+func (b *Book) remember(c *capabilities) {
+	copy(b.recent[1:], b.recent[:])
+	b.recent[0] = c
 }
 
 func newCapabilities(table []inventory.Capability) *capabilities {
@@ -342,6 +355,9 @@ func newCapabilities(table []inventory.Capability) *capabilities {
 func (b *Book) release(c *capabilities) {
 	if c.users--; c.users > 0 {
 		return
+	}
+	if i := slices.Index(b.recent[:], c); i >= 0 {
+		b.recent[i] = nil
 	}
 	left := slices.DeleteFunc(b.tables[c.sum], func(other *capabilities) bool { return other == c })
 	if b.tables[c.sum] = left; len(left) == 0 {

@@ -24,7 +24,7 @@ func (p *pass) compareVM(vp *pair) {
 	vp.problems = at.doc.problems[vp.entity()]
 	vp.Paths = p.paths(len(at.vm.NICs))
 	for o := range at.vm.NICs {
-		vp.Paths[o] = at.host.pathOf(at.vm, &at.vm.NICs[o], &p.in)
+		vp.Paths[o] = p.pathOf(at, &at.vm.NICs[o])
 	}
 	if p.whole {
 		vp.DiskPaths = at.diskPaths(&p.in)

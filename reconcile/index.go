@@ -1,6 +1,9 @@
 package reconcile
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // index finds things by their marks. It holds no pointers but one for each thing,
 // so that the collector of garbage passes it by, and is cut into pieces of which
@@ -111,9 +114,10 @@ func (p *piece) drop(s *slot) {
 	p.slots[gap] = slot{}
 }
 
-// reserve makes room for many marks more, so that tables aren't made anew over and
-// over while those are added.
-func (x *index) reserve(marks int) {
+// reserve makes room for many things and marks more, so that tables aren't made anew
+// over and over while those are added.
+func (x *index) reserve(things, marks int) {
+	x.things = slices.Grow(x.things, things)
 	for i := range x.pieces {
 		p := &x.pieces[i]
 		if n := (p.used + marks/len(x.pieces)) * 5 / 4; n > 2*len(p.slots) {

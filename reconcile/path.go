@@ -36,6 +36,7 @@ type NICPath struct {
 	// link.vlan, virtualFunction.vlan or nic.vlan.
 	From inventory.Field `json:"from,omitempty"`
 
+	brief  bool // its hops are left out
 	unseen bool // it could not be looked at: nothing ends by that
 	oneWay bool // something on the host takes what comes back
 	shut   *shutOut
@@ -58,7 +59,10 @@ type shutOut struct {
 // follow (a stopped VM), and is marked as derived. Where the path can't be
 // followed the VLAN is unknown, with the reason.
 func (h *hostView) pathOf(vm *inventory.VM, nic *inventory.NIC, in *Input) NICPath {
-	path := NICPath{MAC: nic.MAC}
+	return h.follow(NICPath{MAC: nic.MAC}, vm, nic, in)
+}
+
+func (h *hostView) follow(path NICPath, vm *inventory.VM, nic *inventory.NIC, in *Input) NICPath {
 	if nic.Attachment == "user" {
 		return path.unknown("user-mode networking doesn't reach the host's networks")
 	}
@@ -129,6 +133,9 @@ func (p *NICPath) start(hop Hop, link *inventory.Link) {
 }
 
 func (p *NICPath) hop(hop Hop) {
+	if p.brief {
+		return
+	}
 	if p.Hops == nil {
 		p.Hops = make([]Hop, 0, 3) // tap, port and switch
 	}
@@ -315,6 +322,9 @@ func aliveOf(exits []way) []way {
 // goOn adds the hops that were found behind the NIC's switch, which is the first
 // of them again.
 func (p *NICPath) goOn(hops []Hop) {
+	if p.brief {
+		return
+	}
 	if n := len(p.Hops); n > 0 && len(hops) > 0 && p.Hops[n-1].Kind == hops[0].Kind && p.Hops[n-1].Name == hops[0].Name {
 		hops = hops[1:]
 	}

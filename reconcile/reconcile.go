@@ -50,7 +50,9 @@ type pass struct {
 	intended *intended
 	// whole says that all of what is compared is wanted, and not findings alone.
 	whole bool
-	room  room
+	short bool // nor are NICs' own paths
+	shortPaths
+	room room
 	// The unit's things.
 	records    []*sentral.VM
 	vms        []*sighted
@@ -89,6 +91,16 @@ func (p *pass) blame(id, cause string) {
 // judge matches the things of a unit, which are in order, compares what it
 // matched, and checks what they may do to each other.
 func (p *pass) judge(things []*thing) []*pair {
+	p.short = !p.whole
+	pairs := p.judgeOnce(things)
+	if p.short && len(p.findings) > 0 {
+		p.short = false
+		pairs = p.judgeOnce(things)
+	}
+	return pairs
+}
+
+func (p *pass) judgeOnce(things []*thing) []*pair {
 	p.begin()
 	p.room.reset()
 	if p.records, p.pairs = p.records[:0], p.pairs[:0]; p.whole {
