@@ -81,10 +81,14 @@ func (p *pass) compareDisks(vp *pair) {
 	for _, dp := range pairs {
 		p.compareDisk(vp, &want[dp.intended], &have[dp.observed], dp)
 	}
+	told := inventory.Field("disk.serial")
+	if len(onlyHave) == 0 && vp.lacks(told) {
+		told = "vm.disks" // which disks there are is known, whatever each would be called
+	}
 	for _, i := range onlyWant {
 		name := wantedDisk(&want[i], i)
 		words := diskWords(orElse(want[i].Name, name), want[i].Size)
-		p.hold(vp, Comparison{Field: "disk.serial", Path: "disks[" + name + "]", Intended: words, Class: Missing}, func() Finding {
+		p.hold(vp, Comparison{Field: told, Path: "disks[" + name + "]", Intended: words, Class: Missing}, func() Finding {
 			do := "attach it"
 			if want[i].Serial != "" {
 				do += ", or set serial " + quote(want[i].Serial) + " on the disk that it is"
