@@ -1,144 +1,176 @@
 package fleet
 
 import (
-	"fmt"
-
-	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/reconcile"
-	"github.com/dataverket/avstem/sentral"
 )
 
-// Drift is one way in which the books can differ.
-type Drift struct {
+// VMDrift is one way in which the books can differ about a VM.
+type VMDrift struct {
 	Name string
-	// Kinds are the findings that follow, sorted by kind.
+	// Share is how often it is planted, beside the others of [VMDrifts] that the
+	// platform can have: [Fleet.Rate] is what comes of it.
+	Share int
+	// Kinds are the findings that follow.
 	Kinds []reconcile.Kind
-	plant func(*Fleet, *vm)
-}
-
-// Drifts are those that VMs get in turn.
-var Drifts = []Drift{
-	{"it is gone", []reconcile.Kind{reconcile.VMMissing}, func(_ *Fleet, v *vm) { v.got = nil }},
-	{"nobody knows it", []reconcile.Kind{reconcile.VMUnknown}, func(_ *Fleet, v *vm) {
-		v.want = nil
-	}},
-	{"it should be gone", []reconcile.Kind{reconcile.VMLingering}, func(_ *Fleet, v *vm) { v.want.State = sentral.VMAbsent }},
-	{"it is on another host", []reconcile.Kind{reconcile.VMMisplaced}, func(f *Fleet, v *vm) {
-		other := (v.n/f.VMs + f.Sites) % f.Hosts
-		for f.hostDrift(other) != nil {
-			other = (other + f.Sites) % f.Hosts
-		}
-		v.want.Host = HostKey(other)
-	}},
-	{"it is stopped", []reconcile.Kind{reconcile.VMState}, func(_ *Fleet, v *vm) {
-		v.got.State, v.got.RawState = inventory.StateStopped, "shut off"
-		v.got.NICs[0].Link = ""
-	}},
-	{"it should be stopped", []reconcile.Kind{reconcile.VMState}, func(_ *Fleet, v *vm) { v.want.State = sentral.VMStopped }},
-	{"vCPUs", []reconcile.Kind{reconcile.VMVCPUs}, func(_ *Fleet, v *vm) {
-		four := 4
-		v.got.VCPUs = &four
-	}},
-	{"memory", []reconcile.Kind{reconcile.VMMemory}, func(_ *Fleet, v *vm) {
-		half := memory / 2
-		v.got.Memory = &half
-	}},
-	{"machine type", []reconcile.Kind{reconcile.VMMachine}, func(_ *Fleet, v *vm) { v.want.Machine = "i440fx" }},
-	{"placement metadata is lost", []reconcile.Kind{reconcile.VMPlacement}, func(_ *Fleet, v *vm) { v.got.Placement, v.got.Manager = nil, nil }},
-	{"the UUID is another one", []reconcile.Kind{reconcile.IdentityChanged, reconcile.VMPlacement}, func(_ *Fleet, v *vm) {
-		v.got.UUID, v.got.Placement, v.got.Manager = numbered('x', v.n), nil, nil
-	}},
-	{"a NIC was not attached", []reconcile.Kind{reconcile.NICMissing}, func(f *Fleet, v *vm) {
-		v.want.NICs = append(v.want.NICs, sentral.NIC{MAC: mac(1<<30 + v.n), Network: f.owner(v.n).network()})
-	}},
-	{"a NIC was attached by hand", []reconcile.Kind{reconcile.NICUnknown}, func(_ *Fleet, v *vm) {
-		v.got.NICs = append(v.got.NICs, inventory.NIC{MAC: mac(1<<30 + v.n), Model: "virtio", Attachment: "user", LinkUp: &yes})
-	}},
-	{"a VLAN that nobody has", []reconcile.Kind{reconcile.NICVLAN}, func(_ *Fleet, v *vm) { v.tag = 999 }},
-	{"another tenant's VLAN", []reconcile.Kind{reconcile.NetworkIsolation, reconcile.NICVLAN}, func(f *Fleet, v *vm) { v.tag = f.vlan(v.n + 1) }},
-	{"a cable is unplugged", []reconcile.Kind{reconcile.NICLink}, func(_ *Fleet, v *vm) {
-		no := false
-		v.got.NICs[0].LinkUp = &no
-	}},
-	{"a NIC's model", []reconcile.Kind{reconcile.NICModel}, func(_ *Fleet, v *vm) { v.want.NICs[0].Model = "e1000" }},
-	{"a disk was not attached", []reconcile.Kind{reconcile.DiskMissing}, func(_ *Fleet, v *vm) {
-		v.want.Disks = append(v.want.Disks, sentral.Disk{Name: "data", Serial: fmt.Sprintf("data-%06d", v.n), Size: &storage})
-	}},
-	{"a disk was attached by hand", []reconcile.Kind{reconcile.DiskUnknown}, func(_ *Fleet, v *vm) {
-		more := v.got.Disks[0]
-		more.Target, more.Serial = "vdb", fmt.Sprintf("data-%06d", v.n)
-		more.Source = "/var/lib/libvirt/images/" + more.Serial + ".qcow2"
-		v.got.Disks = append(v.got.Disks, more)
-	}},
-	{"a disk's size", []reconcile.Kind{reconcile.DiskSize}, func(_ *Fleet, v *vm) {
-		half := storage / 2
-		v.got.Disks[0].Capacity = &half
-	}},
-	{"a disk's format", []reconcile.Kind{reconcile.DiskFormat}, func(_ *Fleet, v *vm) { v.want.Disks[0].Format = "raw" }},
-}
-
-// drift is what a VM has, nil for none. Where the whole host drifts, its VMs don't
-// besides.
-func (f *Fleet) drift(vm int) *Drift {
-	if f.DriftEvery == 0 || vm%f.DriftEvery != f.DriftEvery/2 || f.hostDrift(vm/f.VMs) != nil {
-		return nil
-	}
-	return &Drifts[vm/f.DriftEvery%len(Drifts)]
+	only  string // the platforms that can have it, as in fits; "" for all
+	pair  bool   // it takes the host's partner
+	plant func(f *Fleet, v *vm, host int)
 }
 
 // HostDrift is one way in which a host can differ.
 type HostDrift struct {
 	Name  string
+	Share int
 	Kinds []reconcile.Kind // of the host itself
+	only  string
+	plant func(f *Fleet, h *host)
+	// also counts what follows for its VMs.
+	also func(f *Fleet, host int) map[reconcile.Kind]int
+	// apart is what one reconciler for each site finds besides: none of them sees
+	// the others' hosts.
+	apart []reconcile.Kind
 	// silent says that it never reported, unknown that Sentral has neither it nor
-	// its VMs, blind that its runtime can't be seen.
+	// its VMs, blind that nothing can be said of its VMs.
 	silent, unknown, blind bool
+	// What its heartbeats show: that they ended, that its clock is off, that a
+	// document did not arrive, and that one was refused.
+	stale, clock, gap, refused bool
 }
 
-// HostDrifts are those that hosts get in turn.
-var HostDrifts = []HostDrift{
-	{Name: "it never reported", Kinds: []reconcile.Kind{reconcile.HostMissing}, silent: true},
-	{Name: "nobody knows it", Kinds: []reconcile.Kind{reconcile.HostUnknown}, unknown: true},
-	{Name: "its runtime fails", Kinds: []reconcile.Kind{reconcile.ObserveBlind}, blind: true},
+// fits says whether a platform is among those of a drift: "a", or "!a" for all
+// but one.
+func fits(only, platform string) bool {
+	switch {
+	case only == "":
+		return true
+	case only[0] == '!':
+		return only[1:] != platform
+	}
+	return only == platform
+}
+
+// turns is the order in which a platform's drifts take turns: each as often as its
+// share says, spread over the whole.
+func turns[D any](drifts []D, platform string, of func(*D) (share int, only string)) (order []*D) {
+	for round := 1; ; round++ {
+		before := len(order)
+		for i := range drifts {
+			if share, only := of(&drifts[i]); share >= round && fits(only, platform) {
+				order = append(order, &drifts[i])
+			}
+		}
+		if len(order) == before {
+			return order
+		}
+	}
+}
+
+// turn says which of one in every things has a turn, and the how many-th that is.
+func turn(n, every int) (nth int, has bool) {
+	if every == 0 {
+		return 0, false
+	}
+	nth = n / every
+	return nth, n%every == (nth*7919+every/2)%every
+}
+
+// drift is what a VM has, nil for none. Where the whole host drifts, its VMs don't
+// besides.
+func (f *Fleet) drift(vm int) *VMDrift {
+	nth, has := turn(vm, f.DriftEvery)
+	if !has || f.hostDrift(vm/f.VMs) != nil {
+		return nil
+	}
+	order := f.vmTurns[f.Platform(vm/f.VMs)]
+	d := order[nth%len(order)]
+	if d.pair {
+		if other, has := f.partner(vm / f.VMs); !has || f.hostDrift(other) != nil {
+			return nil
+		}
+	}
+	return d
 }
 
 func (f *Fleet) hostDrift(host int) *HostDrift {
-	if f.DriftEvery == 0 || host%f.DriftEvery != f.DriftEvery-1 {
+	nth, has := turn(host, f.DriftEvery)
+	if !has {
 		return nil
 	}
-	return &HostDrifts[host/f.DriftEvery%len(HostDrifts)]
+	order := f.hostTurns[f.Platform(host)]
+	return order[nth%len(order)]
 }
 
-// Expected counts the findings that the planted drift must give, by kind.
-func (f *Fleet) Expected() map[reconcile.Kind]int {
-	kinds := map[reconcile.Kind]int{}
+// Planted counts how often each drift was planted, by its name.
+func (f *Fleet) Planted() map[string]int {
+	planted := map[string]int{}
 	for h := range f.Hosts {
 		if drift := f.hostDrift(h); drift != nil {
-			for _, kind := range drift.Kinds {
-				kinds[kind]++
-			}
-			if drift.unknown {
-				kinds[reconcile.VMUnknown] += f.VMs
-			}
+			planted[drift.Name]++
+			continue
 		}
 		for nth := range f.VMs {
 			if drift := f.drift(h*f.VMs + nth); drift != nil {
-				for _, kind := range drift.Kinds {
-					kinds[kind]++
-				}
+				planted[drift.Name]++
+			}
+		}
+	}
+	return planted
+}
+
+// ExpectedBySites counts the findings that one reconciler for each site must have.
+func (f *Fleet) ExpectedBySites() map[reconcile.Kind]int {
+	kinds := f.Expected()
+	for h := range f.Hosts {
+		if drift := f.hostDrift(h); drift != nil {
+			for _, kind := range drift.apart {
+				kinds[kind]++
 			}
 		}
 	}
 	return kinds
 }
 
-// Unseen is how many VMs are on hosts that nothing can be said of: a join takes
-// them for gone.
-func (f *Fleet) Unseen() (vms int) {
-	for h := range f.Hosts {
-		if drift := f.hostDrift(h); drift != nil && !drift.unknown {
-			vms += f.VMs
+// Expected counts the findings that one pass over the whole fleet must give, by
+// kind.
+func (f *Fleet) Expected() map[reconcile.Kind]int {
+	kinds := map[reconcile.Kind]int{}
+	count := func(more []reconcile.Kind) {
+		for _, kind := range more {
+			kinds[kind]++
 		}
 	}
-	return vms
+	for h := range f.Hosts {
+		if drift := f.hostDrift(h); drift != nil {
+			count(drift.Kinds)
+			if drift.unknown {
+				kinds[reconcile.VMUnknown] += f.VMs
+			}
+			if drift.also != nil {
+				for kind, n := range drift.also(f, h) {
+					kinds[kind] += n
+				}
+			}
+			continue
+		}
+		for nth := range f.VMs {
+			if drift := f.drift(h*f.VMs + nth); drift != nil {
+				count(drift.Kinds)
+			}
+		}
+	}
+	if f.DriftEvery > 0 {
+		count(OfPolicy)
+	}
+	return kinds
+}
+
+// OfPolicy are found once, whatever the fleet's size.
+var OfPolicy = []reconcile.Kind{reconcile.PolicyExpired, reconcile.PolicyInvalid, reconcile.PolicyUnmatched}
+
+// Unplanted are the kinds that no drift shows, with the reason.
+var Unplanted = map[reconcile.Kind]string{
+	reconcile.InventoryDuplicate: "both records of one ID are left out, and while one can't be used no disk.orphan is concluded anywhere",
+	reconcile.InventoryHeld:      "the whole inventory is held back then, and with it whatever else was planted in it",
+	reconcile.InventoryStale:     "it is a state of the inventory's source, an hour after that fell silent: no inventory shows it",
+	reconcile.ObserveSilence:     "a whole site has to fall silent, which hides what else was planted there: the life of the fleet has it, and it is measured apart",
 }

@@ -9,7 +9,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // ErrNoPostgreSQL says that there is no PostgreSQL server on this machine.
@@ -38,7 +37,7 @@ func PostgreSQL(ctx context.Context, dir string) (_ Joined, err error) {
 	for _, cmd := range []*exec.Cmd{
 		as(filepath.Join(bin, "initdb"), "-D", data, "-A", "trust", "--no-sync"),
 		as(filepath.Join(bin, "pg_ctl"), "-D", data, "-w", "-l", filepath.Join(data, "log"), "-o",
-			"-c listen_addresses='' -c unix_socket_directories="+data+" -c fsync=off -c shared_buffers=512MB -c max_wal_size=4GB", "start"),
+			"-c listen_addresses='' -c unix_socket_directories="+data+" -c fsync=off -c shared_buffers=1GB -c work_mem=256MB -c maintenance_work_mem=512MB -c max_wal_size=8GB -c wal_level=minimal -c max_wal_senders=0", "start"),
 	} {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return Joined{}, fmt.Errorf("start PostgreSQL: %w: %s", err, out)
@@ -50,11 +49,9 @@ func PostgreSQL(ctx context.Context, dir string) (_ Joined, err error) {
 			err = errors.Join(err, fmt.Errorf("stop PostgreSQL: %w: %s", stopErr, out))
 		}
 	}()
-	var script strings.Builder
-	script.WriteString(schema)
-	for _, table := range []string{"want", "got", "want_nic", "got_nic", "want_disk", "got_disk"} {
-		fmt.Fprintf(&script, "\\copy %s from '%s' csv\n", table, filepath.Join(dir, table+".csv"))
+	load := schemaSQL
+	for _, table := range Tables {
+		load += fmt.Sprintf("\\copy %s from '%s' csv null 'NULL'\n", table, filepath.Join(dir, table+".csv"))
 	}
-	script.WriteString("analyze;\n")
-	return runJoins(as(filepath.Join(bin, "psql"), "-q", "-A", "-t", "-h", data, "-d", "postgres"), script.String(), "\\echo loaded\n")
+	return runJoin(as(filepath.Join(bin, "psql"), "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", data, "-d", "postgres"), load, "\\echo loaded\n", "")
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/inventory"
 )
 
 // Hosts are the fleet's agents, as far as they publish.
@@ -25,27 +26,54 @@ func NewHosts(f *Fleet, conn *bus.Conn) *Hosts {
 	return h
 }
 
-// Publish puts the documents of all hosts in a state on the stream, as their
-// agents would, and waits until the stream has them.
-func (h *Hosts) Publish(ctx context.Context, s State) error {
+// All publishes what all hosts show, as their agents would, and waits until the
+// stream has it.
+func (h *Hosts) All(ctx context.Context) (documents int, err error) {
+	return h.each(ctx, func(host int) []*inventory.Observation {
+		all := h.fleet.Documents(host, 1)
+		if d := h.fleet.hostDrift(host); d != nil && d.refused {
+			all = append(all, h.fleet.newer(host))
+		}
+		return all
+	})
+}
+
+// newer is a document of a version that nobody can read yet.
+func (f *Fleet) newer(host int) *inventory.Observation {
+	o := f.document(f.host(host), 1, sourceImages, inventory.Body{})
+	o.Schema = newer
+	return o
+}
+
+// Changed publishes what has changed of all hosts of a world since it was asked
+// last.
+func (h *Hosts) Changed(ctx context.Context, w *World) (documents int, err error) {
+	changed := w.Changed()
+	return h.each(ctx, func(host int) []*inventory.Observation { return changed[host] })
+}
+
+// each has every publisher publish the documents of its hosts.
+func (h *Hosts) each(ctx context.Context, documents func(host int) []*inventory.Observation) (n int, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var tasks sync.WaitGroup
-	for first, p := range h.publishers {
+	var published [len(h.publishers)]int
+	for first := range h.publishers {
 		tasks.Go(func() {
 			for host := first; host < h.fleet.Hosts && ctx.Err() == nil; host += len(h.publishers) {
-				for _, o := range h.fleet.Documents(host, s) {
-					if s > 0 && o.Source == "network" {
-						continue // a change of vCPUs isn't seen there
-					}
-					if err := p.Publish(ctx, o); err != nil {
+				for _, o := range documents(host) {
+					if err := h.publishers[first].Publish(ctx, o); err != nil {
 						cancel(fmt.Errorf("publish for host %d: %w", host, err))
 						return
 					}
+					published[first]++
 				}
 			}
 		})
 	}
 	tasks.Wait()
-	return context.Cause(ctx)
+	for _, more := range published {
+		n += more
+	}
+	return n, context.Cause(ctx)
 }

@@ -1,79 +1,53 @@
 // Command fleet measures the reconciler with a simulated fleet beside the same
-// comparison as a join in a database, and prints one figure a line.
+// reconciliation in SQL, and prints one figure a line.
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dataverket/avstem/bus"
-	"github.com/dataverket/avstem/bus/embedded"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/test/fleet"
 )
 
+// options are the command's.
+type options struct {
+	fleet.Plan
+	churn  int // changes a second
+	during time.Duration
+	dir    string
+}
+
 func main() {
-	var plan fleet.Plan
-	flag.IntVar(&plan.Hosts, "hosts", 10_000, "how many `HOSTS`")
-	flag.IntVar(&plan.VMs, "vms", 50, "how many `VMS` on each")
-	flag.IntVar(&plan.Sites, "sites", 3, "how many `SITES`")
-	flag.IntVar(&plan.DriftEvery, "drift-every", 100, "one VM of `N` drifts")
+	var o options
+	flag.IntVar(&o.Hosts, "hosts", 10_000, "how many `HOSTS`")
+	flag.IntVar(&o.VMs, "vms", 50, "how many `VMS` on each")
+	flag.IntVar(&o.Sites, "sites", 3, "how many `SITES`")
+	flag.IntVar(&o.DriftEvery, "drift-every", 100, "one VM, and one host, of `N` drifts")
+	flag.IntVar(&o.churn, "churn", 100, "how many `CHANGES` a second are published for a while")
+	flag.DurationVar(&o.during, "during", 15*time.Second, "for how `LONG`")
+	flag.StringVar(&o.dir, "dir", "", "make a directory for everything that is written in `DIR`, and remove it at the end")
 	publish := flag.String("publish", "", "be the NATS server and the hosts, in this `DIR`")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	run := func() error { return bench(ctx, plan) }
+	run := func() error { return bench(ctx, o) }
 	if *publish != "" {
-		run = func() error { return serve(ctx, plan, *publish) }
+		run = func() error { return serve(ctx, o, *publish) }
 	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "fleet:", err)
 		os.Exit(1)
-	}
-}
-
-// serve is a process of its own, so that what the fleet and the server take isn't
-// counted as the reconciler's. It says a line when the documents are there, and
-// publishes the next state for each line that it is told.
-func serve(ctx context.Context, plan fleet.Plan, dir string) error {
-	nats, err := embedded.Start(ctx, embedded.Options{StateDir: dir})
-	if err != nil {
-		return err
-	}
-	defer nats.Close()
-	conn, err := nats.Connect("fleet")
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if err := conn.EnsureStreams(ctx); err != nil {
-		return err
-	}
-	hosts := fleet.NewHosts(fleet.New(plan), conn)
-	lines := bufio.NewScanner(os.Stdin)
-	for s := fleet.State(0); ; s++ {
-		begin := time.Now()
-		if err := hosts.Publish(ctx, s); err != nil {
-			return err
-		}
-		fmt.Println("published in", time.Since(begin).Round(time.Millisecond))
-		if !lines.Scan() {
-			return lines.Err()
-		}
 	}
 }
 
@@ -94,91 +68,124 @@ const (
 	memoryTarget = 2048.0
 )
 
-func bench(ctx context.Context, plan fleet.Plan) error {
-	dir, err := os.MkdirTemp("", "avstem-fleet-")
+// measured is what later figures are ratios to.
+type measured struct {
+	cold, pass, change time.Duration
+	share              float64 // of the full size
+}
+
+func bench(ctx context.Context, o options) error {
+	dir, err := os.MkdirTemp(o.dir, "avstem-fleet-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	f := fleet.New(plan)
-	vms := float64(plan.Hosts * plan.VMs)
-	share := vms / fullSize
-	fmt.Printf("a simulated fleet: %d hosts with %d VMs each in %d sites, one VM in %d drifts\n", plan.Hosts, plan.VMs, plan.Sites, plan.DriftEvery)
-	hosts, err := startHosts(ctx, plan, filepath.Join(dir, "nats"))
+	f := fleet.New(o.Plan)
+	describe(f)
+	m := measured{share: float64(o.Hosts*o.VMs) / fullSize}
+	if err := engines(ctx, f, o, filepath.Join(dir, "nats"), &m); err != nil {
+		return err
+	}
+	pass, result := f.FullPass()
+	m.pass = pass
+	findings := fleet.RowsOf(result.Findings)
+	if got, want := len(result.Findings), sum(f.Expected())-len(fleet.OfPolicy); got != want {
+		return fmt.Errorf("the full pass finds %d, and %d were planted", got, want)
+	}
+	result = nil
+	figure("full pass of the core", seconds(pass), "s", of(pass.Seconds(), passTarget*m.share, "the limit for this size"))
+	figure("  to one host's change", int(pass.Seconds()/m.change.Seconds()), "times", "")
+	return joins(ctx, f, dir, m, findings)
+}
+
+// describe says what was planted, at what rate.
+func describe(f *fleet.Fleet) {
+	fmt.Printf("a simulated fleet: %d hosts with %d VMs each in %d sites on %d platforms, one VM and one host in %d drift\n",
+		f.Hosts, f.VMs, f.Sites, fleet.Platforms, f.DriftEvery)
+	planted := f.Planted()
+	say := func(name, what string, of int) {
+		if n := planted[name]; n > 0 {
+			figure("planted: "+name, n, what, fmt.Sprintf("one in %d", of/n))
+		}
+	}
+	for _, d := range fleet.VMDrifts {
+		say(d.Name, "VMs", f.Hosts*f.VMs)
+	}
+	for _, d := range fleet.HostDrifts {
+		say(d.Name, "hosts", f.Hosts)
+	}
+}
+
+// engines measures the reconcilers of all sites.
+func engines(ctx context.Context, f *fleet.Fleet, o options, dir string, m *measured) error {
+	hosts, err := startHosts(ctx, o, dir)
 	if err != nil {
 		return err
 	}
 	defer hosts.end()
-	conn, err := bus.Connect(ctx, bus.Options{StateDir: filepath.Join(dir, "nats"), Name: "bench", Logger: slog.New(slog.DiscardHandler)})
+	conn, err := bus.Connect(ctx, bus.Options{StateDir: dir, Name: "bench", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-
+	vms := float64(o.Hosts * o.VMs)
 	before := fleet.Heap()
 	r := fleet.NewReconciler(f)
-	inventory := fleet.Heap()
+	books := fleet.Heap()
 	begin := time.Now()
 	if err := r.Read(ctx, conn); err != nil {
 		return err
 	}
 	read := time.Since(begin)
-	findings, err := r.Judge()
-	if err != nil {
-		return err
-	}
-	cold := time.Since(begin)
-	if diff := cmp.Diff(f.Expected(), r.Found()); diff != "" {
-		return fmt.Errorf("findings are not what was planted (-planted +found):\n%s", diff)
-	}
-	figure("findings", findings, "findings", "all that were planted, and no other")
-	figure("cold start from the streams", seconds(cold), "s", of(cold.Seconds(), coldTarget*share, "the limit for this size"))
-	figure("  of it reading the documents", seconds(read), "s", "")
-	after := fleet.Heap()
-	figure("memory a VM, both books", int(float64(after-before)/vms), "B", of(float64(after-before)/vms, memoryTarget, "the limit"))
-	figure("  of it the inventory", int(float64(inventory-before)/vms), "B", "")
-
-	took, err := changes(r, plan)
-	if err != nil {
-		return err
-	}
-	change := took[len(took)/2]
-	figure("one host's change, median", milliseconds(change), "ms", of(change.Seconds()*1e3, changeTarget, "the limit"))
-	figure("one host's change, 99th percentile", milliseconds(took[len(took)*99/100]), "ms", "")
-
-	begin = time.Now()
-	if err := hosts.next(); err != nil {
-		return err
-	}
-	published := time.Since(begin)
-	begin = time.Now()
-	if err := r.Read(ctx, conn); err != nil {
-		return err
-	}
 	if _, err := r.Judge(); err != nil {
 		return err
 	}
-	churn := time.Since(begin)
-	figure("every host changes: documents taken and judged", int(float64(plan.Hosts)/churn.Seconds()), "documents/s",
-		fmt.Sprintf("published at %d/s", int(float64(plan.Hosts)/published.Seconds())))
-	silent, _ := r.Silence(f.SiteName(0))
-	figure("a site falls silent", seconds(silent), "s", "")
+	m.cold = time.Since(begin)
+	figure("cold start from the streams", seconds(m.cold), "s", of(m.cold.Seconds(), coldTarget*m.share, "the limit for this size"))
+	figure("  of it reading the documents", seconds(read), "s", "")
+	after := fleet.Heap()
+	figure("memory a VM, both books", int(float64(after-before)/vms), "B", of(float64(after-before)/vms, memoryTarget, "the limit"))
+	figure("  of it the inventory", int(float64(books-before)/vms), "B", "")
+	for range 2 { // until what hosts say between documents is known
+		if _, err := r.Wait(fleet.Settling, fleet.Everybody); err != nil {
+			return err
+		}
+	}
+	if diff := cmp.Diff(f.ExpectedBySites(), r.Found()); diff != "" {
+		return fmt.Errorf("findings are not what was planted (-planted +found):\n%s", diff)
+	}
+	figure("findings", sum(r.Found()), "findings", "all that were planted, and no other")
 
-	pass, _ := r.FullPass()
-	figure("full pass of the core", seconds(pass), "s", of(pass.Seconds(), passTarget*share, "the limit for this size"))
-	figure("  to one host's change", int(pass.Seconds()/change.Seconds()), "times", "")
-	return joins(ctx, f, dir, pass, change)
+	took, err := changes(f, r)
+	if err != nil {
+		return err
+	}
+	m.change = took[len(took)/2]
+	figure("one host's change, median", milliseconds(m.change), "ms", of(m.change.Seconds()*1e3, changeTarget, "the limit"))
+	figure("one host's change, 99th percentile", milliseconds(took[len(took)*99/100]), "ms", "")
+	if err := live(ctx, r, conn, hosts, o); err != nil {
+		return err
+	}
+	silent, err := r.Silence(f.Site(0))
+	figure("a site falls silent", seconds(silent), "s", "")
+	return err
 }
 
-// changes has some hosts change, and gives how long each took, sorted.
-func changes(r *fleet.Reconciler, plan fleet.Plan) (took []time.Duration, err error) {
+// changes has some hosts change, and gives how long each took, sorted. The hosts
+// show the former again afterwards.
+func changes(f *fleet.Fleet, r *fleet.Reconciler) (took []time.Duration, err error) {
 	const rounds = 500
+	w := fleet.NewWorld(f, r.Intended())
 	for i := range rounds {
-		d, err := r.Change(i*7919%plan.Hosts, fleet.State(1+2*(i/plan.Hosts)))
-		if err != nil {
-			return nil, err
+		host := i * 7919 % f.Hosts
+		if vm := host * f.VMs; w.Quiet(host) && w.Settled(vm) {
+			w.Resize(vm, 2+i/f.Hosts%2+1)
 		}
-		if d > 0 { // else it is one that never reports
+		for _, documents := range w.Changed() {
+			d, err := r.Change(documents[0])
+			if err != nil {
+				return nil, err
+			}
 			took = append(took, d)
 		}
 	}
@@ -186,111 +193,56 @@ func changes(r *fleet.Reconciler, plan fleet.Plan) (took []time.Duration, err er
 	return took, nil
 }
 
-// joins does the same in databases, as far as a join can.
-func joins(ctx context.Context, f *fleet.Fleet, dir string, pass, change time.Duration) error {
-	tables := filepath.Join(dir, "tables")
-	if err := os.Mkdir(tables, 0o755); err != nil {
+// live has documents published while the reconcilers work, by the real clock.
+func live(ctx context.Context, r *fleet.Reconciler, conn *bus.Conn, hosts *hostProcess, o options) error {
+	l, err := r.Live(ctx, conn)
+	if err != nil {
 		return err
 	}
-	if err := errors.Join(os.Chmod(dir, 0o755), f.WriteTables(tables)); err != nil {
+	defer l.End()
+	if _, err := l.Follow(ctx, func() (int, error) { return 0, nil }); err != nil { // what time has brought meanwhile
 		return err
 	}
-	for _, database := range []struct {
-		name string
-		join func(context.Context, string) (fleet.Joined, error)
-	}{{"SQLite", fleet.SQLite}, {"PostgreSQL", fleet.PostgreSQL}} {
-		joined, err := database.join(ctx, tables)
-		if errors.Is(err, fleet.ErrNoPostgreSQL) {
-			fmt.Printf("%s: not measured: %v\n", database.name, err)
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if err := agrees(f, joined); err != nil {
-			return fmt.Errorf("%s: %w", database.name, err)
-		}
-		both := joined.Load + joined.Join
-		figure(database.name+", load both books and join", seconds(both), "s",
-			fmt.Sprintf("%.1f× the full pass, %.0f× one host's change", both.Seconds()/pass.Seconds(), both.Seconds()/change.Seconds()))
-		figure("  of it the joins", seconds(joined.Join), "s",
-			fmt.Sprintf("%.1f× the full pass, %.0f× one host's change", joined.Join.Seconds()/pass.Seconds(), joined.Join.Seconds()/change.Seconds()))
+	var published time.Duration
+	churn, err := l.Follow(ctx, func() (n int, err error) {
+		n, published, err = hosts.told("churn")
+		return n, err
+	})
+	if err != nil {
+		return err
 	}
+	kept := "kept up"
+	if churn.Drained > 2*time.Second {
+		kept = "did not keep up"
+	}
+	figure(fmt.Sprintf("%d changes a second for %v: documents", o.churn, o.during), int(float64(churn.Documents)/published.Seconds()), "documents/s",
+		fmt.Sprintf("%s: judged and told %.2f s after the last", kept, churn.Drained.Seconds()))
+	figure("  events", int(float64(churn.Events)/churn.Took.Seconds()), "events/s", "on AVSTEM_DRIFT, with their findings")
+	figure("  most documents behind", churn.MostBehind, "documents", fmt.Sprintf("of %d", churn.Documents))
+	figure("  longest step", milliseconds(churn.LongestStep), "ms", "")
+	figure("  CPU of the reconcilers", fmt.Sprintf("%.2f", churn.CPU.Seconds()/churn.Took.Seconds()), "cores", "the simulated hosts and the server have the rest of two")
+	flood, err := l.Follow(ctx, func() (n int, err error) {
+		n, published, err = hosts.told("flood")
+		return n, err
+	})
+	if err != nil {
+		return err
+	}
+	figure("every host changes at once: documents", int(float64(flood.Documents)/flood.Took.Seconds()), "documents/s",
+		fmt.Sprintf("published at %d/s, judged and told %.2f s after the last", int(float64(flood.Documents)/published.Seconds()), flood.Drained.Seconds()))
+	figure("  events", int(float64(flood.Events)/flood.Took.Seconds()), "events/s", fmt.Sprintf("%d of them", flood.Events))
 	return nil
 }
 
-// agrees holds what a join found against what was planted, where it can tell: it
-// knows a VM by its ID alone, so a new UUID is one VM gone and another there, and
-// it takes what nobody could look at for gone.
-func agrees(f *fleet.Fleet, joined fleet.Joined) error {
-	want := f.Expected()
-	changed := want[reconcile.IdentityChanged]
-	want[reconcile.VMMissing] += changed + f.Unseen()
-	want[reconcile.VMUnknown] += changed
-	for kind, n := range joined.Found {
-		if n != want[kind] {
-			return fmt.Errorf("the join finds %d of %s, and %d were planted", n, kind, want[kind])
-		}
+func sum(found map[reconcile.Kind]int) (n int) {
+	for _, more := range found {
+		n += more
 	}
-	return nil
+	return n
 }
 
 func seconds(d time.Duration) string      { return fmt.Sprintf("%.2f", d.Seconds()) }
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()*1e3) }
 func of(value, limit float64, what string) string {
 	return fmt.Sprintf("%.2f of %s", value/limit, what)
-}
-
-// hostProcess is the process that is the hosts.
-type hostProcess struct {
-	cmd   *exec.Cmd
-	in    io.WriteCloser
-	lines *bufio.Scanner
-}
-
-func startHosts(ctx context.Context, plan fleet.Plan, dir string) (*hostProcess, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, self, "-publish", dir, "-hosts", fmt.Sprint(plan.Hosts), "-vms", fmt.Sprint(plan.VMs),
-		"-sites", fmt.Sprint(plan.Sites), "-drift-every", fmt.Sprint(plan.DriftEvery))
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	h := &hostProcess{cmd: cmd, in: in, lines: bufio.NewScanner(out)}
-	if err := h.published(); err != nil {
-		h.end()
-		return nil, err
-	}
-	return h, nil
-}
-
-// next has every host change.
-func (h *hostProcess) next() error {
-	if _, err := fmt.Fprintln(h.in, "next"); err != nil {
-		return err
-	}
-	return h.published()
-}
-
-func (h *hostProcess) published() error {
-	if !h.lines.Scan() || !strings.HasPrefix(h.lines.Text(), "published") {
-		return fmt.Errorf("the simulated hosts have ended: %v", errors.Join(h.lines.Err(), h.cmd.Wait()))
-	}
-	return nil
-}
-
-func (h *hostProcess) end() {
-	h.in.Close()
-	_ = h.cmd.Wait() // it was told to end
 }
