@@ -21,7 +21,7 @@ type vm struct {
 	// project is one that only this VM has.
 	project *sentral.Project
 	// orphan is a volume of its host's pool that it left behind, task what Maskin
-	// says of it, and claims are problems that its record makes.
+	// says of it.
 	orphan bool
 	task   *reconcile.Task
 }

@@ -86,7 +86,9 @@ func (w *World) Show(vm int, spots ...Spot) {
 func (w *World) Resize(vm, vcpus int) {
 	w.vcpus[vm] = vcpus
 	host := vm / w.f.VMs
-	w.changed[host] = w.changed[host]
+	if _, besides := w.changed[host]; !besides {
+		w.changed[host] = false
+	}
 }
 
 // vcpusOf is how many a VM has by now.
