@@ -30,7 +30,7 @@ func (p *pass) uncovered(vp *pair, site *sight) []string {
 	case want.Host != "" && atHome == nil:
 		return []string{"Sentral has no record of its host " + want.Host + " that can be used"}
 	case want.Host != "" && !atHome.covered():
-		return []string{atHome.unseen()}
+		return []string{atHome.inSite.unseen} // which was told then, as nothing of it has changed since
 	case want.Host == "" && len(site.dark) > 0:
 		return site.dark
 	case want.Host == "" && !site.covered:

@@ -45,7 +45,7 @@ type Book struct {
 
 	things   index
 	early    *early // nil from the first settling on
-	round    uint32
+	round    bool   // changes with each inventory
 	settling uint32 // which settling this is
 	marker   marker
 	tables   map[uint64][]*capabilities

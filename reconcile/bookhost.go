@@ -239,7 +239,7 @@ func (b *Book) settleHomes() {
 		for _, t := range h.things {
 			if other {
 				b.touch(t)
-			} else if t.alone {
+			} else if t.alone > 0 {
 				b.dirtyAbsences[t] = true
 			}
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/dataverket/avstem/sentral"
 )
 
-// marksEach is about how many marks a record has, with those that only its VM has.
-const marksEach = 6
+// marksEach is about how many marks a record has.
+const marksEach = 5
 
 // intend takes in an inventory: records of VMs and hosts one by one, and
 // everything anew where something else differs.
@@ -26,7 +26,7 @@ func (b *Book) intend(inv *sentral.Inventory) {
 		b.intendProjects(inv.Projects)
 		b.intendNetworks(inv.Networks)
 	}
-	b.round++
+	b.round = !b.round
 	if more := len(inv.VMs) - len(old.VMs); more > 0 {
 		b.things.reserve(2*more, more*marksEach)
 		b.dirtyThings = slices.Grow(b.dirtyThings, 2*more)
@@ -231,7 +231,7 @@ func (b *Book) vmNamed(id string) *pair {
 	case record != nil:
 		p.judge(record.unit.things)
 		vp := p.byRecord[record.want]
-		if record.alone {
+		if record.alone > 0 {
 			p.checkAbsence(vp)
 		}
 		return vp

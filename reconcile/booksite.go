@@ -15,7 +15,7 @@ type site struct {
 	forgets pairSet // those of them on which nothing is left of a VM that stops
 	unseen  pairSet // the others
 	// alone are the records that no VM was matched with.
-	alone map[*thing]bool
+	alone []*thing
 	// unread are units with VMs that are there, and whose marks could not be read.
 	unread  map[*vmUnit]bool
 	sight   sight
@@ -49,7 +49,7 @@ func factsOf(hp *hostPair) siteFacts {
 func (b *Book) site(name string) *site {
 	s := b.sites[name]
 	if s == nil {
-		s = &site{hosts: map[*hostPair]bool{}, alone: map[*thing]bool{}, unread: map[*vmUnit]bool{}, silence: unit{stage: stageSilence, key: name}}
+		s = &site{hosts: map[*hostPair]bool{}, unread: map[*vmUnit]bool{}, silence: unit{stage: stageSilence, key: name}}
 		b.sites[name] = s
 	}
 	return s
@@ -165,7 +165,7 @@ func (b *Book) settleSites() {
 			continue
 		}
 		s.sight = now
-		for t := range s.alone {
+		for _, t := range s.alone {
 			b.dirtyAbsences[t] = true
 		}
 	}
@@ -176,18 +176,20 @@ func (b *Book) settleSites() {
 	p := b.scratch()
 	for t := range b.dirtyAbsences {
 		b.wake("vm", t.want.ID)
-		if t.alone {
-			p.begin()
-			p.checkAbsence(&pair{VMMatch: VMMatch{Intended: t.want}, tied: t.tied})
-			if t.aside == nil {
-				t.aside = new(aside)
-			}
-			if t.aside.absent == nil {
-				t.aside.absent = &unit{stage: stageAbsence, key: t.want.ID + "\x00" + string('0'+t.at)}
-			}
+		p.begin()
+		if t.alone > 0 {
+			p.room.reset()
+			vp := p.pair()
+			vp.Intended, vp.tied = t.want, t.tied
+			p.checkAbsence(vp)
+		}
+		if len(p.findings) > 0 && t.aside == nil {
+			t.aside = &aside{absent: &unit{stage: stageAbsence, key: t.want.ID + "\x00" + string('0'+t.at)}}
+		}
+		if t.aside != nil {
 			b.put(t.aside.absent, p.findings)
-		} else if t.aside != nil && t.aside.absent != nil {
-			b.put(t.aside.absent, nil)
+		}
+		if len(p.findings) == 0 {
 			t.aside = nil
 		}
 	}
@@ -221,15 +223,22 @@ func (b *Book) Rematched() []string {
 
 // isAlone notes that no VM was matched with a record, or that one was.
 func (b *Book) isAlone(t *thing, alone, tied bool) {
-	if t.alone != alone {
-		if s := b.site(t.want.Site); alone {
-			s.alone[t] = true
-		} else {
-			delete(s.alone, t)
-		}
-	}
-	if alone || t.alone {
+	was := t.alone > 0
+	if alone || was {
 		b.dirtyAbsences[t] = true
 	}
-	t.alone, t.tied = alone, tied
+	t.tied = tied
+	if alone == was {
+		return
+	}
+	s := b.site(t.want.Site)
+	if alone {
+		s.alone = append(s.alone, t)
+		t.alone = int32(len(s.alone))
+	} else {
+		last := s.alone[len(s.alone)-1]
+		s.alone[t.alone-1], last.alone = last, t.alone
+		s.alone[len(s.alone)-1] = nil
+		s.alone, t.alone = s.alone[:len(s.alone)-1], 0
+	}
 }

@@ -95,7 +95,7 @@ func (b *Book) pairsOf(units []*vmUnit) []*pair {
 	for _, u := range units {
 		pairs := p.judge(u.things)
 		for _, vp := range pairs {
-			if vp.record != nil && vp.record.alone {
+			if vp.record != nil && vp.record.alone > 0 {
 				p.checkAbsence(vp)
 			}
 		}

@@ -31,16 +31,16 @@ type thing struct {
 	at     int32
 	inHome int32  // a record's place among those of its host
 	number uint32 // in the index
-	round  uint32 // of a record, which inventory it is in
+	alone  int32  // of a record that no VM was matched with, its place among those of its site, from 1
 
 	spread  bool // the VM has several places
 	weak    bool // the match can be copied or reused
 	blind   bool // not all of its NICs could be followed
-	alone   bool // a record that no VM was matched with,
-	tied    bool // and that some VM could be all the same
+	tied    bool // of a lone record: some VM could be it all the same
 	matched bool // a record that a VM was matched with, as was told last
 	dirty   bool // its unit is to be judged again
 	gone    bool // it is out of the books
+	round   bool // of a record: it is in the inventory whose round that is
 }
 
 // aside is what is to be known of few things.

@@ -44,7 +44,7 @@ func (p *pass) matchVMs() {
 	var result climbed
 	if by := p.onlyRung(); by != "" {
 		p.take(byIntended[0], p.vms[0], by, false)
-	} else {
+	} else if len(p.vms) > 0 {
 		result = climb(len(vms), len(p.vms), vmRungs(vms, p.vms, p.vmByUUID))
 	}
 	for _, m := range result.pairs {

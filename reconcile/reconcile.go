@@ -193,7 +193,7 @@ func (b *Book) result() *Result {
 	}
 	p := b.scratch()
 	for _, vp := range b.pairs {
-		if vp.record != nil && vp.record.alone {
+		if vp.record != nil && vp.record.alone > 0 {
 			p.begin()
 			p.checkAbsence(vp)
 		}

@@ -31,7 +31,7 @@ type lives struct {
 	// the IDs of those with some that are on both sides.
 	active    map[string]int
 	differing map[string]bool
-	stirred   map[string]bool // of which that may have changed
+	stirred   map[string]bool // of which that may have changed in this step
 }
 
 // living is one finding.
@@ -114,15 +114,18 @@ func (l *lives) tally(n *living, by int) {
 
 // differ counts the VMs that are on both sides and have findings.
 func (l *lives) differ(rematched []string, matched func(id string) bool) int {
-	for _, id := range rematched {
-		l.stirred[id] = true
-	}
-	for id := range l.stirred {
+	look := func(id string) {
 		if l.active[id] > 0 && matched(id) {
 			l.differing[id] = true
 		} else {
 			delete(l.differing, id)
 		}
+	}
+	for _, id := range rematched {
+		look(id)
+	}
+	for id := range l.stirred {
+		look(id)
 	}
 	clear(l.stirred)
 	return len(l.differing)
