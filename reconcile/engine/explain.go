@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/dataverket/avstem/inventory/near"
 	"github.com/dataverket/avstem/reconcile"
 )
 
@@ -75,63 +75,5 @@ func (e *Engine) Explain(query string, now time.Time) (*reconcile.Explanation, e
 
 // near lists the names that may have been meant.
 func (e *Engine) near(query string) []string {
-	type candidate struct {
-		name     string
-		distance int
-	}
-	var found []candidate
-	limit := max(1, min(3, len(query)/3))
-	wanted := strings.ToLower(query)
-	seen := map[string]bool{}
-	consider := func(name string) {
-		if name == "" || seen[name] || wanted == "" {
-			return
-		}
-		seen[name] = true
-		lower := strings.ToLower(name)
-		distance := slips(wanted, lower, limit)
-		if distance > limit && len(wanted) >= 3 && strings.Contains(lower, wanted) {
-			distance = limit + 1 // a part of it was typed
-		} else if distance > limit {
-			return
-		}
-		found = append(found, candidate{name, distance})
-	}
-	e.book.Names(consider)
-	slices.SortFunc(found, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.name, b.name))
-	})
-	var names []string
-	for _, c := range found[:min(len(found), maxNear)] {
-		names = append(names, c.name)
-	}
-	return names
-}
-
-// slips is the Damerau-Levenshtein distance (optimal string alignment), or more
-// than limit where it is more than that.
-func slips(a, b string, limit int) int {
-	if len(a)-len(b) > limit || len(b)-len(a) > limit || len(a) > 64 {
-		return limit + 1
-	}
-	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		next := make([]int, len(b)+1)
-		next[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			next[j] = min(row[j]+1, next[j-1]+1, row[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				next[j] = min(next[j], before[j-2]+1)
-			}
-		}
-		before, row = row, next
-	}
-	return row[len(b)]
+	return near.Names(query, func(yield func(string) bool) { e.book.Names(func(name string) { yield(name) }) }, maxNear)
 }

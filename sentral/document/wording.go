@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/dataverket/avstem/inventory/near"
 )
 
 const emptyValue = "is empty: give a value, or leave the key out"
@@ -39,7 +41,7 @@ func shortQuote(s string) string {
 func unknownKey(key string, known []string) string {
 	best, distance := "", 3
 	for _, name := range known {
-		if n := slips(strings.ToLower(key), strings.ToLower(name)); n < distance && n*2 < max(len(name), 3) {
+		if n := near.Slips(strings.ToLower(key), strings.ToLower(name), distance); n < distance && n*2 < max(len(name), 3) {
 			best, distance = name, n
 		}
 	}
@@ -47,32 +49,4 @@ func unknownKey(key string, known []string) string {
 		return fmt.Sprintf("unknown key: did you mean %q?", best)
 	}
 	return "unknown key: want one of " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
-}
-
-// slips is the Damerau-Levenshtein distance (optimal string alignment) of two
-// keys: letters left out, put in, changed, or swapped with their neighbour.
-func slips(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		next := make([]int, len(b)+1)
-		next[0] = i
-		for j := 1; j <= len(b); j++ {
-			changed := row[j-1]
-			if a[i-1] != b[j-1] {
-				changed++
-			}
-			next[j] = min(row[j]+1, next[j-1]+1, changed)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				next[j] = min(next[j], before[j-2]+1)
-			}
-		}
-		before, row = row, next
-	}
-	return row[len(b)]
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dataverket/avstem/inventory/near"
 	"github.com/dataverket/avstem/sentral"
 )
 
@@ -167,7 +168,7 @@ func (c *checker) nearest(message string) string {
 	}
 	for label := range c.records {
 		id, same := strings.CutPrefix(label, kind+" ")
-		if n := slips(id, wanted); same && (n < distance || n == distance && id < best) {
+		if n := near.Slips(id, wanted, distance); same && (n < distance || n == distance && id < best) {
 			best, distance = id, n
 		}
 	}
@@ -175,27 +176,4 @@ func (c *checker) nearest(message string) string {
 		return fmt.Sprintf("did you mean %q? Otherwise add a record for it", best)
 	}
 	return "add a record for it, or correct the reference"
-}
-
-// slips is the Levenshtein distance of two IDs, as far as it matters.
-func slips(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return 64
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			changed := diagonal
-			if a[i] != b[j] {
-				changed++
-			}
-			diagonal, row[j+1] = row[j+1], min(changed, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

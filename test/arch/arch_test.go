@@ -26,6 +26,7 @@ var arrows = []struct {
 	to   []string
 }{
 	{"inventory", nil},
+	{"inventory/near", nil},
 	{"collectors", []string{"inventory"}},
 	{"collectors/collectorstest", []string{"inventory", "collectors"}},
 	{"collectors/internal/*", []string{"inventory", "collectors"}},
@@ -38,12 +39,12 @@ var arrows = []struct {
 	{"agent", []string{"collectors", "inventory", "bus", "agent/hostid"}},
 	{"agent/hostid", []string{"inventory"}},
 	{"sentral", []string{"inventory"}},
-	{"sentral/document", []string{"inventory", "sentral"}},
-	{"sentral/*", []string{"inventory", "sentral", "sentral/document", "sentral/internal/*"}},
+	{"sentral/document", []string{"inventory", "inventory/near", "sentral"}},
+	{"sentral/*", []string{"inventory", "inventory/near", "sentral", "sentral/document", "sentral/internal/*"}},
 	{"reconcile", []string{"inventory", "sentral"}},
 	{"reconcile/policy", []string{"inventory", "sentral", "sentral/document", "reconcile"}},
 	{"reconcile/adopt", []string{"inventory", "sentral", "sentral/edit", "reconcile"}},
-	{"reconcile/*", []string{"inventory", "sentral", "reconcile"}},
+	{"reconcile/*", []string{"inventory", "inventory/near", "sentral", "reconcile"}},
 	{"evaluate", []string{"inventory", "sentral", "reconcile"}},
 	{"evaluate/probe", []string{"inventory", "collectors", "evaluate"}},
 	{"evaluate/probe/*", []string{"inventory", "evaluate/probe"}},
