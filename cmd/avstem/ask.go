@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/avstem/internal/server"
 	"github.com/dataverket/avstem/reconcile/engine"
 )
 
@@ -48,8 +49,16 @@ func withoutDoing(err error, doing string) error {
 // errNoReconciler says that nobody answers for a site.
 var errNoReconciler = errors.New("no reconciler answers: is avstem up or avstem serve running?")
 
-// ask puts a question to the reconciler of a site.
+// ask puts a question to the reconciler of a site, and says why there is none.
 func ask(ctx context.Context, conn *bus.Conn, site, endpoint string, question []byte) ([]byte, error) {
+	answer, err := put(ctx, conn, site, endpoint, question)
+	if errors.Is(err, errNoReconciler) {
+		return nil, noReconciler(ctx, conn, site)
+	}
+	return answer, err
+}
+
+func put(ctx context.Context, conn *bus.Conn, site, endpoint string, question []byte) ([]byte, error) {
 	if err := bus.CheckName("site", site); err != nil {
 		return nil, err
 	}
@@ -77,6 +86,15 @@ func sites(ctx context.Context, conn *bus.Conn, asked string) ([]string, error) 
 	if asked != "" {
 		return []string{asked}, nil
 	}
+	found, err := reconcilers(ctx, conn)
+	if err == nil && len(found) == 0 {
+		found = []string{bus.DefaultSite}
+	}
+	return found, err
+}
+
+// reconcilers lists the sites of those that answer, sorted.
+func reconcilers(ctx context.Context, conn *bus.Conn) ([]string, error) {
 	nc := conn.NATS()
 	inbox := nc.NewRespInbox()
 	replies, err := nc.SubscribeSync(inbox)
@@ -106,10 +124,7 @@ func sites(ctx context.Context, conn *bus.Conn, asked string) ([]string, error) 
 		}
 	}
 	slices.Sort(found)
-	if found = slices.Compact(found); len(found) == 0 {
-		found = []string{bus.DefaultSite}
-	}
-	return found, nil
+	return slices.Compact(found), nil
 }
 
 // sitesOf reads the sites out of a service's own description.
@@ -128,19 +143,20 @@ func sitesOf(data []byte) []string {
 	return found
 }
 
-// statuses asks every reconciler that is meant how it stands.
-func statuses(ctx context.Context, conn *bus.Conn, asked string) ([]engine.Status, error) {
+// statuses asks every reconciler that is meant how it stands; the question is what the
+// endpoint takes.
+func statuses(ctx context.Context, conn *bus.Conn, asked, question string) ([]server.Status, error) {
 	names, err := sites(ctx, conn, asked)
 	if err != nil {
 		return nil, err
 	}
-	var all []engine.Status
+	var all []server.Status
 	for _, site := range names {
-		data, err := ask(ctx, conn, site, "status", nil)
+		data, err := ask(ctx, conn, site, "status", []byte(question))
 		if err != nil {
 			return nil, err
 		}
-		s := engine.Status{Site: site}
+		s := server.Status{Status: engine.Status{Site: site}}
 		if err := json.Unmarshal(data, &s); err != nil {
 			return nil, fmt.Errorf("site %s: decode status: %w", site, err)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/avstem/internal/names"
 	"github.com/dataverket/avstem/history"
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/reconcile"
@@ -171,13 +172,14 @@ func (a *app) driftAt(ctx context.Context, asked *selection, out *findingsOutput
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	defer conn.Close()
-	names, err := sites(ctx, conn, asked.site)
+	judged, err := sites(ctx, conn, asked.site)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	var all []reconcile.Finding
+	var known names.Names
 	options := report.Options{Filter: asked.words()}
-	for _, site := range names {
+	for _, site := range judged {
 		in, err := (&past{conn, site}).booksAt(ctx, nil, at, a.notef)
 		if err != nil {
 			return fmt.Errorf("%s: site %s: %w", doing, site, err)
@@ -188,9 +190,13 @@ func (a *app) driftAt(ctx context.Context, asked *selection, out *findingsOutput
 			return f.Kind == reconcile.HostMissing && f.Subject.Site != site
 		})
 		all = append(all, result.Findings...)
-		if len(names) == 1 {
+		known.Add(names.Of(in.Intended, result, result.Findings))
+		if len(judged) == 1 {
 			options.Count(result)
 		}
+	}
+	if err := asked.unknown(&known); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return out.write(a, asked.apply(all), options)
 }

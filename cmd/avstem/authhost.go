@@ -16,6 +16,7 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/bus/auth"
+	"github.com/dataverket/avstem/cmd/avstem/internal/names"
 	"github.com/dataverket/avstem/cmd/internal/duration"
 	"github.com/dataverket/avstem/enroll"
 )
@@ -222,6 +223,9 @@ func newAuthListCommand(a *app) *cobra.Command {
 			return err
 		}
 		if site := a.site(); site != "" {
+			if err := names.Check("site", site, dir.Sites()); err != nil {
+				return usageError{fmt.Errorf("list hosts: %w", err)}
+			}
 			hosts = slices.DeleteFunc(hosts, func(h auth.Host) bool { return h.Site != site })
 		}
 		now := a.now()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dataverket/avstem/cmd/avstem/internal/names"
 	"github.com/dataverket/avstem/evaluate"
 	"github.com/dataverket/avstem/reconcile"
 )
@@ -47,7 +48,7 @@ func (a *app) numbers(ctx context.Context, f *booksFlags, by evaluate.By, platfo
 		err error
 	)
 	if f.files.intended != "" {
-		all, at, err = a.countFiles(ctx, f, by)
+		all, at, err = a.countFiles(ctx, f, by, platform)
 	} else {
 		all, at, err = a.askNumbers(ctx, by, platform)
 	}
@@ -57,12 +58,17 @@ func (a *app) numbers(ctx context.Context, f *booksFlags, by evaluate.By, platfo
 	return slices.DeleteFunc(all, func(n evaluate.Numbers) bool { return n.Platform != platform }), at, nil
 }
 
-func (a *app) countFiles(ctx context.Context, f *booksFlags, by evaluate.By) ([]evaluate.Numbers, time.Time, error) {
+func (a *app) countFiles(ctx context.Context, f *booksFlags, by evaluate.By, platform string) ([]evaluate.Numbers, time.Time, error) {
 	in, err := a.readBooks(ctx, &f.files)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	return evaluate.Measure(in.Observed, reconcile.Reconcile(*in), in.Now, by), in.Now, nil
+	result := reconcile.Reconcile(*in)
+	known := names.Of(in.Intended, result, nil)
+	if err := (&selection{platform: platform}).unknown(&known); err != nil {
+		return nil, time.Time{}, err
+	}
+	return evaluate.Measure(in.Observed, result, in.Now, by), in.Now, nil
 }
 
 // askNumbers adds up what the reconcilers count. One that doesn't answer makes
@@ -73,13 +79,13 @@ func (a *app) askNumbers(ctx context.Context, by evaluate.By, platform string) (
 		return nil, time.Time{}, err
 	}
 	defer conn.Close()
-	names, err := sites(ctx, conn, a.site())
+	asked, err := sites(ctx, conn, a.site())
 	if err != nil {
 		return nil, time.Time{}, err
 	}
 	var parts [][]evaluate.Numbers
 	var oldest time.Time
-	for _, site := range names {
+	for _, site := range asked {
 		data, err := ask(ctx, conn, site, "numbers", []byte(strings.TrimSpace(string(by)+" "+platform)))
 		if err != nil {
 			return nil, time.Time{}, err
@@ -93,5 +99,9 @@ func (a *app) askNumbers(ctx context.Context, by evaluate.By, platform string) (
 			oldest = answer.At
 		}
 	}
-	return evaluate.Merge(parts...), oldest, nil
+	all := evaluate.Merge(parts...)
+	if len(all) > 0 {
+		return all, oldest, nil
+	}
+	return all, oldest, a.checkNames(ctx, conn, &selection{platform: platform}, nil)
 }

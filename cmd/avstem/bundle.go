@@ -18,6 +18,7 @@ import (
 
 	"github.com/dataverket/avstem/bundle"
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/avstem/internal/names"
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
 	"github.com/dataverket/avstem/history"
 	"github.com/dataverket/avstem/reconcile"
@@ -249,6 +250,10 @@ func (a *app) diffBundle(name string, asked *selection, out *findingsOutput) err
 	if err != nil {
 		return err
 	}
-	_, findings := b.Judge()
+	result, findings := b.Judge()
+	known := names.Of(b.Intended, result, findings)
+	if err := asked.unknown(&known); err != nil {
+		return err
+	}
 	return out.write(a, asked.apply(findings), report.Options{Filter: asked.words(), Now: b.Rest.Now})
 }

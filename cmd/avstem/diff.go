@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/avstem/internal/names"
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/report"
@@ -110,6 +111,10 @@ func (a *app) diff(ctx context.Context, flags *diffFlags, asked *selection, out 
 			return err
 		}
 		return a.writeExplanation(offline(e), out.format)
+	}
+	known := names.Of(input.Intended, result, result.Findings)
+	if err := asked.unknown(&known); err != nil {
+		return err
 	}
 	options := report.Options{Filter: asked.words()}
 	options.Count(result)

@@ -90,6 +90,10 @@ func (a *app) drift(ctx context.Context, asked *selection, out *findingsOutput, 
 		a.notef("findings may be out of date: %v", err)
 	}
 
+	if err := a.checkNames(ctx, conn, asked, findings); err != nil {
+		return fmt.Errorf("show drift: %w", err)
+	}
+
 	var shown []reconcile.Finding
 	pending := 0
 	for _, f := range asked.apply(findings) {
@@ -128,7 +132,7 @@ func readFindings(ctx context.Context, conn *bus.Conn) ([]reconcile.Finding, err
 // standard error what a reader must know before trusting it: whether all of them
 // judge at the moment. Its error is why they say nothing.
 func (a *app) tell(ctx context.Context, conn *bus.Conn, options *report.Options) (judging bool, err error) {
-	states, err := statuses(ctx, conn, a.site())
+	states, err := statuses(ctx, conn, a.site(), "")
 	if err != nil {
 		return false, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dataverket/avstem/cmd/avstem/internal/names"
 	"github.com/dataverket/avstem/evaluate"
 	"github.com/dataverket/avstem/report"
 )
@@ -116,6 +117,16 @@ func (a *app) scorecard(ctx context.Context, books *booksFlags, noFleet bool, pr
 	if !noFleet {
 		if sources.Numbers, sources.NumbersAt, err = a.numbers(ctx, books, evaluate.ByPlatform, ""); err != nil {
 			return nil, nil, err
+		}
+	}
+	var known []string
+	for _, seen := range evaluate.Score(criteria, sources, nil, a.now()).Platforms {
+		known = append(known, seen.Platform)
+	}
+	for _, platform := range platforms {
+		// That is an answer too, and could be a slip of the fingers.
+		if err := names.Check("platform", platform, known); err != nil && len(known) > 0 {
+			a.notef("of %s everything is unknown: %v", platform, err)
 		}
 	}
 	return evaluate.Score(criteria, sources, platforms, a.now()), sources, nil

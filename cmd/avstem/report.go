@@ -134,6 +134,9 @@ func (a *app) gather(ctx context.Context, flags *reportFlags, in *drift.Input) e
 	case err != nil:
 		in.Notes = append(in.Notes, "Findings may be out of date, and nothing is said of hosts and of what can be seen: "+err.Error())
 	}
+	if err := a.checkNames(ctx, conn, &selection{platform: in.Platform, site: in.Site}, in.Findings); err != nil {
+		return err
+	}
 	from := in.At.Add(-flags.since)
 	in.History = drift.NewHistory(from)
 	lost := 0
@@ -163,7 +166,7 @@ func (a *app) gather(ctx context.Context, flags *reportFlags, in *drift.Input) e
 // its hosts are. If one doesn't answer, nothing is said of any: a site less would
 // look like a smaller fleet.
 func (a *app) askReconcilers(ctx context.Context, conn *bus.Conn, in *drift.Input) error {
-	states, err := statuses(ctx, conn, in.Site)
+	states, err := statuses(ctx, conn, in.Site, "")
 	if err != nil {
 		return err
 	}

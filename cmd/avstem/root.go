@@ -32,7 +32,8 @@ const rootLong = `avstem holds what hypervisor hosts show against what Sentral, 
 record, says, and shows where they differ. It changes nothing on either side.
 
 Exit status: 0 all went well; 1 something could not be done; 2 the command line
-could not be understood; 3 --fail-on found drift that severe or worse.
+could not be understood, or names a site, platform, tenant or project that there
+isn't; 3 --fail-on found drift that severe or worse.
 
 The NATS server is the one that --server, --context or --state-dir names, else
 AVSTEM_SERVER, AVSTEM_CONTEXT or AVSTEM_STATE_DIR, else the one in the

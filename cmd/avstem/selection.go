@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dataverket/avstem/inventory/near"
 	"github.com/dataverket/avstem/reconcile"
 )
 
@@ -30,11 +31,13 @@ func (s *selection) addFlags(c *cobra.Command) {
 	flags.StringSliceVar(&s.kinds, "kind", nil, "only findings of `KIND`, such as nic.vlan, or nic for all about NICs; may be given several times")
 }
 
-// kindsLike lists the kinds of a kind's group, or the groups where that is none.
+// kindsLike says which kinds may have been meant, and lists the kinds of a kind's group,
+// or the groups where that is none.
 func kindsLike(kind string) string {
 	wanted, _, _ := strings.Cut(kind, ".")
-	var kinds, groups []string
+	var every, kinds, groups []string
 	for _, info := range reconcile.Kinds() {
+		every = append(every, string(info.Kind))
 		group, _, _ := strings.Cut(string(info.Kind), ".")
 		if group == wanted {
 			kinds = append(kinds, string(info.Kind))
@@ -43,10 +46,14 @@ func kindsLike(kind string) string {
 			groups = append(groups, group)
 		}
 	}
-	if len(kinds) > 0 {
-		return "want one of " + strings.Join(kinds, ", ")
+	meant, want := "", "want"
+	if near := near.Names(kind, slices.Values(slices.Concat(every, groups)), 3); len(near) > 0 {
+		meant, want = "did you mean "+strings.Join(near, " or ")+"? ", "Want"
 	}
-	return "want one of docs/findings.md, or a group of them: " + strings.Join(groups, ", ")
+	if len(kinds) > 0 {
+		return meant + want + " one of " + strings.Join(kinds, ", ")
+	}
+	return meant + want + " one of docs/findings.md, or a group of them: " + strings.Join(groups, ", ")
 }
 
 // check refuses what no finding could ever be.

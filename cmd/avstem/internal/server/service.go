@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/avstem/internal/names"
 	"github.com/dataverket/avstem/evaluate"
 	"github.com/dataverket/avstem/reconcile/engine"
 )
@@ -32,11 +33,16 @@ type Status struct {
 	Other      string `json:"other,omitempty"`
 	// Unwritten is how many findings and events wait to be written.
 	Unwritten int `json:"unwritten"`
+	// Names are those by which findings can be chosen, where they were asked for.
+	Names *names.Names `json:"names,omitempty"`
 }
+
+// WithNames asks the status endpoint for the names, too.
+const WithNames = "names"
 
 // serve answers questions: avstem.v1.reconcile.SITE.explain takes what
 // [engine.Engine.Explain] takes and answers a reconcile.Explanation as JSON;
-// avstem.v1.reconcile.SITE.status answers a [Status]; avstem.v1.reconcile.SITE.numbers
+// avstem.v1.reconcile.SITE.status takes nothing or [WithNames] and answers a [Status]; avstem.v1.reconcile.SITE.numbers
 // takes an evaluate.By, and a platform behind a space where one alone is wanted,
 // and answers an evaluate.Answer; avstem.v1.reconcile.SITE.health takes a platform
 // or nothing and answers an evaluate.Health; avstem.v1.reconcile.SITE.acknowledge
@@ -106,7 +112,22 @@ func (s *Server) answerExplain(r micro.Request) {
 }
 
 func (s *Server) answerStatus(r micro.Request) {
-	s.respond(r.RespondJSON(s.status(time.Now().UTC())))
+	now := time.Now().UTC()
+	status := s.status(now)
+	if string(r.Data()) == WithNames {
+		// What hosts show beside the inventory takes a full pass, and nobody asks often.
+		result, _, _, err := s.engine.Books(now)
+		if err == nil || s.engine.Intended() != nil {
+			all := names.Of(s.engine.Intended(), result, s.engine.Findings())
+			status.Names = &all
+		}
+	}
+	data, err := json.Marshal(&status)
+	if err != nil {
+		s.respond(r.Error(codeBroken, err.Error(), nil))
+		return
+	}
+	s.respondWith(r, data)
 }
 
 func (s *Server) status(now time.Time) Status {
