@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/grafana/grafana-foundation-sdk/go/cog/plugins"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -24,13 +29,14 @@ const (
 	metricsPage   = "../../docs/metrics.md"
 )
 
-// scraped is what a running avstem up answers to a scrape, with its agent's own.
-func scraped(t *testing.T) string {
+// scraped is what a running avstem up answers to a scrape, with its agent's own, and
+// where it does.
+func scraped(t *testing.T) (text, base string) {
 	t.Helper()
 	p := newPlace(t)
 	r := p.up("--metrics", "127.0.0.1:0")
 	r.stdout.await(t, "/metrics")
-	base := regexp.MustCompile(`http://[0-9.:]+`).FindString(r.stdout.String())
+	base = regexp.MustCompile(`http://[0-9.:]+`).FindString(r.stdout.String())
 	read := func(path string) string {
 		reply, err := http.Get(base + path)
 		if err != nil {
@@ -43,7 +49,6 @@ func scraped(t *testing.T) string {
 		}
 		return string(body)
 	}
-	text := ""
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		text = read("/metrics")
 		// web-01 is nowhere, which is high once its grace is over.
@@ -57,7 +62,7 @@ func scraped(t *testing.T) string {
 	if got := read("/readyz"); got != "ok\n" {
 		t.Errorf("/readyz says %q", got)
 	}
-	return text
+	return text, base
 }
 
 // series are the names and labels that a scrape has.
@@ -122,7 +127,7 @@ func read(t *testing.T, path string, decode func([]byte, any) error, into any) {
 // What a dashboard or an alert names must be what avstem measures, under that name
 // and with these labels, and docs/metrics.md must say what it is.
 func TestDashboardAndAlertsNameWhatIsMeasured(t *testing.T) {
-	scrape := scraped(t)
+	scrape, _ := scraped(t)
 	if out, err := promtool(t, strings.NewReader(scrape), "check", "metrics"); err != nil || len(bytes.TrimSpace(out)) > 0 {
 		t.Errorf("promtool check metrics: %v\n%s", err, out)
 	}
@@ -189,8 +194,21 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// Grafana itself is not at hand; what it asks Prometheus is, and must be understood.
+// Grafana itself is not at hand. Its schema is, of which this is every key and none
+// besides, as is what it asks Prometheus, which must be understood.
 func TestDashboard(t *testing.T) {
+	data, err := os.ReadFile(dashboardFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugins.RegisterDefaultPlugins()
+	var whole dashboard.Dashboard
+	if err := whole.UnmarshalJSONStrict(data); err != nil && err.Error() != "" {
+		t.Errorf("against Grafana's schema: %v", err)
+	}
+	if err := whole.Validate(); err != nil {
+		t.Errorf("against Grafana's schema: %v", err)
+	}
 	var d struct {
 		UID, Title    string
 		SchemaVersion int
@@ -241,11 +259,10 @@ func TestDashboard(t *testing.T) {
 				t.Errorf("%s has two questions %s", p.Title, target.RefID)
 			}
 			refs = append(refs, target.RefID)
-			expr := strings.NewReplacer("$__rate_interval", "5m", "$site", ".*", "$platform", ".*").Replace(target.Expr)
-			rules = append(rules, rule{fmt.Sprintf("panel:%d:%s", p.ID, target.RefID), expr})
+			rules = append(rules, rule{fmt.Sprintf("panel:%d:%s", p.ID, target.RefID), asGrafana(target.Expr, "5m")})
 		}
 	}
-	data, err := yaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "panels", "rules": rules}}})
+	data, err = yaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "panels", "rules": rules}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,4 +273,103 @@ func TestDashboard(t *testing.T) {
 	if out, err := promtool(t, nil, "check", "rules", file); err != nil {
 		t.Errorf("promtool check rules: %v\n%s", err, out)
 	}
+}
+
+// asGrafana puts in what Grafana does for its variables.
+func asGrafana(expr, rate string) string {
+	return strings.NewReplacer("$__rate_interval", rate, "$site", ".*", "$platform", ".*").Replace(expr)
+}
+
+// startPrometheus has Debian's scrape an address each second, and gives its API.
+func startPrometheus(t *testing.T, scraped string) string {
+	t.Helper()
+	dir := t.TempDir()
+	config := fmt.Sprintf("global: {scrape_interval: 1s}\nscrape_configs:\n- job_name: avstem\n  static_configs: [{targets: [%q]}]\n", strings.TrimPrefix(scraped, "http://"))
+	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var log output
+	c := exec.CommandContext(t.Context(), "prometheus", "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
+	c.Stdout, c.Stderr = &log, &log
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = c.Process.Kill()
+		_ = c.Wait()
+		if t.Failed() {
+			t.Logf("prometheus:\n%s", log.String())
+		}
+	})
+	return "http://" + address
+}
+
+// numbersOf counts the series that Prometheus has for an expression and that have a
+// number now.
+func numbersOf(t *testing.T, api, expr string) (numbers int) {
+	t.Helper()
+	reply, err := http.Get(api + "/api/v1/query?query=" + url.QueryEscape(expr))
+	if err != nil {
+		return 0 // it is about to start
+	}
+	defer reply.Body.Close()
+	var answer struct {
+		Status, Error string
+		Data          struct {
+			Result []struct{ Value [2]any }
+		}
+	}
+	if err := json.NewDecoder(reply.Body).Decode(&answer); err != nil {
+		return 0
+	}
+	if answer.Status != "success" {
+		t.Fatalf("%s: %s", expr, answer.Error)
+	}
+	for _, r := range answer.Data.Result {
+		if text, is := r.Value[1].(string); is && text != "NaN" {
+			numbers++
+		}
+	}
+	return numbers
+}
+
+// Each panel has something to show, from a Prometheus that scrapes an avstem that
+// found something.
+func TestEveryPanelHasData(t *testing.T) {
+	_, base := scraped(t)
+	api := startPrometheus(t, base)
+	left := map[string]string{}
+	for where, expr := range expressions(t) {
+		if panel, is := strings.CutPrefix(where, "panel "); is && !quiet[panel] {
+			left[panel] = asGrafana(expr, "15s")
+		}
+	}
+	for _, variable := range []string{"avstem_ready", "avstem_findings"} { // that the variables list
+		left[variable] = variable
+	}
+	for deadline := time.Now().Add(90 * time.Second); len(left) > 0; time.Sleep(200 * time.Millisecond) {
+		for panel, expr := range left {
+			if numbersOf(t, api, expr) > 0 {
+				delete(left, panel)
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("of these panels Prometheus has nothing: %v", slices.Sorted(maps.Keys(left)))
+		}
+	}
+}
+
+// quiet are the panels' questions that have no answer while nothing is wrong.
+var quiet = map[string]bool{
+	"Not published, 1":                    true, // how old the oldest unsent document is
+	"Passes that weren't whole, 0":        true,
+	"Pending, suppressed and resolved, 0": true,
 }

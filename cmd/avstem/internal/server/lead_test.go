@@ -49,9 +49,13 @@ func (r *rig) wantSame(before map[string]reconcile.Finding, events ...string) {
 				f.FirstSeen, got.FirstSeen, f.Since, got.Since, f.Flaps, got.Flaps)
 		}
 	}
-	if diff := cmp.Diff(events, r.events()); diff != "" {
-		r.t.Errorf("events (-want +got):\n%s", diff)
-	}
+	// A finding is written before it is told of.
+	r.until("events are as they should be", func() error {
+		if diff := cmp.Diff(events, r.events()); diff != "" {
+			return fmt.Errorf("(-want +got):\n%s", diff)
+		}
+		return nil
+	})
 }
 
 func TestStandbyTakesOverWhenTheFirstStops(t *testing.T) {
