@@ -39,7 +39,7 @@ type Row struct {
 
 // Joined is how long a database took, and what it found.
 type Joined struct {
-	Load, Join time.Duration
+	Load, Join Used
 	Found      map[Row]int
 }
 
@@ -68,11 +68,12 @@ func SQLite(ctx context.Context, dir string) (Joined, error) {
 	for _, table := range Tables {
 		load += fmt.Sprintf(".import %s %s\n", filepath.Join(dir, table+".csv"), table)
 	}
-	return runJoin(exec.CommandContext(ctx, "sqlite3", "-bail", ":memory:"), load, ".print loaded\n", ".mode list\n.separator |\n")
+	return runJoin(exec.CommandContext(ctx, "sqlite3", "-bail", ":memory:"), nil, load, ".print loaded\n", ".mode list\n.separator |\n")
 }
 
-// runJoin feeds a database's shell, and takes the time between its answers.
-func runJoin(cmd *exec.Cmd, load, mark, format string) (Joined, error) {
+// runJoin feeds a database's shell, and takes the time between its answers, and what
+// the shell and the server, by its process ID, use.
+func runJoin(cmd *exec.Cmd, server []int, load, mark, format string) (Joined, error) {
 	cmd.Stdin = strings.NewReader(strings.Join([]string{load, indexSQL, mark, matchSQL, vmSQL, nicSQL, diskSQL, hostSQL, format,
 		"select kind, subject from finding order by kind, subject;\n"}, "\n"))
 	var errs strings.Builder
@@ -81,24 +82,24 @@ func runJoin(cmd *exec.Cmd, load, mark, format string) (Joined, error) {
 	if err != nil {
 		return Joined{}, err
 	}
-	begin := time.Now()
+	before, begin := cpuOf(server...), time.Now()
 	if err := cmd.Start(); err != nil {
 		return Joined{}, err
 	}
+	since := func() Used { return Used{time.Since(begin), cpuOf(append(server, cmd.Process.Pid)...) - before} }
 	done := Joined{Found: map[Row]int{}}
-	var loaded time.Time
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if lines.Text() == "loaded" {
-			loaded = time.Now()
+			done.Load = since()
 		} else if kind, subject, is := strings.Cut(strings.TrimSpace(lines.Text()), "|"); is {
 			done.Found[Row{reconcile.Kind(kind), subject}]++
 		}
 	}
-	joined := time.Now()
-	if err := cmd.Wait(); err != nil || loaded.IsZero() || errs.Len() > 0 {
+	all := since() // before it is waited for and gone
+	if err := cmd.Wait(); err != nil || done.Load.Clock == 0 || errs.Len() > 0 {
 		return Joined{}, fmt.Errorf("join in %s: %v: %s", cmd.Path, err, errs.String())
 	}
-	done.Load, done.Join = loaded.Sub(begin), joined.Sub(loaded)
+	done.Join = Used{all.Clock - done.Load.Clock, all.CPU - done.Load.CPU}
 	return done, nil
 }

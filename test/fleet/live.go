@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/dataverket/avstem/bus"
@@ -34,8 +34,10 @@ type Live struct {
 	tasks sync.WaitGroup
 	ready chan struct{}
 
+	mu     sync.Mutex
+	behind []uint64 // with each document, how many the stream had behind it
+
 	taken, told atomic.Int64 // documents and events
-	mostBehind  atomic.Int64
 	longest     atomic.Int64 // step, in ns
 	busy        atomic.Int64 // sites that may be stepping or writing
 }
@@ -82,11 +84,9 @@ func (l *Live) handler(cancel context.CancelCauseFunc) bus.ObservationHandler {
 		},
 		Ready: func() { close(l.ready) },
 		Behind: func(n uint64) {
-			select {
-			case <-l.ready:
-				l.mostBehind.Store(max(l.mostBehind.Load(), int64(n)))
-			default:
-			}
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.behind = append(l.behind, n)
 		},
 	}
 }
@@ -166,19 +166,22 @@ func (l *Live) write(ctx context.Context, site string, out engine.Outcome) error
 // Pace is how a reconciler kept up while something was published.
 type Pace struct {
 	Documents, Events int64
-	Took              time.Duration // until all was taken, judged and told
 	Drained           time.Duration // of it after the last was published
-	MostBehind        int64         // documents that were on the stream and not read yet
-	LongestStep       time.Duration
-	CPU               time.Duration
+	// Behind is how many documents were on the stream and not read yet, on the mean of
+	// the first half of the documents and of the second, and at most.
+	Behind      [2]float64
+	MostBehind  uint64
+	LongestStep time.Duration
+	Used        // until all was taken, judged and told
 }
 
 func (l *Live) Follow(ctx context.Context, publish func() (documents int, err error)) (Pace, error) {
-	events, cpu := l.told.Load(), cpuTime()
+	events, watch := l.told.Load(), Start()
 	l.taken.Store(0)
-	l.mostBehind.Store(0)
+	l.mu.Lock()
+	l.behind = nil
+	l.mu.Unlock()
 	l.longest.Store(0)
-	begin := time.Now()
 	n, err := publish()
 	if err != nil {
 		return Pace{}, err
@@ -194,10 +197,23 @@ func (l *Live) Follow(ctx context.Context, publish func() (documents int, err er
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	return Pace{
-		Documents: int64(n), Events: l.told.Load() - events, Took: time.Since(begin), Drained: time.Since(published),
-		MostBehind: l.mostBehind.Load(), LongestStep: time.Duration(l.longest.Load()), CPU: cpuTime() - cpu,
-	}, nil
+	p := Pace{
+		Documents: int64(n), Events: l.told.Load() - events, Drained: time.Since(published),
+		LongestStep: time.Duration(l.longest.Load()), Used: watch.Used(),
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if half := len(l.behind) / 2; half > 0 {
+		p.Behind, p.MostBehind = [2]float64{mean(l.behind[:half]), mean(l.behind[half:])}, slices.Max(l.behind)
+	}
+	return p, nil
+}
+
+func mean(all []uint64) (m float64) {
+	for _, n := range all {
+		m += float64(n) / float64(len(all))
+	}
+	return m
 }
 
 // due says whether some site has news that it hasn't judged or told yet.
@@ -216,13 +232,4 @@ func (l *Live) End() {
 	l.end(errEnded)
 	l.tasks.Wait()
 	l.r.clock = l.now()
-}
-
-// cpuTime is what this process has used so far.
-func cpuTime() time.Duration {
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		return 0
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }

@@ -9,6 +9,8 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // ErrNoPostgreSQL says that there is no PostgreSQL server on this machine.
@@ -37,7 +39,7 @@ func PostgreSQL(ctx context.Context, dir string) (_ Joined, err error) {
 	for _, cmd := range []*exec.Cmd{
 		as(filepath.Join(bin, "initdb"), "-D", data, "-A", "trust", "--no-sync"),
 		as(filepath.Join(bin, "pg_ctl"), "-D", data, "-w", "-l", filepath.Join(data, "log"), "-o",
-			"-c listen_addresses='' -c unix_socket_directories="+data+" -c fsync=off -c shared_buffers=1GB -c work_mem=256MB -c maintenance_work_mem=512MB -c max_wal_size=8GB -c wal_level=minimal -c max_wal_senders=0", "start"),
+			"-c listen_addresses='' -c unix_socket_directories="+data+" -c fsync=off -c jit=off -c shared_buffers=1GB -c work_mem=256MB -c maintenance_work_mem=512MB -c max_wal_size=8GB -c wal_level=minimal -c max_wal_senders=0", "start"),
 	} {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return Joined{}, fmt.Errorf("start PostgreSQL: %w: %s", err, out)
@@ -49,9 +51,26 @@ func PostgreSQL(ctx context.Context, dir string) (_ Joined, err error) {
 			err = errors.Join(err, fmt.Errorf("stop PostgreSQL: %w: %s", stopErr, out))
 		}
 	}()
+	postmaster, err := postmasterOf(data)
+	if err != nil {
+		return Joined{}, err
+	}
 	load := schemaSQL
 	for _, table := range Tables {
 		load += fmt.Sprintf("\\copy %s from '%s' csv null 'NULL'\n", table, filepath.Join(dir, table+".csv"))
 	}
-	return runJoin(as(filepath.Join(bin, "psql"), "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", data, "-d", "postgres"), load, "\\echo loaded\n", "")
+	return runJoin(as(filepath.Join(bin, "psql"), "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", data, "-d", "postgres"), []int{postmaster}, load, "\\echo loaded\n", "")
+}
+
+// postmasterOf is the server's first process, whose children the others are.
+func postmasterOf(data string) (pid int, err error) {
+	text, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
+	if err == nil {
+		first, _, _ := strings.Cut(string(text), "\n")
+		pid, err = strconv.Atoi(strings.TrimSpace(first))
+	}
+	if err != nil {
+		return 0, fmt.Errorf("find PostgreSQL's process: %w", err)
+	}
+	return pid, nil
 }

@@ -230,12 +230,12 @@ func (r *Reconciler) Silence(site string) (took time.Duration, err error) {
 }
 
 // FullPass runs the pure core once over everything, all sites together.
-func (f *Fleet) FullPass() (time.Duration, *reconcile.Result) {
+func (f *Fleet) FullPass() (Used, *reconcile.Result) {
 	in := f.Input(f.Inventory(), epoch)
 	runtime.GC()
-	begin := time.Now()
+	watch := Start()
 	result := reconcile.Reconcile(in)
-	return time.Since(begin), result
+	return watch.Used(), result
 }
 
 // Heap is what the process's live objects take, in bytes.

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -35,38 +34,38 @@ var Tables = []string{"want_host", "want_link", "want_hostdisk", "want_vm", "wan
 // WriteRows writes the whole fleet's tables into a directory. Converting is how long
 // reading the documents' JSON and writing the rows took, on one core, without making
 // the fleet up.
-func (f *Fleet) WriteRows(dir string) (converting time.Duration, err error) {
+func (f *Fleet) WriteRows(dir string) (converting Used, err error) {
 	r := &Rows{dir: dir, files: map[string]*bufio.Writer{}}
 	for _, table := range Tables {
 		file, err := os.Create(filepath.Join(dir, table+".csv"))
 		if err != nil {
-			return 0, err
+			return Used{}, err
 		}
 		r.open = append(r.open, file)
 		r.files[table] = bufio.NewWriterSize(file, 1<<18)
 	}
 	inv := f.Inventory()
-	begin := time.Now()
+	watch := Start()
 	r.inventory(inv)
-	converting = time.Since(begin)
+	converting = watch.Used()
 	for h := range f.Hosts {
 		var documents [][]byte
 		for _, o := range f.Documents(h, 1) {
 			data, err := json.Marshal(o)
 			if err != nil {
-				return 0, err
+				return Used{}, err
 			}
 			documents = append(documents, data)
 		}
-		begin := time.Now()
+		watch := Start()
 		for _, data := range documents {
 			var o inventory.Observation
 			if err := json.Unmarshal(data, &o); err != nil {
-				return 0, err
+				return Used{}, err
 			}
 			r.document(&o)
 		}
-		converting += time.Since(begin)
+		converting = converting.Add(watch.Used())
 		f.sayHeard(r, h, len(documents) > 0)
 	}
 	for _, t := range f.Tasks() {
@@ -74,10 +73,10 @@ func (f *Fleet) WriteRows(dir string) (converting time.Duration, err error) {
 	}
 	for i, table := range Tables {
 		if err := r.files[table].Flush(); err != nil {
-			return 0, err
+			return Used{}, err
 		}
 		if err := r.open[i].Close(); err != nil {
-			return 0, err
+			return Used{}, err
 		}
 	}
 	return converting, nil

@@ -48,6 +48,8 @@ insert into vm_match
 create table want_left as select w.* from want_vm w where not exists (select 1 from vm_match m where m.record = w.id);
 create table got_left as select v.* from got_vm v
   where v.type = '' and v.source <> 'runtime-qemu' and not exists (select 1 from vm_match m where m.vm = v.id) and v.id not in (select id from copy);
+analyze want_left;
+analyze got_left;
 
 create table candidate as
   select w.id as record, v.id as vm, 1 as rung from want_left w join got_left v on v.label = w.id
@@ -62,16 +64,16 @@ create table candidate as
 create table tied (record text, vm bigint);
 insert into vm_match select record, vm, rung from (select c.*, count(*) over (partition by record) as r, count(*) over (partition by vm) as v from candidate c where rung = 1) c where r = 1 and v = 1;
 insert into tied select record, vm from (select c.*, count(*) over (partition by record) as r, count(*) over (partition by vm) as v from candidate c where rung = 1) c where r > 1 or v > 1;
-create table open2 as select c.* from candidate c where rung = 2 and record not in (select record from vm_match union select record from tied) and vm not in (select vm from vm_match union select vm from tied);
+create table open2 as select c.* from candidate c where rung = 2 and not exists (select 1 from vm_match m where m.record = c.record or m.vm = c.vm) and not exists (select 1 from tied t where t.record = c.record or t.vm = c.vm);
 insert into vm_match select record, vm, rung from (select c.*, count(*) over (partition by record) as r, count(*) over (partition by vm) as v from open2 c) c where r = 1 and v = 1;
 insert into tied select record, vm from (select c.*, count(*) over (partition by record) as r, count(*) over (partition by vm) as v from open2 c) c where r > 1 or v > 1;
-create table open3 as select c.* from candidate c where rung = 3 and record not in (select record from vm_match union select record from tied) and vm not in (select vm from vm_match union select vm from tied);
+create table open3 as select c.* from candidate c where rung = 3 and not exists (select 1 from vm_match m where m.record = c.record or m.vm = c.vm) and not exists (select 1 from tied t where t.record = c.record or t.vm = c.vm);
 insert into vm_match select record, vm, rung from (select c.*, count(*) over (partition by record) as r, count(*) over (partition by vm) as v from open3 c) c where r = 1 and v = 1;
 insert into tied select record, vm from (select c.*, count(*) over (partition by record) as r, count(*) over (partition by vm) as v from open3 c) c where r > 1 or v > 1;
-create table open4 as select c.* from candidate c where rung = 4 and record not in (select record from vm_match union select record from tied) and vm not in (select vm from vm_match union select vm from tied);
+create table open4 as select c.* from candidate c where rung = 4 and not exists (select 1 from vm_match m where m.record = c.record or m.vm = c.vm) and not exists (select 1 from tied t where t.record = c.record or t.vm = c.vm);
 insert into vm_match select record, vm, rung from (select c.*, count(*) over (partition by record) as r, count(*) over (partition by vm) as v from open4 c) c where r = 1 and v = 1;
 insert into tied select record, vm from (select c.*, count(*) over (partition by record) as r, count(*) over (partition by vm) as v from open4 c) c where r > 1 or v > 1;
-create table open5 as select c.* from candidate c where rung = 5 and record not in (select record from vm_match union select record from tied) and vm not in (select vm from vm_match union select vm from tied);
+create table open5 as select c.* from candidate c where rung = 5 and not exists (select 1 from vm_match m where m.record = c.record or m.vm = c.vm) and not exists (select 1 from tied t where t.record = c.record or t.vm = c.vm);
 insert into vm_match select record, vm, rung from (select c.*, count(*) over (partition by record) as r, count(*) over (partition by vm) as v from open5 c) c where r = 1 and v = 1;
 
 -- Both sides of each VM on one row.
@@ -83,4 +85,6 @@ create table pair as
   from vm_match m join want_vm w on w.id = m.record join got_vm v on v.id = m.vm join hosts h on h.host = v.host;
 create unique index pair_record on pair (record);
 create unique index pair_vm on pair (vm);
-analyze;
+analyze hosts;
+analyze vm_match;
+analyze pair;

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/dataverket/avstem/test/fleet"
 )
@@ -26,7 +25,8 @@ func joins(ctx context.Context, f *fleet.Fleet, dir string, m measured, findings
 	for _, n := range findings {
 		total += n
 	}
-	figure("SQL: documents and inventory made into rows", seconds(converting), "s", fmt.Sprintf("on one core; %.1f× the cold start", converting.Seconds()/m.cold.Seconds()))
+	figure("SQL: documents and inventory made into rows", seconds(converting.Clock), "s",
+		fmt.Sprintf("on one core, %s s of CPU; %s the cold start", seconds(converting.CPU), times(converting, m.cold)))
 	for _, database := range []struct {
 		name string
 		join func(context.Context, string) (fleet.Joined, error)
@@ -39,17 +39,24 @@ func joins(ctx context.Context, f *fleet.Fleet, dir string, m measured, findings
 		if err != nil {
 			return err
 		}
-		against := func(d time.Duration) string {
-			return fmt.Sprintf("%.1f× the full pass, %.0f× one host's change", d.Seconds()/m.pass.Seconds(), d.Seconds()/m.change.Seconds())
+		against := func(u fleet.Used) string {
+			return fmt.Sprintf("%s the full pass, %.0f× one host's change; %s s of CPU", times(u, m.pass), u.Clock.Seconds()/m.change.Seconds(), seconds(u.CPU))
 		}
 		found, wrong := joined.Against(findings)
-		figure(database.name+": load rows and make indexes", seconds(joined.Load), "s", against(joined.Load))
-		figure(database.name+": join", seconds(joined.Join), "s", against(joined.Join))
-		figure(database.name+": load and join", seconds(joined.Load+joined.Join), "s", against(joined.Load+joined.Join))
-		all := converting + joined.Load + joined.Join
-		figure(database.name+": from documents to findings", seconds(all), "s", fmt.Sprintf("%.1f× the cold start", all.Seconds()/m.cold.Seconds()))
-		figure(database.name+": of the findings it has", found, "findings", fmt.Sprintf("%.1f %% of %d", 100*float64(found)/float64(total), total))
+		both := joined.Load.Add(joined.Join)
+		figure(database.name+": load rows and make indexes", seconds(joined.Load.Clock), "s", against(joined.Load))
+		figure(database.name+": join", seconds(joined.Join.Clock), "s", against(joined.Join))
+		figure(database.name+": load and join", seconds(both.Clock), "s", against(both))
+		all := both.Add(converting)
+		figure(database.name+": from documents to findings", seconds(all.Clock), "s", fmt.Sprintf("%s the cold start", times(all, m.cold)))
+		figure(database.name+": of the findings it has", found, "findings", fmt.Sprintf("%.1f %% of the %d of the full pass", 100*float64(found)/float64(total), total))
 		figure(database.name+": false findings", wrong, "findings", "")
 	}
 	return nil
+}
+
+// times says how often as long as another one something took, and how often its CPU
+// time, which others on the machine change less.
+func times(u, other fleet.Used) string {
+	return fmt.Sprintf("%.1f× (by CPU %.1f×)", u.Clock.Seconds()/other.Clock.Seconds(), u.CPU.Seconds()/other.CPU.Seconds())
 }
