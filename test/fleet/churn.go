@@ -68,7 +68,7 @@ func (p *picker) next() (vm, host, partner int) {
 		p.n = (p.n + 7919) % (f.Hosts * f.VMs)
 		vm, host = p.n, p.n/f.VMs
 		if p.w.Quiet(host) && p.w.Settled(vm) && vm%f.VMs != 3%f.VMs && vm%f.VMs != 5%f.VMs {
-			partner, _ = f.partner(host)
+			partner, _ = f.Partner(host)
 			return vm, host, partner
 		}
 	}

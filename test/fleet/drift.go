@@ -84,7 +84,7 @@ func (f *Fleet) drift(vm int) *VMDrift {
 	order := f.vmTurns[f.Platform(vm/f.VMs)]
 	d := order[nth%len(order)]
 	if d.pair {
-		if other, has := f.partner(vm / f.VMs); !has || f.hostDrift(other) != nil {
+		if other, has := f.Partner(vm / f.VMs); !has || f.hostDrift(other) != nil {
 			return nil
 		}
 	}

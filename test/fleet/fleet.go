@@ -83,9 +83,9 @@ func (f *Fleet) Site(host int) string { return fmt.Sprintf("site%d", host%f.Site
 // Platform is what runs a host's VMs.
 func (f *Fleet) Platform(host int) string { return platforms[host/(2*f.Sites)%len(platforms)] }
 
-// partner is the host of the same site and platform that VMs of a host are copied
+// Partner is the host of the same site and platform that VMs of a host are copied
 // or move to, and false where it has none. Each is its partner's partner.
-func (f *Fleet) partner(host int) (int, bool) {
+func (f *Fleet) Partner(host int) (int, bool) {
 	other := host + f.Sites
 	if host/f.Sites%2 == 1 {
 		other = host - f.Sites

@@ -119,7 +119,7 @@ func (f *Fleet) people(host int) (all []vm) {
 		v := f.place(host, nth)
 		all = append(append(all, v), v.beside...)
 	}
-	if other, has := f.partner(host); has {
+	if other, has := f.Partner(host); has {
 		for nth := range f.VMs {
 			if drift := f.drift(other*f.VMs + nth); drift != nil && drift.pair {
 				if v := f.place(other, nth); v.away != nil {

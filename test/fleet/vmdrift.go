@@ -17,7 +17,7 @@ var VMDrifts = []VMDrift{
 	{Name: "nobody recorded it", Share: 3, Kinds: kinds{reconcile.VMUnknown}, plant: func(_ *Fleet, v *vm, _ int) { v.want = nil }},
 	{Name: "it should be gone", Share: 2, Kinds: kinds{reconcile.VMLingering}, plant: func(_ *Fleet, v *vm, _ int) { v.want.State = sentral.VMAbsent }},
 	{Name: "it is on another host", Share: 3, Kinds: kinds{reconcile.VMMisplaced}, pair: true, plant: func(f *Fleet, v *vm, host int) {
-		other, _ := f.partner(host)
+		other, _ := f.Partner(host)
 		v.want.Host = HostKey(other)
 	}},
 	{Name: "it runs on two hosts", Share: 1, Kinds: kinds{reconcile.VMDuplicate}, pair: true, plant: func(_ *Fleet, v *vm, _ int) {

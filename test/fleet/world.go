@@ -52,7 +52,7 @@ func (w *World) Skip(generations uint64) { w.skip = generations }
 // Quiet says whether nothing of a host drifts and it has a partner of which
 // nothing does.
 func (w *World) Quiet(host int) bool {
-	other, has := w.f.partner(host)
+	other, has := w.f.Partner(host)
 	return has && w.f.hostDrift(host) == nil && w.f.hostDrift(other) == nil && !w.dead[host] && !w.dead[other]
 }
 

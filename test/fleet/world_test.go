@@ -61,7 +61,7 @@ func (l *life) pick() (vm, host, partner int) {
 		l.next += 7
 		vm = l.next % (l.Hosts * l.VMs)
 		host = vm / l.VMs
-		if partner, _ = l.partner(host); l.Quiet(host) && l.Settled(vm) {
+		if partner, _ = l.Partner(host); l.Quiet(host) && l.Settled(vm) {
 			return vm, host, partner
 		}
 	}

@@ -160,13 +160,17 @@ func engines(ctx context.Context, f *fleet.Fleet, o options, dir string, m *meas
 	}
 	figure("findings", sum(r.Found()), "findings", "all that were planted, and no other")
 
-	took, err := changes(f, r)
+	w := fleet.NewWorld(f, r.Intended())
+	took, err := changes(f, r, w)
 	if err != nil {
 		return err
 	}
 	m.change = took[len(took)/2]
 	figure("one host's change, median", milliseconds(m.change), "ms", of(m.change.Seconds()*1e3, changeTarget, "the limit"))
 	figure("one host's change, 99th percentile", milliseconds(took[len(took)*99/100]), "ms", "")
+	if err := failover(f, r, w); err != nil {
+		return err
+	}
 	if err := live(ctx, r, conn, hosts, o); err != nil {
 		return err
 	}
@@ -175,11 +179,9 @@ func engines(ctx context.Context, f *fleet.Fleet, o options, dir string, m *meas
 	return err
 }
 
-// changes has some hosts change, and gives how long each took, sorted. The hosts
-// show the former again afterwards.
-func changes(f *fleet.Fleet, r *fleet.Reconciler) (took []time.Duration, err error) {
+// changes has some hosts change, and gives how long each took, sorted.
+func changes(f *fleet.Fleet, r *fleet.Reconciler, w *fleet.World) (took []time.Duration, err error) {
 	const rounds = 500
-	w := fleet.NewWorld(f, r.Intended())
 	for i := range rounds {
 		host := i * 7919 % f.Hosts
 		if vm := host * f.VMs; w.Quiet(host) && w.Settled(vm) {
