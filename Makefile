@@ -13,7 +13,8 @@ LAB_PACKAGES := $(DEMO_PACKAGES) user-mode-linux kmod debootstrap openssh-client
 # promtool, and a C compiler for the race detector. What ships is built without.
 TEST_PACKAGES := $(LAB_PACKAGES) sqlite3 swtpm swtpm-tools e2fsprogs lvm2 thin-provisioning-tools \
                  mdadm cryptsetup-bin btrfs-progs fdisk udev gcc libc6-dev \
-                 lldpd systemd systemd-container lintian rpm prometheus lxd lxd-client busybox-static incus-base/bookworm-backports
+                 lldpd systemd systemd-container lintian rpm rpmlint groff-base ansible-core ansible-lint cloud-init \
+                 prometheus lxd lxd-client busybox-static incus-base/bookworm-backports
 
 # What the reconciler is measured beside.
 FLEET_PACKAGES := sqlite3 postgresql

@@ -21,8 +21,8 @@ const doctorLong = `Tries everything that the agent needs, and says of each what
 happened, what that means and what to type. It changes nothing and publishes
 nothing; it may run beside the agent.
 
-Rights differ by user: "runuser -u avstem-agent -- avstem-agent doctor" sees what
-the service sees, but for its sandbox.
+Rights differ by user: what the service sees, but for its sandbox, is seen by
+"runuser -u avstem-agent -- avstem-agent doctor --state-dir /var/lib/avstem".
 
 Exit status: 0 nothing is broken, though there may be warnings; 1 something is.`
 
@@ -124,7 +124,7 @@ func judgeSource(o *inventory.Observation) doctor.Result {
 // examineNATS tries what the agent does with the server.
 func (a *app) examineNATS(ctx context.Context) []doctor.Result {
 	const tried = "connect as the agent does"
-	where, err := a.where.Options(a.file, a.env)
+	where, _, err := a.reach()
 	if err != nil {
 		return []doctor.Result{doctor.Bad("credentials", "read the files that are named", err, "the agent doesn't start", "see what it says")}
 	}

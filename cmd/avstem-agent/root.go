@@ -121,7 +121,7 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.StringVar(&a.host.OVSDB, "ovsdb", "", "`SOCKET` of Open vSwitch's database")
 	duration.Var(flags, &a.host.Timeout, "timeout", 0, "`DURATION` that one pass over one source may take (default 30s)")
 	root.AddCommand(a.runCommand(), a.enrollCommand(), a.collectCommand(), a.identityCommand(), a.doctorCommand(), a.settings().Command(noArguments), a.versionCommand(),
-		manpage.Command(buildinfo.Read().Version, oneDirectory))
+		manpage.Command(buildinfo.Read().Version, oneDirectory, a.settings().Page("avstem-agent"), config.Variable))
 	a.known = keys(root)
 	return root
 }

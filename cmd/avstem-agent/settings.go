@@ -39,7 +39,8 @@ Check: avstem-agent config check. Take into use: systemctl reload avstem-agent;
 func (a *app) settings() *configcmd.Program {
 	return &configcmd.Program{
 		Long: configLong, Head: configHead, Usual: defaultConfig, Reload: append(natsflags.Names(), "log-level"),
-		Keys: keys,
+		Examples: map[string]string{"creds": "/etc/avstem/nats.creds", "token-file": "/etc/avstem/nats.token", "state-dir": "/var/lib/avstem"},
+		Keys:     keys,
 		Scratch: func() (*pflag.FlagSet, func() []configcmd.Check) {
 			other := &app{env: func(string) string { return "" }}
 			return keys(other.rootCommand()), other.checks

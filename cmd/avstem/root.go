@@ -11,6 +11,7 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
+	"github.com/dataverket/avstem/cmd/internal/config"
 	"github.com/dataverket/avstem/cmd/internal/configcmd"
 	"github.com/dataverket/avstem/cmd/internal/manpage"
 	"github.com/dataverket/avstem/cmd/internal/usage"
@@ -96,7 +97,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newDoctorCommand(a),
 		a.settings().Command(noArguments),
 		newVersionCommand(a),
-		manpage.Command(buildinfo.Read().Version, oneArgument("directory")),
+		manpage.Command(buildinfo.Read().Version, oneArgument("directory"), a.settings().Page("avstem"), config.Variable),
 	)
 	return root
 }

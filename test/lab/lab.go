@@ -144,6 +144,9 @@ func (l *Lab) Hosts() []*Host { return l.hosts }
 // Host gives one of the hosts, the first being 0.
 func (l *Lab) Host(n int) *Host { return l.hosts[n] }
 
+// Key is the file of the key that lets root in on every host by ssh.
+func (l *Lab) Key() string { return l.path(keyFile) }
+
 // Rig is what the lab runs in: its network namespace is where a server listens
 // that hosts are to reach.
 func (l *Lab) Rig() *rig.Rig { return l.rig }

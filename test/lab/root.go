@@ -22,6 +22,7 @@ var packages = []string{
 	"systemd", "systemd-sysv", "dbus", "udev", "libpam-systemd", "polkitd", "openssh-server", "kmod", "procps",
 	"iproute2", "iputils-ping", "openvswitch-switch", "lvm2", "mdadm", "multipath-tools", "dmsetup", "cryptsetup-bin", "lldpd",
 	"libvirt-daemon-system", "libvirt-clients", "qemu-system-x86", "qemu-utils",
+	"python3-apt", "dnf", "rpm",
 }
 
 //go:embed setup.sh

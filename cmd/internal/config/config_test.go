@@ -155,7 +155,7 @@ func TestNoPasswordIsShown(t *testing.T) {
 
 // Whoever removes every # before a key of the example has a file that is right.
 func TestExampleIsRightWhenItsKeysAreSet(t *testing.T) {
-	text := Example(flagsOf(&settings{}), "Settings.\nOf a test.")
+	text := Example(flagsOf(&settings{}), "Settings.\nOf a test.", nil)
 	if file, problems := Parse("f", []byte(text), flagsOf(&settings{})); len(problems) > 0 || len(file.Values) > 0 {
 		t.Errorf("as it is: %+v, %+v", file, problems)
 	}

@@ -12,7 +12,7 @@ const columns = 78
 
 // Example writes a file that says everything and sets nothing: each key with what
 // it means and its default or an example, all of it comments.
-func Example(keys *pflag.FlagSet, head string) string {
+func Example(keys *pflag.FlagSet, head string, examples map[string]string) string {
 	var b strings.Builder
 	for line := range strings.SplitSeq(strings.TrimSpace(head), "\n") {
 		fmt.Fprintln(&b, strings.TrimSpace("# "+line))
@@ -23,16 +23,19 @@ func Example(keys *pflag.FlagSet, head string) string {
 		if f.DefValue != "" && f.DefValue != "[]" {
 			text += " (default " + f.DefValue + ")"
 		}
-		fmt.Fprintf(&b, "\n%s#%s: %s\n", wrap(text+"."), f.Name, exampleValue(f, what))
+		fmt.Fprintf(&b, "\n%s#%s: %s\n", wrap(text+"."), f.Name, exampleValue(f, what, examples))
 	})
 	return b.String()
 }
 
 // exampleValue is the default where there is one, and otherwise something of the
 // kind that is wanted.
-func exampleValue(f *pflag.Flag, what string) string {
+func exampleValue(f *pflag.Flag, what string, examples map[string]string) string {
 	if f.DefValue != "" && f.DefValue != "[]" && f.DefValue != "0s" {
 		return f.DefValue
+	}
+	if value := examples[f.Name]; value != "" {
+		return value
 	}
 	value := map[string]string{
 		"DIR": "/srv/avstem", "FILE": "/etc/avstem/" + f.Name + ".pem", "SOCKET": "/run/avstem/" + f.Name,

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/dataverket/avstem/cmd/internal/config"
+	"github.com/dataverket/avstem/cmd/internal/manpage"
 	"github.com/dataverket/avstem/cmd/internal/natsflags"
 )
 
@@ -27,6 +28,8 @@ type Program struct {
 	Head   string   // of the example
 	Usual  string   // where the file is if nobody names another
 	Reload []string // keys that a running program takes on SIGHUP
+	// Examples are values for keys whose kind alone would give a poor one.
+	Examples map[string]string
 
 	// Keys are what the file may set, of a program's root command.
 	Keys func(root *cobra.Command) *pflag.FlagSet
@@ -100,12 +103,19 @@ func (p *Program) Command(noArguments cobra.PositionalArgs) *cobra.Command {
 		Short: "Write a configuration file in which every key is explained and none is set",
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprint(p.Stdout, config.Example(p.Keys(c.Root()), p.Head))
+			_, err := fmt.Fprint(p.Stdout, config.Example(p.Keys(c.Root()), p.Head, p.Examples))
 			return err
 		},
 	}
 	c.AddCommand(check, show, example)
 	return c
+}
+
+// Page makes what the man page of the file of a program is made of.
+func (p *Program) Page(program string) func(root *cobra.Command) manpage.File {
+	return func(root *cobra.Command) manpage.File {
+		return manpage.File{Name: program + ".yaml", Path: p.Usual, Of: program, Head: p.Head, Long: p.Long, Keys: p.Keys(root), Reload: p.Reload}
+	}
 }
 
 // Read reads the file that is named, or the one in its usual place if it is there.

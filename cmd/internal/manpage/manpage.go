@@ -1,5 +1,5 @@
-// Package manpage writes man pages of a program's commands, as packages install
-// them.
+// Package manpage writes man pages of a program's commands and of its configuration
+// file, as packages install them.
 //
 // Cobra has a generator, which makes Markdown first and brings a Markdown parser
 // and a template engine for that; a page of ours is the help, in roff. What it
@@ -17,16 +17,21 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Command is the hidden command that writes the pages.
-func Command(version string, exactlyOne cobra.PositionalArgs) *cobra.Command {
+// Command is the hidden command that writes the pages: of all commands, and of the
+// configuration file.
+func Command(version string, exactlyOne cobra.PositionalArgs, file func(root *cobra.Command) File, variable func(key string) string) *cobra.Command {
 	var at int64
 	c := &cobra.Command{
 		Use:    "man DIR",
-		Short:  "Write a man page for each command",
+		Short:  "Write a man page for each command, and one of the configuration file",
 		Hidden: true,
 		Args:   exactlyOne,
 		RunE: func(c *cobra.Command, args []string) error {
-			return write(c.Root(), args[0], version, time.Unix(at, 0).UTC())
+			f, date := file(c.Root()), time.Unix(at, 0).UTC()
+			if err := os.WriteFile(filepath.Join(args[0], f.Name+".5"), []byte(FilePage(f, variable, version, date)), 0o644); err != nil {
+				return fmt.Errorf("write man page: %w", err)
+			}
+			return write(c.Root(), args[0], version, date)
 		},
 	}
 	c.Flags().Int64Var(&at, "at", 0, "`SECONDS` since 1970 that the pages are dated")
@@ -95,7 +100,7 @@ func options(b *strings.Builder, head string, flags *pflag.FlagSet) {
 			fmt.Fprintf(b, " \\fI%s\\fR", escape(what))
 		}
 		fmt.Fprintf(b, "\n%s\n", escape(usage))
-		if f.DefValue != "" && f.DefValue != "[]" && f.DefValue != "false" && f.DefValue != "0s" && f.DefValue != "0" {
+		if set(f) {
 			fmt.Fprintf(b, "(default %s)\n", escape(f.DefValue))
 		}
 	})
