@@ -165,7 +165,7 @@ func (b *Book) Hear(host uuid.UUID, at time.Time) {
 		return
 	}
 	back := at.Before(h.LastHeard)
-	if back || h.node.group == nil || h.Stale || len(h.node.group.nodes) > 1 {
+	if back || h.node.group == nil || h.Stale || h.node.group.views > 1 {
 		b.heard = append(b.heard, h)
 	}
 	h.spoke, h.said = true, at

@@ -70,7 +70,7 @@ func (b *Book) reread(h *hostView) {
 	case before.Site != h.Site || !reflect.DeepEqual(before.Identity, h.Identity):
 		b.unmarkHost(h.node)
 		b.markHost(h.node)
-	case before.Stale != h.Stale, h.node.group != nil && len(h.node.group.nodes) > 1 && !before.LastHeard.Equal(h.LastHeard):
+	case before.Stale != h.Stale, h.node.group != nil && h.node.group.views > 1 && !before.LastHeard.Equal(h.LastHeard):
 		b.dirtyNode(h.node)
 	}
 	if h.pair != nil {

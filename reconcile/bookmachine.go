@@ -102,6 +102,7 @@ func (b *Book) matchGroup(p *pass, group *hostGroup) {
 	slices.SortFunc(records, func(a, b *hostNode) int { return cmp.Or(cmp.Compare(a.want.ID, b.want.ID), cmp.Compare(a.nth, b.nth)) })
 	slices.SortFunc(views, func(a, b *hostView) int { return compareIDs(a.ID, b.ID) })
 	p.begin()
+	group.views = len(views)
 	group.pairs = p.matchHosts(records, views)
 	if len(records) > 0 {
 		group.key = records[0].want.ID

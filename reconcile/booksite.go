@@ -10,7 +10,9 @@ import (
 
 // site is what is known of a site as a whole.
 type site struct {
-	hosts   map[*hostPair]bool
+	hosts map[*hostPair]bool
+	// silent counts those that should speak and have, by platform and together.
+	silent  map[string]silent
 	covered int     // hosts seen whole
 	forgets pairSet // those of them on which nothing is left of a VM that stops
 	unseen  pairSet // the others
@@ -25,8 +27,8 @@ type site struct {
 
 // siteFacts are what a site is told of one of its hosts.
 type siteFacts struct {
-	known, covered, forgets, stale, awaited bool
-	site, platform, unseen                  string
+	known, covered, forgets, stale, spoke, awaited bool
+	site, platform, unseen                         string
 	// hides says why not every VM of it is there with all of its disks.
 	hides string
 }
@@ -36,7 +38,8 @@ func factsOf(hp *hostPair) siteFacts {
 	if !facts.covered {
 		facts.unseen = hp.unseen()
 	}
-	facts.stale, facts.awaited = hp.Observed != nil && hp.Observed.Stale, hp.awaited()
+	facts.spoke, facts.awaited = hp.Observed != nil, hp.awaited()
+	facts.stale = facts.spoke && hp.Observed.Stale
 	if hp.Intended != nil {
 		facts.platform = hp.Intended.Platform
 	}
@@ -49,7 +52,7 @@ func factsOf(hp *hostPair) siteFacts {
 func (b *Book) site(name string) *site {
 	s := b.sites[name]
 	if s == nil {
-		s = &site{hosts: map[*hostPair]bool{}, unread: map[*vmUnit]bool{}, silence: unit{stage: stageSilence, key: name}}
+		s = &site{hosts: map[*hostPair]bool{}, silent: map[string]silent{}, unread: map[*vmUnit]bool{}, silence: unit{stage: stageSilence, key: name}}
 		b.sites[name] = s
 	}
 	return s
@@ -68,6 +71,7 @@ func (b *Book) tellSite(hp *hostPair, facts siteFacts) {
 			b.counts.silent--
 		}
 		delete(s.hosts, hp)
+		s.count(was, -1)
 		if was.covered {
 			s.covered--
 			s.forgets = s.forgets.remove(hp)
@@ -84,6 +88,7 @@ func (b *Book) tellSite(hp *hostPair, facts siteFacts) {
 			b.counts.silent++
 		}
 		s.hosts[hp] = true
+		s.count(facts, 1)
 		if facts.covered {
 			s.covered++
 			if facts.forgets {
@@ -94,6 +99,25 @@ func (b *Book) tellSite(hp *hostPair, facts siteFacts) {
 		}
 		b.hide(s, hp, facts.hides != "")
 		b.dirtySites[facts.site] = true
+	}
+}
+
+// silent is how many hosts don't speak, of how many that should and have.
+type silent struct{ stale, of int }
+
+func (s *site) count(facts siteFacts, by int) {
+	if !facts.spoke || !facts.awaited {
+		return
+	}
+	add := func(platform string) {
+		n := s.silent[platform]
+		if n.of += by; facts.stale {
+			n.stale += by
+		}
+		s.silent[platform] = n
+	}
+	if add(""); facts.platform != "" {
+		add(facts.platform)
 	}
 }
 
@@ -200,6 +224,15 @@ func (b *Book) settleSites() {
 func (b *Book) settleSilence(s *site) {
 	p := b.scratch()
 	p.begin()
+	many := false
+	for _, n := range s.silent {
+		many = many || b.in.Policy.Mass.isMass(n.stale, n.of, b.in.Policy.Mass.Hosts)
+	}
+	if !many {
+		b.put(&s.silence, nil)
+		b.ledger.blame(&s.silence, nil)
+		return
+	}
 	p.checkSilence(slices.SortedFunc(maps.Keys(s.hosts), comparePairedHosts))
 	b.put(&s.silence, p.findings)
 	b.ledger.blame(&s.silence, p.blames)

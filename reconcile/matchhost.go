@@ -55,6 +55,7 @@ type hostNode struct {
 type hostGroup struct {
 	unit
 	nodes []*hostNode
+	views int // of the nodes, those that are hosts and no records
 	pairs []*hostPair
 }
 

@@ -43,13 +43,13 @@ func (e *Engine) Status(now time.Time) Status {
 	holes := len(e.Holes(now))
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := e.status(now)
+	s := e.status(now, e.waiting(now))
 	s.Holes = holes
 	return s
 }
 
-func (e *Engine) status(now time.Time) Status {
-	s := Status{At: now, Site: e.site, Waiting: e.waiting(now)}
+func (e *Engine) status(now time.Time, waiting string) Status {
+	s := Status{At: now, Site: e.site, Waiting: waiting}
 	s.Ready = s.Waiting == "" && e.stepped
 	if e.intended != nil {
 		s.Inventory = InventoryStatus{Source: e.intended.Source, Version: e.intended.Version, ReadAt: e.intended.ReadAt, Problems: len(e.intended.Problems)}

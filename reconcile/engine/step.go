@@ -46,7 +46,7 @@ func (e *Engine) Step(now time.Time) Outcome {
 	if why := e.waiting(now); why != "" {
 		e.deadline = now.Add(time.Second)
 		e.dirty = false
-		return Outcome{Waiting: why, Status: e.status(now)}
+		return Outcome{Waiting: why, Status: e.status(now, why)}
 	}
 	e.dirty = false
 	e.tell(now)
@@ -61,7 +61,7 @@ func (e *Engine) Step(now time.Time) Outcome {
 	e.at, e.stepped = now, true
 	e.sweep(now)
 	e.deadline = e.nextDeadline(now)
-	out.Status = e.status(now)
+	out.Status = e.status(now, "")
 	return out
 }
 
