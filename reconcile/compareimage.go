@@ -9,6 +9,39 @@ import (
 	"github.com/dataverket/avstem/sentral"
 )
 
+// madeFrom is what VMs on one host have in common whose root disks were made from
+// one image, and should have been from one.
+type madeFrom struct {
+	doc            *source
+	want           sentral.ImageRef
+	source, digest string
+}
+
+// rootImage is compareRootImage. Where findings alone are wanted, VMs that were made
+// from one image are compared once.
+func (p *pass) rootImage(vp *pair) string {
+	want, vm, doc := vp.Intended.Image, vp.seen.lead.vm, vp.seen.lead.doc
+	if p.whole || want == nil || vm.Image == nil || len(doc.Problems) > 0 {
+		return p.compareRootImage(vp)
+	}
+	of := madeFrom{doc, *want, vm.Image.Source, vm.Image.Digest}
+	if slices.Contains(p.right, of) {
+		return ""
+	}
+	before := len(p.findings)
+	wrong := p.compareRootImage(vp)
+	if len(p.findings) == before && len(vm.Disks) > 0 {
+		if len(p.right) > 0 && p.right[0].doc != doc || len(p.right) == maxRight {
+			p.right = p.right[:0]
+		}
+		p.right = append(p.right, of)
+	}
+	return wrong
+}
+
+// maxRight bounds those that are looked through for each VM.
+const maxRight = 64
+
 // compareRootImage holds what the root disk was made from against the intended
 // image: by the digest of the file at the ground of its backing chain where both
 // sides have one, and else by that file's path. By its path only a file that

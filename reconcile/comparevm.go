@@ -58,7 +58,7 @@ func (p *pass) compareVM(vp *pair) {
 	p.comparePlacement(vp)
 	p.compareNICs(vp)
 	p.compareDisks(vp)
-	p.compareImage(vp, p.compareRootImage(vp))
+	p.compareImage(vp, p.rootImage(vp))
 }
 
 // hold records a comparison, and the finding that it makes if both sides

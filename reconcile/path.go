@@ -232,7 +232,7 @@ func (h *hostView) throughSwitch(path NICPath, net *fabric, own *port) NICPath {
 	if net.ovs != nil {
 		from = "ovsPort.tag"
 	}
-	found := h.waysInside(net, own, inside, from)
+	found := h.waysInside(net, own, inside, from, path.brief)
 	path = h.settle(path, found, net, own, inside, from)
 	return path
 }
@@ -285,7 +285,7 @@ func (h *hostView) settle(path NICPath, found *ways, net *fabric, own *port, ins
 	if net != nil {
 		path.Return = net.returns(own, inside)
 	}
-	wires := slices.DeleteFunc(slices.Clone(chosen), func(w way) bool { return w.tunnel != nil })
+	wires := wiresOf(chosen)
 	if len(wires) == 0 {
 		return path.tunnelled(h, chosen)
 	}
@@ -315,8 +315,26 @@ func (h *hostView) settle(path NICPath, found *ways, net *fabric, own *port, ins
 	}
 }
 
-func aliveOf(exits []way) []way {
-	return slices.DeleteFunc(slices.Clone(exits), func(w way) bool { return w.down })
+// aliveOf and wiresOf give ways that frames take at the moment, and those without a
+// tunnel. Mostly that is all there are.
+func aliveOf(exits []way) []way { return waysBut(exits, func(w *way) bool { return w.down }) }
+
+func wiresOf(exits []way) []way { return waysBut(exits, func(w *way) bool { return w.tunnel != nil }) }
+
+func waysBut(exits []way, leave func(*way) bool) []way {
+	for i := range exits {
+		if !leave(&exits[i]) {
+			continue
+		}
+		left := slices.Clone(exits[:i])
+		for j := range exits[i:] {
+			if w := &exits[i+j]; !leave(w) {
+				left = append(left, *w)
+			}
+		}
+		return left
+	}
+	return exits
 }
 
 // goOn adds the hops that were found behind the NIC's switch, which is the first

@@ -16,13 +16,18 @@ type origin struct {
 }
 
 // waysInside follows a frame that is inside a switch already.
-func (h *hostView) waysInside(net *fabric, own *port, inside vlanFrame, from inventory.Field) *ways {
+func (h *hostView) waysInside(net *fabric, own *port, inside vlanFrame, from inventory.Field, brief bool) *ways {
 	key := origin{at: net.key, inside: inside}
 	var in *port
 	for _, p := range h.outward(net) { // a container's veth
 		if (own.link != nil && p.link == own.link) || (own.ovs != nil && p.ovs == own.ovs) {
 			in, key.in = p, p.name
 		}
+	}
+	if brief { // which nobody asks for again
+		w := &walk{h: h, from: from, brief: true}
+		w.flood(net, in, inside, Hop{})
+		return &w.ways
 	}
 	return h.walkFrom(key, func(w *walk) {
 		w.from = from

@@ -71,6 +71,7 @@ type walk struct {
 	from   inventory.Field
 	narrow narrowest
 	down   bool
+	brief  bool // hops and tags as readers see them are left out
 	inside []visit
 	taken  int // steps, of all ways
 	ways   ways
@@ -96,7 +97,7 @@ func (w *walk) then(hop Hop, s step, on func()) {
 	hops, steps, from, narrow, down := len(w.hops), len(w.steps), w.from, w.narrow, w.down
 	w.down = w.down || hop.Down
 	w.steps = append(w.steps, s)
-	if hop.Kind != "" {
+	if hop.Kind != "" && !w.brief {
 		w.hops = append(w.hops, hop)
 	}
 	if s.link != nil && s.link.Kind != "bridge" && s.link.MTU != nil && (w.narrow.mtu == 0 || *s.link.MTU < w.narrow.mtu) {
@@ -107,9 +108,11 @@ func (w *walk) then(hop Hop, s step, on func()) {
 }
 
 func (w *walk) exit(name string, f frame, tunnel *Hop) {
-	w.ways.exits = append(w.ways.exits, way{
-		hops: slices.Clone(w.hops), steps: slices.Clone(w.steps), exit: name, tags: f, wireTags: f.list(), from: w.from, tunnel: tunnel, narrow: w.narrow, down: w.down,
-	})
+	out := way{steps: slices.Clone(w.steps), exit: name, tags: f, from: w.from, tunnel: tunnel, narrow: w.narrow, down: w.down}
+	if !w.brief {
+		out.hops, out.wireTags = slices.Clone(w.hops), f.list()
+	}
+	w.ways.exits = append(w.ways.exits, out)
 }
 
 func (w *walk) unsure(format string, args ...any) {
@@ -212,6 +215,16 @@ func (w *walk) throughVLANLink(link *inventory.Link, f frame, hop, does Hop) {
 // switch: which of them a frame takes is the bond's business.
 func (w *walk) throughBond(bond *inventory.Link, f frame, hop Hop) {
 	members := w.h.members[bond.Name]
+	if w.brief {
+		hop.Down = hop.Down || len(members) == 0
+		w.then(hop, step{link: bond}, func() {
+			down := w.down
+			w.down = w.down || !slices.ContainsFunc(members, func(m *inventory.Link) bool { down, _ := linkDown(m); return !down })
+			w.exit(bond.Name, f, nil)
+			w.down = down
+		})
+		return
+	}
 	hop.Note = joinNotes(bond.BondMode, hop.Note)
 	if len(members) == 0 {
 		hop.Down, hop.Note = true, joinNotes(hop.Note, "no members")

@@ -52,7 +52,8 @@ type pass struct {
 	whole bool
 	short bool // nor are NICs' own paths
 	shortPaths
-	room room
+	right []madeFrom // on the host that was looked at last, of which nothing was found
+	room  room
 	// The unit's things.
 	records    []*sentral.VM
 	vms        []*sighted
