@@ -229,13 +229,14 @@ func (r *Reconciler) Silence(site string) (took time.Duration, err error) {
 	return time.Since(begin), err
 }
 
-// FullPass runs the pure core once over everything, all sites together.
-func (f *Fleet) FullPass() (Used, *reconcile.Result) {
+// FullPass runs the pure core once over everything, all sites together, for its
+// findings, as an engine does and a join.
+func (f *Fleet) FullPass() (Used, []reconcile.Finding) {
 	in := f.Input(f.Inventory(), epoch)
 	runtime.GC()
 	watch := Start()
-	result := reconcile.Reconcile(in)
-	return watch.Used(), result
+	findings := reconcile.Findings(in)
+	return watch.Used(), findings
 }
 
 // Heap is what the process's live objects take, in bytes.

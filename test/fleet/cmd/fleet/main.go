@@ -88,13 +88,12 @@ func bench(ctx context.Context, o options) error {
 	if err := engines(ctx, f, o, filepath.Join(dir, "nats"), &m); err != nil {
 		return err
 	}
-	pass, result := f.FullPass()
+	pass, found := f.FullPass()
 	m.pass = pass
-	findings := fleet.RowsOf(result.Findings)
-	if got, want := len(result.Findings), sum(f.Expected())-len(fleet.OfPolicy); got != want {
+	findings := fleet.RowsOf(found)
+	if got, want := len(found), sum(f.Expected())-len(fleet.OfPolicy); got != want {
 		return fmt.Errorf("the full pass finds %d, and %d were planted", got, want)
 	}
-	result = nil
 	figure("full pass of the core", seconds(pass.Clock), "s", of(pass.Clock.Seconds(), passTarget*m.share, "the limit for this size"))
 	figure("  CPU", seconds(pass.CPU), "s", of(pass.CPU.Seconds(), cores*passTarget*m.share, "what the limit's two cores have"))
 	figure("  to one host's change", int(pass.Clock.Seconds()/m.change.Seconds()), "times", "")
