@@ -43,8 +43,11 @@ type Book struct {
 	disks       map[string][]*hostView // by WWN, those that see the disk
 	timers      timers
 
-	things   index
-	early    *early // nil from the first settling on
+	things index
+	early  *early // nil from the first settling on
+	// lone is the unit of each record that is alone in one and has nothing to say:
+	// those of other sites' VMs are.
+	lone     vmUnit
 	round    bool   // changes with each inventory
 	settling uint32 // which settling this is
 	marker   marker

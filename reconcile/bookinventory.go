@@ -229,14 +229,14 @@ func (b *Book) vmNamed(id string) *pair {
 	p.whole = true
 	switch {
 	case record != nil:
-		p.judge(record.unit.things)
+		p.judge(b.unitOf(record).things)
 		vp := p.byRecord[record.want]
 		if record.alone > 0 {
 			p.checkAbsence(vp)
 		}
 		return vp
 	case place != nil:
-		p.judge(place.unit.things)
+		p.judge(b.unitOf(place).things)
 		if seen := p.vmByUUID[parsed]; seen != nil {
 			return seen.pair
 		}

@@ -26,6 +26,14 @@ type told struct {
 	unread []unreadVM
 }
 
+// unitOf is the unit that a thing is in; nil where it is to be found yet.
+func (b *Book) unitOf(t *thing) *vmUnit {
+	if t.unit == &b.lone {
+		return &vmUnit{things: []*thing{t}, vms: 1}
+	}
+	return t.unit
+}
+
 func (u *vmUnit) tell() *told {
 	if u.told == nil {
 		u.told = &told{unit: unit{stage: stageVM, first: u.things[0]}}
@@ -249,7 +257,7 @@ func (b *Book) isRecorded(mark uint64) (recorded bool) {
 // part dissolves the unit that a thing was in, and adds its things to those that
 // a unit is to be found for.
 func (b *Book) part(t *thing, starts []*thing) []*thing {
-	u := t.unit
+	u := b.unitOf(t)
 	if u == nil {
 		return starts
 	}

@@ -51,8 +51,8 @@ func (b *Book) vmOf(id string) *VMMatch {
 func (b *Book) unitsOf(id string) []*vmUnit {
 	var units []*vmUnit
 	add := func(t *thing) {
-		if t.unit != nil && !slices.Contains(units, t.unit) {
-			units = append(units, t.unit)
+		if u := b.unitOf(t); u != nil && !slices.Contains(units, u) {
+			units = append(units, u)
 		}
 	}
 	b.things.each(b.marker.label(id), func(t *thing) {
@@ -291,9 +291,9 @@ func (b *Book) Ask(query string, about *Finding) *Result {
 	} else {
 		asked, seen := newAsked(query), map[*vmUnit]bool{}
 		b.eachThing(func(t *thing) {
-			if t.unit != nil && !seen[t.unit] && asked.mayMean(t) {
-				seen[t.unit] = true
-				units = append(units, t.unit)
+			if u := b.unitOf(t); u != nil && !seen[u] && asked.mayMean(t) {
+				seen[u] = true
+				units = append(units, u)
 			}
 		})
 	}

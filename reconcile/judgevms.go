@@ -149,6 +149,9 @@ func (b *Book) take(p *pass, u *vmUnit, pairs []*pair) {
 	if b.keep {
 		b.pairs = append(b.pairs, pairs...)
 	}
+	if t := u.things[0]; len(u.things) == 1 && t.want != nil && u.told == nil {
+		t.unit = &b.lone
+	}
 }
 
 // aloneNow says whether absence is to be concluded, or not, of the record.
