@@ -245,10 +245,22 @@ func (b *Book) Settle(now time.Time) (changed []string) {
 	for id := range b.changed {
 		changed = append(changed, id)
 	}
-	clear(b.changed)
+	b.changed = emptied(b.changed)
 	slices.Sort(changed)
 	return changed
 }
+
+// emptied gives an empty map: the same one, unless it would keep much room for what
+// seldom happens.
+func emptied[K comparable, V any](m map[K]V) map[K]V {
+	if len(m) > manyDirty {
+		return map[K]V{}
+	}
+	clear(m)
+	return m
+}
+
+const manyDirty = 1000
 
 // open makes a host's indexes, which closeHosts drops.
 func (b *Book) open(h *hostView) {

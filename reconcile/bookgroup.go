@@ -311,7 +311,7 @@ func (b *Book) settleLoads() {
 		b.wake("host", hp.id())
 		b.put(&hp.ofLoad, p.findings)
 	}
-	clear(b.dirtyLoads)
+	b.dirtyLoads = emptied(b.dirtyLoads)
 }
 
 // loadOf gives a host with the VMs that it shows and those that records bind to it.

@@ -40,7 +40,7 @@ func (b *Book) readArrived() {
 		}
 		b.reread(h)
 	}
-	clear(b.arrived)
+	b.arrived = emptied(b.arrived)
 	for _, h := range b.heard {
 		if len(h.docs) > 0 {
 			b.reread(h)
@@ -174,7 +174,7 @@ func (b *Book) settleHosts() {
 		}
 		b.dirtyPools[hp], b.dirtyLoads[hp] = true, true
 	}
-	clear(b.dirtyHosts)
+	b.dirtyHosts = emptied(b.dirtyHosts)
 }
 
 // touchSpeakers has the speakers' unit judged again if it is about the host.

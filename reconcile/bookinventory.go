@@ -266,7 +266,7 @@ func (b *Book) settleStrays() {
 		}
 		b.put(&hp.ofStray, p.findings)
 	}
-	clear(b.dirtyStrays)
+	b.dirtyStrays = emptied(b.dirtyStrays)
 }
 
 // watch has a stray judged again when a host does that its VMs belong on.

@@ -165,7 +165,7 @@ func (b *Book) settlePools() {
 		b.put(&hp.ofPools, p.findings)
 		b.wake("host", hp.id())
 	}
-	clear(b.dirtyPools)
+	b.dirtyPools = emptied(b.dirtyPools)
 	for _, s := range b.sites {
 		if s.pools.readers != nil && len(s.pools.readers) == 0 {
 			b.quiet(s)

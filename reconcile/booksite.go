@@ -217,7 +217,7 @@ func (b *Book) settleSites() {
 			t.aside = nil
 		}
 	}
-	clear(b.dirtyAbsences)
+	b.dirtyAbsences = emptied(b.dirtyAbsences)
 }
 
 // settleSilence judges whether many of a site's hosts fell silent at once.

@@ -28,7 +28,7 @@ func (p *pass) checkHostIdentity(hp *hostPair) {
 		p.find(Finding{
 			Kind: IdentityWeak, Subject: hp.subject(), Field: "host.identity", Intended: want.ID, Observed: have.ID.String(), Match: hp.Match,
 			Message:     fmt.Sprintf("host %s was recognised by %s alone, which can be copied or reused", hp.key(), rungWords(hp.Match.By)),
-			Evidence:    says(hp.Evidence),
+			Evidence:    says(hp.evidence()),
 			Resolutions: bothWays("", "", "set hostID to "+have.ID.String()),
 		})
 	}
@@ -47,7 +47,7 @@ func (p *pass) changedHost(hp *hostPair, before uuid.UUID) {
 	have := hp.Observed
 	by, evidence, record := "its hardware", []string(nil), ""
 	if hp.Match != nil {
-		by, evidence, record = rungWords(hp.Match.By), says(hp.Evidence), "set hostID to "+have.ID.String()
+		by, evidence, record = rungWords(hp.Match.By), says(hp.evidence()), "set hostID to "+have.ID.String()
 	}
 	if slices.Contains(hp.Former, before) {
 		evidence = append(evidence, "the same hardware was "+before.String()+", which is silent")
@@ -98,7 +98,7 @@ func (p *pass) holdHardware(hp *hostPair, doc *source, c Comparison, what, key s
 	p.holdHost(hp, doc, c, Finding{
 		Kind:     HostChanged,
 		Message:  fmt.Sprintf("%s has %s %v, Sentral says %v: its board was replaced, or the record is wrong", hp.key(), what, c.Observed, c.Intended),
-		Evidence: says(hp.Evidence),
+		Evidence: says(hp.evidence()),
 		Resolutions: bothWays("see whether this is the machine that the record means", "person",
 			fmt.Sprintf("set %s to %v", key, c.Observed)),
 	})
@@ -116,7 +116,7 @@ func (p *pass) compareSite(hp *hostPair) {
 	p.holdHost(hp, nil, c, Finding{
 		Kind:     HostSite,
 		Message:  fmt.Sprintf("%s reports from site %s, Sentral says %s", hp.key(), have, want.Site),
-		Evidence: says(hp.Evidence),
+		Evidence: says(hp.evidence()),
 		Resolutions: bothWays("set the site in its agent's configuration (--site "+want.Site+"), if it stands there", "person",
 			"set its site to "+have+", if it was moved"),
 	})

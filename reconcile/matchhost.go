@@ -84,7 +84,6 @@ func (p *pass) matchHosts(records []*hostNode, views []*hostView) []*hostPair {
 		hp := byIntended[m.intended]
 		hp.view, hp.Observed = live[m.observed], &live[m.observed].ObservedHost
 		hp.Match = &MatchBasis{By: m.rung.name, Weak: m.rung.weak}
-		hp.Evidence = hostEvidence(hp.Intended, hp.view)
 		live[m.observed].pair, byObserved[m.observed] = hp, hp
 	}
 	for o, h := range live {

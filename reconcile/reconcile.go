@@ -211,7 +211,16 @@ func (b *Book) result() *Result {
 func (hp *hostPair) match() HostMatch {
 	m := hp.HostMatch
 	m.Comparisons = slices.Concat(hp.Comparisons, hp.pools, hp.loads)
+	m.Evidence = hp.evidence()
 	return m
+}
+
+// evidence is what was weighed where the host was matched, made when it is asked for.
+func (hp *hostPair) evidence() []Evidence {
+	if hp.Match == nil {
+		return nil
+	}
+	return hostEvidence(hp.Intended, hp.view)
 }
 
 // comparePairs sorts by tenant, project, name and ID.
