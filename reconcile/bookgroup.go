@@ -303,6 +303,7 @@ func (b *Book) settleLoads() {
 		p.begin()
 		hp.loads, hp.blindPaths = nil, false
 		u := p.loadOf(hp)
+		p.checkEmptied(u)
 		p.checkCuts(u)
 		p.checkOvercommit(u)
 		if len(b.opened) > manyOpened {
@@ -310,6 +311,7 @@ func (b *Book) settleLoads() {
 		}
 		b.wake("host", hp.id())
 		b.put(&hp.ofLoad, p.findings)
+		b.ledger.blame(&hp.ofLoad, p.blames)
 	}
 	b.dirtyLoads = emptied(b.dirtyLoads)
 }

@@ -143,6 +143,7 @@ func (b *Book) dissolve(g *hostGroup) {
 		b.put(&hp.ofHost, nil)
 		b.put(&hp.ofPools, nil)
 		b.put(&hp.ofLoad, nil)
+		b.ledger.blame(&hp.ofLoad, nil)
 		b.put(&hp.ofStray, nil)
 		b.wake("site", hp.inSite.site)
 		b.tellSite(hp, siteFacts{})

@@ -200,6 +200,7 @@ func (b *Book) settleSites() {
 	p := b.scratch()
 	for t := range b.dirtyAbsences {
 		b.wake("vm", t.want.ID)
+		b.touchLoad(t) // of which many may be missing
 		p.begin()
 		if t.alone > 0 {
 			p.room.reset()

@@ -40,7 +40,8 @@
 //	                                                    label, says that they are its
 //	load        what one host has promised, and whom    its documents and record, the VMs seen on it
 //	            its uplinks cut off (checkOvercommit,   with what their units found of their NICs,
-//	            checkCuts)                              and those that records bind to it
+//	            checkCuts), what it has lost            and those that records bind to it, and
+//	            (checkEmptied)                          whether they are missing
 //	group       one anti-affinity group in one site     its VMs, the records of the hosts that they
 //	            (checkAffinity)                         are on or bound to, how many failure domains
 //	                                                    the site has

@@ -192,6 +192,8 @@ func (h *holder) holdsHost(f *Finding) (held bool, cause string) {
 	case HostLink, HostDisk, HostChanged, HostSite, HostRuntime, CapacityOvercommit, DiskOrphan:
 		judged, known := judgedIn(m.Comparisons, f.Field)
 		held = judged && !known
+	case HostEmptied:
+		held = !m.covered()
 	case NetworkUplink:
 		held = m.blindPaths || !m.covered()
 	case ObserveBlind, ObservePartial, ObserveGap, ObserveClock:

@@ -50,6 +50,7 @@ const (
 	HostChanged        Kind = "host.changed"
 	HostMissing        Kind = "host.missing"
 	HostUnknown        Kind = "host.unknown"
+	HostEmptied        Kind = "host.emptied"
 	HostStale          Kind = "host.stale"
 	HostRuntime        Kind = "host.runtime"
 	HostSite           Kind = "host.site"
@@ -107,6 +108,7 @@ var kinds = []KindInfo{
 	{DiskUnknown, Medium, 15 * time.Second, "the VM has a disk that Sentral has not"},
 	{HostChanged, Medium, 0, "a host's hardware is not what Sentral says, under the same identity"},
 	{HostDisk, Medium, 0, "a host's physical disk is not as Sentral says"},
+	{HostEmptied, Critical, 15 * time.Second, "many VMs that Sentral has on a host are nowhere at once"},
 	{HostLink, High, 15 * time.Second, "a host's link is not as Sentral says"},
 	{HostMissing, High, time.Minute, "Sentral has an active host that never reported"},
 	{HostRuntime, Medium, time.Minute, "a host runs another runtime than Sentral says"},

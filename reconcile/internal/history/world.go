@@ -217,6 +217,7 @@ func (w *World) judge() Change {
 	policy.DocumentAge = one(w, 25*time.Minute, 5*time.Minute)
 	policy.Severity = one(w, nil, map[reconcile.Kind]reconcile.Severity{reconcile.VMMissing: reconcile.Low})
 	policy.Grace = one(w, nil, map[reconcile.Kind]time.Duration{reconcile.VMMissing: 0, reconcile.NICVLAN: time.Minute})
+	policy.Mass.Records = one(w, 10, 1, 2) // a world has few VMs
 	w.Policy = policy
 	return Change{Policy: &policy}
 }
