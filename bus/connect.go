@@ -106,9 +106,12 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		conn, err := t.dial(o)
-		if err == nil {
+		conn, err := t.dialUntil(ctx, o)
+		switch {
+		case err == nil:
 			return conn, nil
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("connect to NATS: %w", err)
 		}
 		err = fmt.Errorf("%s: %w", t.how, explain(err, t))
 		if t.named {
@@ -117,6 +120,31 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		tried = append(tried, err.Error())
 	}
 	return nil, &NoServerError{Tried: tried}
+}
+
+// dialUntil is dial that returns when ctx ends, too: nats.go knows no context there.
+// A connection that comes too late is closed.
+func (t target) dialUntil(ctx context.Context, o Options) (*Conn, error) {
+	type dialled struct {
+		conn *Conn
+		err  error
+	}
+	done := make(chan dialled, 1)
+	go func() {
+		conn, err := t.dial(o)
+		done <- dialled{conn, err}
+	}()
+	select {
+	case d := <-done:
+		return d.conn, d.err
+	case <-ctx.Done():
+		go func() {
+			if d := <-done; d.err == nil {
+				d.conn.Close()
+			}
+		}()
+		return nil, context.Cause(ctx)
+	}
 }
 
 // explain adds what can be done to the errors that don't say it.
@@ -129,7 +157,7 @@ func explain(err error, t target) error {
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		return fmt.Errorf("%s offers no TLS, which avstem asks of every server that is not on loopback: %w", t.shown(), err)
 	case errors.Is(err, nats.ErrAuthorization):
-		return fmt.Errorf("%s refuses the credentials: set AVSTEM_CREDS, AVSTEM_TOKEN or AVSTEM_USER and AVSTEM_PASSWORD, or use a NATS context; "+
+		return fmt.Errorf("%s refuses the credentials: give --creds FILE or --token-file FILE, set AVSTEM_TOKEN, or AVSTEM_USER and AVSTEM_PASSWORD, or use a NATS context; "+
 			"the token of an `avstem up` is in nats.token in its state directory: %w", t.shown(), err)
 	}
 	return err

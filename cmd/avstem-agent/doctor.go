@@ -42,6 +42,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		if !offline {
 			results = append(results, a.examineNATS(c.Context())...)
 		}
+		if c.Context().Err() != nil {
+			return fmt.Errorf("examine this host: %w", context.Cause(c.Context()))
+		}
 		return doctor.Write(a.stdout, results, *output == "json")
 	}
 	return c

@@ -172,7 +172,7 @@ func (a *app) askUntilDecided(ctx context.Context, client *enroll.Client, r enro
 		}
 		select {
 		case <-ctx.Done():
-			return enroll.Answer{}, ctx.Err()
+			return enroll.Answer{}, fmt.Errorf("enroll: wait for somebody who approves: %w; run this again with the same token, when somebody has", context.Cause(ctx))
 		case <-time.After(askAgain):
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/dataverket/avstem/cmd/internal/configcmd"
 	"github.com/dataverket/avstem/cmd/internal/duration"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
+	"github.com/dataverket/avstem/cmd/internal/interrupt"
 	"github.com/dataverket/avstem/cmd/internal/manpage"
 	"github.com/dataverket/avstem/cmd/internal/natsflags"
 	"github.com/dataverket/avstem/cmd/internal/usage"
@@ -61,6 +62,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitOK
 	}
+	if by, is := interrupt.Of(ctx); is {
+		fmt.Fprintln(stderr, by.In(err))
+		return by.Status()
+	}
 	fmt.Fprintln(stderr, err)
 	if _, usage := errors.AsType[usageError](err); usage {
 		fmt.Fprintf(stderr, "see %s --help\n", command.CommandPath())
@@ -78,7 +83,8 @@ The flag goes before the variable, and that before the file. The file is
 /etc/avstem/agent.yaml where there is one; "avstem-agent config" says more.
 
 Exit status: 0 all went well; 1 something could not be done; 2 the command line
-could not be understood.`
+could not be understood; 130 it was interrupted, save for run, which runs until it
+is.`
 
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{

@@ -80,7 +80,8 @@ func (a *app) bundle(ctx context.Context, query, name, format string) error {
 		name = fmt.Sprintf("avstem-%s-%s.zip", fileName(s.thing.Name), b.Manifest.Made.Format("20060102T150405Z"))
 	}
 	// It holds what a site looks like.
-	if err := os.WriteFile(name, data.Bytes(), 0o600); err != nil {
+	err = replaceFile(name, 0o600, func(w io.Writer) error { _, err := w.Write(data.Bytes()); return err })
+	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return a.tellBundle(b, name, data.Len(), format)
@@ -190,7 +191,7 @@ func (a *app) openBundle(name string) (*bundle.Bundle, error) {
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("read bundle: %w", err)
 		}
 		defer f.Close()
 		r = f

@@ -41,6 +41,9 @@ func newDoctorCommand(a *app) *cobra.Command {
 			if !offline {
 				results = append(results, a.examineServer(c.Context(), listen)...)
 			}
+			if c.Context().Err() != nil {
+				return fmt.Errorf("examine this site: %w", context.Cause(c.Context()))
+			}
 			return doctor.Write(a.stdout, results, output == "json")
 		},
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
 	"github.com/dataverket/avstem/cmd/internal/config"
 	"github.com/dataverket/avstem/cmd/internal/configcmd"
+	"github.com/dataverket/avstem/cmd/internal/interrupt"
 	"github.com/dataverket/avstem/cmd/internal/manpage"
 	"github.com/dataverket/avstem/cmd/internal/usage"
 )
@@ -23,9 +24,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root := newRootCommand(a)
 	root.SetArgs(args)
 	command, err := root.ExecuteContextC(ctx)
-	if err != nil {
-		a.complain(command, err)
+	if err == nil {
+		return exitOK
 	}
+	if by, is := interrupt.Of(ctx); is {
+		a.notef("%s", by.In(err))
+		return by.Status()
+	}
+	a.complain(command, err)
 	return exitCode(err)
 }
 
@@ -34,7 +40,8 @@ record, says, and shows where they differ. It changes nothing on either side.
 
 Exit status: 0 all went well; 1 something could not be done; 2 the command line
 could not be understood, or names a site, platform, tenant or project that there
-isn't; 3 --fail-on found drift that severe or worse.
+isn't; 3 --fail-on found drift that severe or worse; 130 it was interrupted, save
+for up and serve, which run until they are.
 
 The NATS server is the one that --server, --context or --state-dir names, else
 AVSTEM_SERVER, AVSTEM_CONTEXT or AVSTEM_STATE_DIR, else the one in the
