@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"syscall"
 	"time"
 
@@ -147,11 +148,18 @@ func (t target) dialUntil(ctx context.Context, o Options) (*Conn, error) {
 	}
 }
 
+func isNoHost(err error) bool {
+	dns, is := errors.AsType[*net.DNSError](err)
+	return is && dns.IsNotFound
+}
+
 // explain adds what can be done to the errors that don't say it.
 func explain(err error, t target) error {
 	switch {
 	case t.socket != "" && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)):
 		return fmt.Errorf("no avstem runs with that state directory: %w", err)
+	case isNoHost(err):
+		return fmt.Errorf("%w: want nats://HOST:PORT or tls://HOST:PORT", err)
 	case errors.Is(err, nats.ErrNoServers):
 		return fmt.Errorf("nothing answers at %s: %w", t.shown(), err)
 	case errors.Is(err, nats.ErrSecureConnWanted):

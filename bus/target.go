@@ -235,6 +235,9 @@ func (t target) authOptions(options []nats.Option, plaintext bool) ([]nats.Optio
 		options = append(options, nats.Token(a.Token))
 	}
 	if a.CA != "" {
+		if _, err := os.Stat(a.CA); err != nil { // nats.go doesn't say what it was for
+			return nil, fmt.Errorf("read the certificate authorities that are trusted: %w", err)
+		}
 		options = append(options, nats.RootCAs(a.CA))
 	}
 	if a.Cert != "" || a.Key != "" {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +35,9 @@ const AttestedFor = 365 * 24 * time.Hour
 // maxAttested bounds a file of attestations.
 const maxAttested = 4 << 20
 
+// unknownField is what yaml says of Go's side of a key.
+var unknownField = regexp.MustCompile(` not found in type struct .*`)
+
 // ReadAttestations reads a file of the form
 //
 //	attestations:
@@ -54,7 +58,7 @@ func ReadAttestations(r io.Reader, name string, c *Criteria) ([]Attestation, err
 	decoder := yaml.NewDecoder(strings.NewReader(string(data)))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+		return nil, errors.New(unknownField.ReplaceAllString(err.Error(), " is none that is known: want attestations"))
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("it goes on after its first YAML document: want one")

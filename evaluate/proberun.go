@@ -2,6 +2,7 @@ package evaluate
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -95,8 +96,12 @@ func ReadProbe(r io.Reader) (*ProbeRun, error) {
 		return nil, fmt.Errorf("it is larger than %d MiB", maxProbe>>20)
 	}
 	var run ProbeRun
-	if err := json.Unmarshal(data, &run); err != nil {
-		return nil, err
+	err = json.Unmarshal(data, &run)
+	if other, is := errors.AsType[*json.UnmarshalTypeError](err); is && other.Field == "" {
+		return nil, fmt.Errorf("it is not what avstem-probe writes: want one object of %s, and not %s", ProbeSchema, other.Value)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("it is not what avstem-probe writes: %w", err)
 	}
 	name, version, _ := strings.Cut(run.Schema, "/")
 	switch {

@@ -22,9 +22,10 @@ import (
 // askAgain is between two questions whether somebody has approved.
 const askAgain = 3 * time.Second
 
-const agentEnrollLong = `Makes a key for this host in the state directory, which never leaves it, and asks
-for credentials with the token that "avstem enroll token" made on the server. The
-server must be the one that the token names: the token has the hash of its CA.
+const agentEnrollLong = `Makes a key for this host in the state directory, which never leaves it, and
+asks for credentials with the token that "avstem enroll token" made on the
+server. The server must be the one that the token names: the token has the hash
+of its CA.
 
 Where somebody has to approve, it waits. Afterwards "avstem-agent run" needs no
 flag, and renews the credentials by itself.`

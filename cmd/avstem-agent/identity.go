@@ -17,8 +17,8 @@ import (
 )
 
 const showLong = `Shows the host's ID, and the evidence that was stored with it beside what this
-machine shows now: where each piece is read, what is a placeholder and counts for
-nothing, and what could not be read and how to make it readable. Nothing is
+machine shows now: where each piece is read, what is a placeholder and counts
+for nothing, and what could not be read and how to make it readable. Nothing is
 changed: a host on which no agent has run has a provisional ID, which is never
 published, or the one that was put into the state directory's file host-id.`
 
@@ -32,9 +32,9 @@ identity.changed gives the old one.
 
 The agent must not run.`
 
-const renewLong = `Gives this machine a host ID of its own. It is for a machine that was copied from
-another host, state directory and all, or whose identity is lost: to Sentral and
-to the findings it is a new host. The agent must not run.`
+const renewLong = `Gives this machine a host ID of its own. It is for a machine that was copied
+from another host, state directory and all, or whose identity is lost: to
+Sentral and to the findings it is a new host. The agent must not run.`
 
 func (a *app) identityCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -68,7 +68,7 @@ func (a *app) identityCommand() *cobra.Command {
 	}, a.adopt, "is this machine now")
 	renew := a.decideCommand(&cobra.Command{
 		Use:   "renew",
-		Short: "Give this machine a new host ID, after it was copied from another host",
+		Short: "Give this machine a new host ID, as it is a copy of another host",
 		Long:  renewLong,
 		Args:  noArguments,
 	}, func(_ []string, seen hostid.Evidence) (hostid.Record, error) {

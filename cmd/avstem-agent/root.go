@@ -83,8 +83,8 @@ The flag goes before the variable, and that before the file. The file is
 /etc/avstem/agent.yaml where there is one; "avstem-agent config" says more.
 
 Exit status: 0 all went well; 1 something could not be done; 2 the command line
-could not be understood; 130 it was interrupted, save for run, which runs until it
-is.`
+could not be understood; 130 it was interrupted, save for run, which runs until
+it is.`
 
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{

@@ -19,15 +19,16 @@ import (
 )
 
 const authLong = `Keeps who may say what on NATS: each host speaks for itself alone, a reconciler
-for what it concludes, and people read. It is kept in one directory, whose keys are
-the whole authority: back it up, and let nobody have it.
+for what it concludes, and people read. It is kept in one directory, whose keys
+are the whole authority: back it up, and let nobody have it.
 
 docs/security.md says what stops which attack.`
 
 const authInitLong = `Makes the keys, the credentials of reconcilers and readers, a certificate of a
 private CA, and the configuration of a NATS server that goes with them. It asks
-nothing, says what it made, and may be run again at any time: keys and credentials
-that exist stay, what hosts may publish is brought up to date, sites are added.
+nothing, says what it made, and may be run again at any time: keys and
+credentials that exist stay, what hosts may publish is brought up to date, sites
+are added.
 
 The server may be nats-server 2.14.6 or newer, anywhere, or the one inside
 "avstem serve --with-nats".`
@@ -40,7 +41,7 @@ func newAuthCommand(a *app) *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.PersistentFlags().StringVar(&a.authDir, "dir", "", "`DIR` of keys and credentials (default auth in the state directory)")
+	c.PersistentFlags().StringVar(&a.authDir, "dir", "", "`DIR` of keys and credentials (default auth in the state directory; AVSTEM_AUTH_DIR)")
 	c.AddCommand(newAuthInitCommand(a), newAuthHostCommand(a), newAuthListCommand(a), newAuthRevokeCommand(a), newAuthTLSCommand(a))
 	return c
 }
@@ -75,7 +76,7 @@ func newAuthInitCommand(a *app) *cobra.Command {
 	}
 	flags := c.Flags()
 	flags.SortFlags = false
-	flags.StringSliceVar(&o.Sites, "site", nil, "`SITE` whose hosts get credentials; may be given more than once (default default)")
+	flags.StringSliceVar(&o.Sites, "site", nil, "`SITE` whose hosts get credentials; may be given more than once; default if none is")
 	flags.StringSliceVar(&o.Names, "name", nil, "`NAME` or address of the server, the first of which clients are told (default this machine's)")
 	flags.StringVar(&o.Listen, "listen", "", "`ADDRESS` that the server listens on (default 0.0.0.0:4222)")
 	flags.StringVar(&o.NATSDir, "nats-dir", "", "`DIR` where the server has its files (default nats in --dir)")

@@ -21,9 +21,9 @@ import (
 	"github.com/dataverket/avstem/enroll"
 )
 
-const authHostLong = `Makes credentials for one host, in a directory that is to be copied into the host's
-state directory: with them its agent needs no flag to find the server. NAME is a
-name, for which a host ID is made, or the ID of a host that has one
+const authHostLong = `Makes credentials for one host, in a directory that is to be copied into the
+host's state directory: with them its agent needs no flag to find the server.
+NAME is a name, for which a host ID is made, or the ID of a host that has one
 ("avstem-agent identity show").
 
 The host's key is made here and has to be carried. Where it is to be made on the
@@ -170,9 +170,9 @@ func newAuthRevokeCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "revoke HOST",
 		Short: "End a host's credentials, on live connections too",
-		Long: `Ends the credentials of a host, given by name or ID, and hands that to the running
-server: who is connected with them is disconnected. Said again it is handed over
-again. The host can only come back with a new key.`,
+		Long: `Ends the credentials of a host, given by name or ID, and hands that to the
+running server: who is connected with them is disconnected. Said again it is
+handed over again. The host can only come back with a new key.`,
 		Args: oneArgument("host"),
 	}
 	output := addAuthOutput(c)
@@ -290,8 +290,8 @@ func newAuthTLSCommand(a *app) *cobra.Command {
 		Use:   "renew",
 		Short: "Make a new certificate of the private CA",
 		Long: `Makes a new key and certificate of the private CA, for the same names. Clients
-need nothing. "avstem serve --with-nats" takes it up by itself; nats-server, when it
-is told to reload (SIGHUP).`,
+need nothing. "avstem serve --with-nats" takes it up by itself; nats-server,
+when it is told to reload (SIGHUP).`,
 		Args: noArguments,
 	}
 	renewOutput := addAuthOutput(renew)

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/dataverket/avstem/inventory/near"
 	"github.com/dataverket/avstem/report"
 )
 
@@ -15,11 +17,12 @@ what, and by which document of which host, or by which version of which record
 in which file.
 
 FIELD is a path as avstem explain and the findings write it
-(nics[52:54:00:aa:00:01].vlan), or a field without its keys (nic.vlan, vm.memory,
-memory): then all of its values are shown.
+(nics[52:54:00:aa:00:01].vlan), or a field without its keys (nic.vlan,
+vm.memory, memory): then all of its values are shown.
 
 A value that came from several, such as the VLAN that a NIC is really on, is the
-doing of the one that changed: a port of the host's switch, or Sentral's network.`
+doing of the one that changed: a port of the host's switch, or Sentral's
+network.`
 
 func newBlameCommand(a *app) *cobra.Command {
 	var format string
@@ -50,7 +53,11 @@ func (a *app) blame(ctx context.Context, query, field, format string) error {
 	}
 	answer := &report.Blamed{Thing: line.Thing, At: a.now().UTC(), Values: line.Blame(field), Reach: line.Reach}
 	if len(answer.Values) == 0 {
-		return fmt.Errorf("%s: it has no such field: it has %s", doing, strings.Join(line.Fields(), ", "))
+		meant := ""
+		if fields := near.Names(field, slices.Values(line.Fields()), 3); len(fields) > 0 {
+			meant = "did you mean " + strings.Join(fields, " or ") + "? "
+		}
+		return fmt.Errorf("%s: it has no such field: %sit has %s", doing, meant, strings.Join(line.Fields(), ", "))
 	}
 	if format == "json" {
 		err = report.BlameJSON(a.stdout, answer)

@@ -22,10 +22,10 @@ type booksFlags struct {
 	files diffFlags
 }
 
-func (f *booksFlags) addFlags(c *cobra.Command) {
-	c.Flags().StringVar(&f.files.intended, "intended", "", "inventory `DIR`, or another place as of avstem diff, to count over files and without a server")
+func (f *booksFlags) addFlags(c *cobra.Command, now func() time.Time) {
+	c.Flags().StringVar(&f.files.intended, "intended", "", "inventory `DIR`, or another place as in avstem diff, to count over files and without a server")
 	c.Flags().StringArrayVar(&f.files.observed, "observed", nil, "`FILE` of observations for --intended; may be given several times, - is standard input")
-	c.Flags().StringVar(&f.files.at, "at", "", "judge files as of `TIME` (RFC 3339)")
+	c.Flags().Var(&moment{at: &f.files.at, now: now}, "at", "judge files as of a `TIME`: 2026-11-24T10:00:00Z, or how long ago, such as 90m")
 }
 
 func (f *booksFlags) check() error {
@@ -34,7 +34,7 @@ func (f *booksFlags) check() error {
 		return usageError{errors.New("--intended wants --observed FILE beside it")}
 	case f.files.intended == "" && len(f.files.observed) > 0:
 		return usageError{errors.New("--observed wants --intended DIR beside it")}
-	case f.files.at != "" && f.files.intended == "":
+	case !f.files.at.IsZero() && f.files.intended == "":
 		return usageError{errors.New("--at is for --intended and --observed")}
 	}
 	return nil

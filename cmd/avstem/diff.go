@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,8 @@ import (
 )
 
 const diffLong = `Hold observations in files against an inventory. Where that is in files too, no
-server, agent or network is needed, and the same files always give the same findings.
+server, agent or network is needed, and the same files always give the same
+findings.
 
 Observations are what "avstem-agent collect -o json" prints: one document, an
 array, or several after one another. Of several documents of one host and
@@ -50,7 +52,7 @@ const maxObserved = 512 << 20
 type diffFlags struct {
 	intended string
 	observed []string
-	at       string
+	at       time.Time
 	explain  string
 	bundle   string
 	policy   string
@@ -80,7 +82,7 @@ func newDiffCommand(a *app) *cobra.Command {
 	}
 	c.Flags().StringVar(&flags.intended, "intended", "", inventoryUsage)
 	c.Flags().StringArrayVar(&flags.observed, "observed", nil, "`FILE` of observations; may be given several times, - is standard input")
-	c.Flags().StringVar(&flags.at, "at", "", "judge as of `TIME` (RFC 3339)")
+	c.Flags().Var(&moment{at: &flags.at, now: a.now}, "at", "judge as of a `TIME`: 2026-11-24T10:00:00Z, or how long ago, such as 90m")
 	c.Flags().StringVar(&flags.explain, "explain", "", "show everything about one `VM|HOST|FINDING` instead of the findings; -o is table or json then")
 	c.Flags().StringVar(&flags.bundle, "bundle", "", "judge what is in a `FILE` that avstem bundle wrote, instead of both sides")
 	c.Flags().StringVar(&flags.policy, "policy", "", policyUsage)
@@ -123,14 +125,16 @@ func (a *app) diff(ctx context.Context, flags *diffFlags, asked *selection, out 
 
 func (f *diffFlags) check(out *findingsOutput) error {
 	switch {
-	case f.bundle != "" && (f.intended != "" || len(f.observed) > 0 || f.at != "" || f.explain != "" || f.policy != ""):
+	case f.bundle != "" && (f.intended != "" || len(f.observed) > 0 || !f.at.IsZero() || f.explain != "" || f.policy != ""):
 		return usageError{errors.New("diff --bundle takes both sides from the bundle: without --intended, --observed, --at, --explain and --policy")}
 	case f.bundle != "":
 		return nil
+	case f.intended == "" && len(f.observed) == 0:
+		return usageError{errors.New("diff wants --intended DIR and --observed FILE")}
 	case f.intended == "":
-		return usageError{fmt.Errorf("diff wants --intended DIR")}
+		return usageError{errors.New("diff wants --intended DIR")}
 	case len(f.observed) == 0:
-		return usageError{fmt.Errorf("diff wants --observed FILE")}
+		return usageError{errors.New("diff wants --observed FILE")}
 	case f.explain != "" && out.format != "table" && out.format != "json":
 		return usageError{fmt.Errorf("diff --explain writes text or json, and not %s", out.format)}
 	}
@@ -139,13 +143,6 @@ func (f *diffFlags) check(out *findingsOutput) error {
 
 // readBooks reads both sides.
 func (a *app) readBooks(ctx context.Context, flags *diffFlags) (*reconcile.Input, error) {
-	var at time.Time
-	if flags.at != "" {
-		var err error
-		if at, err = time.Parse(time.RFC3339, flags.at); err != nil {
-			return nil, usageError{fmt.Errorf("diff --at %q is not a time: want one such as 2026-11-24T10:00:00Z", flags.at)}
-		}
-	}
 	intended, err := a.readInventory(ctx, flags.intended)
 	if err != nil {
 		return nil, err
@@ -156,7 +153,7 @@ func (a *app) readBooks(ctx context.Context, flags *diffFlags) (*reconcile.Input
 	}
 	observed = newest(observed)
 	giveSite(observed, a.siteOf(intended))
-	return newInput(intended, observed, at.UTC()), nil
+	return newInput(intended, observed, flags.at), nil
 }
 
 // siteOf is the site of a host that was collected without one: the default site
@@ -229,6 +226,9 @@ func (a *app) readObservations(name string) ([]*inventory.Observation, error) {
 		r = f
 	}
 	read, err := inventory.DecodeObservations(r, maxObserved)
+	if _, is := errors.AsType[*json.SyntaxError](err); is {
+		return nil, fmt.Errorf("%w: is this what `avstem-agent collect -o json` prints?", err)
+	}
 	if err == nil && len(read) == 0 {
 		// Else a collect that failed would look like a host that is gone.
 		err = errors.New("there is none in it: was `avstem-agent collect -o json` cut short?")

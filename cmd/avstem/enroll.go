@@ -26,13 +26,14 @@ import (
 // issuerPort is where hosts enroll unless told otherwise.
 const issuerPort = "4223"
 
-const enrollLong = `Lets hosts in that make their own keys: a token is made here and given to the host,
-where "avstem-agent enroll --token" makes a key that never leaves it, and gets
-credentials for a week, which the agent renews.
+const enrollLong = `Lets hosts in that make their own keys: a token is made here and given to the
+host, where "avstem-agent enroll --token" makes a key that never leaves it, and
+gets credentials for a week, which the agent renews.
 
-A token that names its host or its hardware lets that one in; any other waits for
-approval, as does every host that has credentials already. A code that is used
-twice, late or on other hardware is refused, and is a finding (observe.refused).`
+A token that names its host or its hardware lets that one in; any other waits
+for approval, as does every host that has credentials already. A code that is
+used twice, late or on other hardware is refused, and is a finding
+(observe.refused).`
 
 func newEnrollCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
@@ -63,8 +64,8 @@ func newEnrollTokenCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "token",
 		Short: "Make a token that lets one host in, once",
-		Long: `Makes a token that one host may use, once, within its time. The code in it is kept
-as a hash only: it can't be shown again.`,
+		Long: `Makes a token that one host may use, once, within its time. The code in it is
+kept as a hash only: it can't be shown again.`,
 		Example: `  avstem enroll token --host hv-osl1-01 --hardware ABC123
   avstem-agent enroll --token avstem1.…        # on the host`,
 		Args: noArguments,
@@ -159,7 +160,7 @@ func (a *app) decideCommand(use, short, did string, decide func(*issuer.Issuer, 
 	c := &cobra.Command{
 		Use:   use,
 		Short: short,
-		Long:  short + `: ID is the one of "avstem enroll list", the name of the host, or its host ID.`,
+		Long:  short + ".\n\nID is the one of \"avstem enroll list\", the name of the host, or its host ID.",
 		Args:  oneArgument("enrolment"),
 	}
 	output := addAuthOutput(c)

@@ -19,11 +19,11 @@ const evaluateLong = `Hold platforms against MASKIN 014, the record by which Dat
 platform is to be chosen: each of its requirements at level 0 to 3, by evidence.
 
 Evidence is counted from the fleet (see avstem platforms), measured by a probe
-(--probe, the files that avstem-probe writes), or attested by people (--attested,
-for what no agent can measure: a level with its source and date). Where there is
-none the answer is unknown. A requirement is at the lowest level of its checks,
-and a platform is selectable where every dimension is acceptable: there is no
-total that could hide one that is not.
+(--probe, the files that avstem-probe writes), or attested by people
+(--attested, for what no agent can measure: a level with its source and date).
+Where there is none the answer is unknown. A requirement is at the lowest level
+of its checks, and a platform is selectable where every dimension is acceptable:
+there is no total that could hide one that is not.
 
 A file of attestations:
 
@@ -88,7 +88,7 @@ func newEvaluateCommand(a *app) *cobra.Command {
 	flags.StringArrayVar(&attested, "attested", nil, "`FILE` of attestations; may be given several times")
 	flags.BoolVar(&evidence, "evidence", false, "show what each score rests on, too (the other formats always do)")
 	flags.BoolVar(&noFleet, "no-fleet", false, "ask no server: only what --probe and --attested say")
-	books.addFlags(c)
+	books.addFlags(c, a.now)
 	flags.VarP(newChoice(&format, "table", "markdown", "html", "json"), "output", "o", "`FORMAT`: table, markdown, html or json")
 	return c
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/avstem/internal/names"
 	"github.com/dataverket/avstem/cmd/avstem/internal/source"
 	"github.com/dataverket/avstem/sentral"
 )
@@ -74,7 +75,7 @@ func chooseSite(inv *sentral.Inventory, asked string) (string, error) {
 	case asked == "":
 		return "", fmt.Errorf("choose a site: the inventory in %s has %s: name one with --site", inv.Source, strings.Join(sites, ", "))
 	case len(sites) > 0 && !slices.Contains(sites, asked) && !inv.Incomplete:
-		return "", fmt.Errorf("choose a site: the inventory in %s has no site %q: it has %s", inv.Source, asked, strings.Join(sites, ", "))
+		return "", usageError{fmt.Errorf("choose a site of the inventory in %s: %w", inv.Source, names.Check("site", asked, sites))}
 	}
 	return asked, bus.CheckName("site", asked)
 }

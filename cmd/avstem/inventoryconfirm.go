@@ -24,15 +24,15 @@ func newInventoryCommand(a *app) *cobra.Command {
 	return c
 }
 
-const inventoryConfirmLong = `Have the reconciler use the inventory that it holds back, because so much of it is
-gone at once (the finding inventory.held says what). Until then it uses the one
-before. The decision is kept over a restart, and by whoever takes over.`
+const inventoryConfirmLong = `Have the reconciler use the inventory that it holds back, because so much of it
+is gone at once (the finding inventory.held says what). Until then it uses the
+one before. The decision is kept over a restart, and by whoever takes over.`
 
 func newInventoryConfirmCommand(a *app) *cobra.Command {
 	var by, version, format string
 	c := &cobra.Command{
 		Use:   "confirm",
-		Short: "Use an inventory that is held back, as what is gone in it is meant to be",
+		Short: "Use an inventory that is held back: what is gone is meant to be",
 		Long:  inventoryConfirmLong,
 		Example: `  avstem drift --kind inventory.held
   avstem inventory confirm --site osl1`,

@@ -65,7 +65,7 @@ func newPlatformsCommand(a *app) *cobra.Command {
 	flags.StringVar(&wanted, "platform", "", "only `PLATFORM`, such as libvirt")
 	flags.Var(newChoice(&by, string(evaluate.ByPlatform), string(evaluate.ByVersion), string(evaluate.ByHost)), "by", "one column for each `GROUP`: platform, version or host")
 	flags.BoolVar(&all, "all", false, "show fields that reconciling doesn't need, too")
-	books.addFlags(c)
+	books.addFlags(c, a.now)
 	flags.VarP(newChoice(&format, "table", "json", "csv", "markdown"), "output", "o", "`FORMAT`: table, json, csv or markdown")
 	return c
 }

@@ -111,8 +111,9 @@ func newPolicyCommand(a *app) *cobra.Command {
 
 const policyCheckLong = `Say whether a policy file can be used: every mistake with file, line and key.
 
-Where a server is there, its current findings are held against the file, and what
-each suppression would do to them is said. Without one, only the file is read.
+Where a server is there, its current findings are held against the file, and
+what each suppression would do to them is said. Without one, only the file is
+read.
 
 Exit status: 0 if it can be used, 1 if not.`
 

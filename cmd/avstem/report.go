@@ -21,20 +21,22 @@ import (
 	"github.com/dataverket/avstem/report/drift"
 )
 
-const reportLong = `Report on drift, platform by platform: what is open by kind and severity, how that
-went over time, which hosts, projects and VMs have most of it, what changed, how
-hosts and agents are, how well the platform can be seen and reconciled, and every
-open finding with both values and both ways to resolve it.
+const reportLong = `Report on drift, platform by platform: what is open by kind and severity, how
+that went over time, which hosts, projects and VMs have most of it, what
+changed, how hosts and agents are, how well the platform can be seen and
+reconciled, and every open finding with both values and both ways to resolve it.
 
-What changed is held against the last report. That is the one that --since-report
-names, else the last that was written to a file for the same site and platform,
-which is kept in the state directory; without one it is counted from the events
-since --since. A report on standard output leaves the last one as it is.
+What changed is held against the last report. That is the one that
+--since-report names, else the last that was written to a file for the same site
+and platform, which is kept in the state directory; without one it is counted
+from the events since --since. A report on standard output leaves the last one
+as it is.
 
---output takes a format, a place to write to, or both by turns. A place is a file or
-a directory and has a slash or a dot in it; a file's ending tells its format, and in
-a directory each report gets a name of its own. A file is replaced when the new one
-is whole, so that a reader never gets half of one, and a full disk leaves the old one.`
+--output takes a format, a place to write to, or both by turns. A place is a
+file or a directory and has a slash or a dot in it; a file's ending tells its
+format, and in a directory each report gets a name of its own. A file is
+replaced when the new one is whole, so that a reader never gets half of one, and
+a full disk leaves the old one.`
 
 const reportExample = `  avstem report --platform libvirt
   avstem report -o drift.html

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus"
@@ -40,8 +41,8 @@ record, says, and shows where they differ. It changes nothing on either side.
 
 Exit status: 0 all went well; 1 something could not be done; 2 the command line
 could not be understood, or names a site, platform, tenant or project that there
-isn't; 3 --fail-on found drift that severe or worse; 130 it was interrupted, save
-for up and serve, which run until they are.
+isn't; 3 --fail-on found drift that severe or worse; 130 it was interrupted,
+save for up and serve, which run until they are.
 
 The NATS server is the one that --server, --context or --state-dir names, else
 AVSTEM_SERVER, AVSTEM_CONTEXT or AVSTEM_STATE_DIR, else the one in the
@@ -157,6 +158,9 @@ func (a *app) complain(command *cobra.Command, err error) {
 		for _, place := range none.Tried {
 			fmt.Fprintf(a.stderr, "  looked for %s\n", place)
 		}
+	}
+	if errors.Is(err, nats.ErrNoResponders) {
+		fmt.Fprintln(a.stderr, "  is JetStream switched on there? nats-server -js, or jetstream {} in its configuration")
 	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		fmt.Fprintf(a.stderr, "see %s --help\n", command.CommandPath())

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus"
@@ -19,9 +21,9 @@ import (
 const sentralAdoptLong = `Write down as Sentral's records what was observed, for a lab that begins with
 nothing, and for findings that are to be resolved on Sentral's side.
 
-What Sentral has no record of is printed as records in YAML; with --write they go
-into DIR/adopted.yaml. What it has a record of is printed as a patch of the file
-that the record is in, comments and all; with --write it is applied.
+What Sentral has no record of is printed as records in YAML; with --write they
+go into DIR/adopted.yaml. What it has a record of is printed as a patch of the
+file that the record is in, comments and all; with --write it is applied.
 
 Observations are those that the agents published last, or with --observed those
 in files, as "avstem diff" takes them. Whether what runs is what should run is
@@ -141,7 +143,7 @@ func (t *adoption) reconcile(intended *sentral.Inventory) (*reconcile.Result, ti
 func (t *adoption) adoptOne(target string) error {
 	e, err := reconcile.Explain(t.result, t.result.Findings, t.now, target)
 	if err != nil {
-		return err
+		return fmt.Errorf("adopt %q: %s", target, strings.TrimPrefix(err.Error(), fmt.Sprintf("explain %q: ", target)))
 	}
 	findings := slices.DeleteFunc(slices.Clone(e.Findings), func(f reconcile.Finding) bool { return f.State == reconcile.Resolved })
 	isNew := e.VM != nil && e.VM.Intended == nil || e.VM == nil && e.Host != nil && e.Host.Intended == nil
@@ -208,7 +210,13 @@ func (a *app) currentObservations(ctx context.Context) ([]*inventory.Observation
 		},
 		Refused: func(subject string, err error) { a.notef("the document of %s can't be used: %v", subject, err) },
 		Ready:   func() { cancel(errReady) },
-		Lost:    func(err error) { a.notef("reading broke off: %v", err) },
+		Lost: func(err error) {
+			if errors.Is(err, nats.ErrNoResponders) { // it has no JetStream, and won't by itself
+				cancel(err)
+				return
+			}
+			a.notef("reading broke off: %v", err)
+		},
 	})
 	cause := context.Cause(done)
 	switch {

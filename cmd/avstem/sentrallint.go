@@ -14,12 +14,13 @@ import (
 	"github.com/dataverket/avstem/sentral/lint"
 )
 
-const sentralLintLong = `Check an inventory's files, for those who edit them and for a pull request's checks.
+const sentralLintLong = `Check an inventory's files, for those who edit them and for a pull request's
+checks.
 
-An error breaks the contract: the record is left out, or leads nowhere. A warning
-is taken and hardly meant: VMs that don't fit into their project's quota, two
-networks with one VLAN. A hint says where avstem sees less than it might. Each
-comes with file, line, column and key, and with what to do.
+An error breaks the contract: the record is left out, or leads nowhere. A
+warning is taken and hardly meant: VMs that don't fit into their project's
+quota, two networks with one VLAN. A hint says where avstem sees less than it
+might. Each comes with file, line, column and key, and with what to do.
 
 Exit status: 0, or 3 if there is a note that --fail-on asks about.`
 

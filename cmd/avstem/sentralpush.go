@@ -34,6 +34,8 @@ func newSentralPushCommand(a *app) *cobra.Command {
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch err := kvsource.CheckBucket(o.Bucket); {
+			case inventory == "" && o.Bucket == "":
+				return usageError{errors.New("avstem sentral push wants --inventory DIR and --kv BUCKET")}
 			case inventory == "":
 				return usageError{errors.New("avstem sentral push wants --inventory DIR")}
 			case o.Bucket == "":

@@ -20,14 +20,14 @@ import (
 
 const serveLong = `Run the reconciler of one site against a NATS server that agents publish to.
 
-The inventory is read again whenever it changes; while it can't be read, the last
-one is used, and its age is said. Several may run for one site: one leads, and
-another takes over within seconds when it ends, is killed or cut off.
+The inventory is read again whenever it changes; while it can't be read, the
+last one is used, and its age is said. Several may run for one site: one leads,
+and another takes over within seconds when it ends, is killed or cut off.
 
 With --with-nats the server runs in the same process, by the configuration that
 "avstem auth init" wrote; its certificate is renewed in time. Where no server is
-named and "avstem auth init" ran on this machine, that one's server and the site's
-credentials are used.
+named and "avstem auth init" ran on this machine, that one's server and the
+site's credentials are used.
 
 Hosts enroll at --enroll-listen, with tokens of "avstem enroll token".
 

@@ -28,8 +28,8 @@ import (
 const stopWithin = 5 * time.Second
 
 const upLong = `Run everything in one process on this machine: a NATS server of its own, the
-agent that observes this host, and the reconciler that holds what it sees against
-the inventory. Nothing is changed on the host but the state directory.
+agent that observes this host, and the reconciler that holds what it sees
+against the inventory. Nothing is changed on the host but the state directory.
 
 The inventory is read again whenever it changes. What was found is kept over a
 restart.

@@ -229,7 +229,7 @@ func TestUpRefuses(t *testing.T) {
 			p.write("other.yaml", "sites:\n  - {id: annex}\n")
 			return p.upArgs()
 		}, exitError, []string{"annex, lab", "--site"}},
-		"a site that isn't there": {func(_ *testing.T, p *place) []string { return p.upArgs("--site", "labb") }, exitError, []string{`"labb"`, "lab"}},
+		"a site that isn't there": {func(_ *testing.T, p *place) []string { return p.upArgs("--site", "labb") }, exitUsage, []string{`there is no site "labb": did you mean lab?`}},
 		"a port in use": {func(t *testing.T, p *place) []string {
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {

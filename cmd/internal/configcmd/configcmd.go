@@ -100,7 +100,7 @@ func (p *Program) Command(noArguments cobra.PositionalArgs) *cobra.Command {
 	show.RunE = func(c *cobra.Command, _ []string) error { return p.show(c.Root(), showJSON.on) }
 	example := &cobra.Command{
 		Use:   "example",
-		Short: "Write a configuration file in which every key is explained and none is set",
+		Short: "Write a file with every key explained and none set",
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := fmt.Fprint(p.Stdout, config.Example(p.Keys(c.Root()), p.Head, p.Examples))

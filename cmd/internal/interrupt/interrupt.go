@@ -19,6 +19,10 @@ type Error struct{ Signal os.Signal }
 
 func (e Error) Error() string { return "interrupted" }
 
+// Is says that it is [context.Canceled], which whoever ends in order takes for no
+// failure.
+func (e Error) Is(target error) bool { return target == context.Canceled }
+
 // Status is what a shell says of a program that a signal ended: 130 for SIGINT.
 func (e Error) Status() int {
 	if number, is := e.Signal.(syscall.Signal); is {

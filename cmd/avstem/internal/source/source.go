@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -114,12 +115,16 @@ func parse(text []byte) (*Spec, error) {
 }
 
 // words is what is wrong, without what only Go knows of it.
+// noMapping is what yaml says of a list or a text.
+var noMapping = regexp.MustCompile(`cannot unmarshal !!\w+.* into source\.Spec`)
+
 func words(err error) string {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	if several, ok := errors.AsType[*yaml.TypeError](err); ok {
 		text = strings.Join(several.Errors, "; ")
 	}
-	return strings.ReplaceAll(text, " not found in type source.Spec", " is none that is known")
+	text = strings.ReplaceAll(text, " not found in type source.Spec", " is none that is known")
+	return noMapping.ReplaceAllString(text, "want keys and values")
 }
 
 func (s *Spec) check() error {
