@@ -101,10 +101,8 @@ func (r *Reconciler) Judge() (open int, err error) {
 		e := r.engines[site]
 		e.Delivered()
 		e.Listen(r.clock)
-	}
-	for _, t := range r.fleet.Tasks() {
-		for _, site := range r.sites {
-			r.engines[site].Task(t, t.Ended, r.clock)
+		for _, t := range r.fleet.Tasks(site) {
+			e.Task(t, t.Ended, r.clock)
 		}
 	}
 	r.beat(r.clock, Everybody)

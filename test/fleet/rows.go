@@ -68,7 +68,7 @@ func (f *Fleet) WriteRows(dir string) (converting Used, err error) {
 		converting = converting.Add(watch.Used())
 		f.sayHeard(r, h, len(documents) > 0)
 	}
-	for _, t := range f.Tasks() {
+	for _, t := range f.Tasks("") {
 		r.row("task", t.VM, string(t.Action), string(t.State))
 	}
 	for i, table := range Tables {

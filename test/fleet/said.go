@@ -34,9 +34,12 @@ func (f *Fleet) Policy() reconcile.Policy {
 	return p
 }
 
-// Tasks are what Maskin says.
-func (f *Fleet) Tasks() (tasks []reconcile.Task) {
+// Tasks are what Maskin says of the VMs of a site, or with "" of every site.
+func (f *Fleet) Tasks(site string) (tasks []reconcile.Task) {
 	for h := range f.Hosts {
+		if site != "" && f.Site(h) != site {
+			continue
+		}
 		for nth := range f.VMs {
 			if d := f.drift(h*f.VMs + nth); d != nil && d.Kinds[0] == reconcile.VMTask {
 				tasks = append(tasks, *f.place(h, nth).task)
@@ -48,7 +51,7 @@ func (f *Fleet) Tasks() (tasks []reconcile.Task) {
 
 // Input is all that one pass of the pure core over the whole fleet rests on.
 func (f *Fleet) Input(intended *sentral.Inventory, now time.Time) reconcile.Input {
-	in := reconcile.Input{Intended: intended, Heard: map[uuid.UUID]time.Time{}, Clocks: map[uuid.UUID]time.Duration{}, Tasks: f.Tasks(), Policy: f.Policy(), Now: now}
+	in := reconcile.Input{Intended: intended, Heard: map[uuid.UUID]time.Time{}, Clocks: map[uuid.UUID]time.Duration{}, Tasks: f.Tasks(""), Policy: f.Policy(), Now: now}
 	for h := range f.Hosts {
 		in.Heard[HostID(h)] = now
 		if d := f.hostDrift(h); d != nil {
