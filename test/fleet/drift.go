@@ -29,9 +29,9 @@ type HostDrift struct {
 	// apart is what one reconciler for each site finds besides: none of them sees
 	// the others' hosts.
 	apart []reconcile.Kind
-	// silent says that it never reported, unknown that Sentral has neither it nor
-	// its VMs, blind that nothing can be said of its VMs.
-	silent, unknown, blind bool
+	// silent says that it never reported, unknown that Sentral has neither it nor its
+	// VMs, emptied that it shows none of them, of which there must be ten to be many.
+	silent, unknown, emptied bool
 	// What its heartbeats show: that they ended, that its clock is off, that a
 	// document did not arrive, and that one was refused.
 	stale, clock, gap, refused bool

@@ -8,11 +8,14 @@ import (
 
 // HostDrifts are those that hosts get in turn.
 var HostDrifts = []HostDrift{
-	{Name: "it never reported", Share: 2, Kinds: kinds{reconcile.HostMissing}, silent: true, blind: true},
+	{Name: "it never reported", Share: 2, Kinds: kinds{reconcile.HostMissing}, silent: true},
 	{Name: "nobody recorded the host", Share: 1, Kinds: kinds{reconcile.HostUnknown}, unknown: true},
 	{Name: "it fell silent", Share: 2, Kinds: kinds{reconcile.HostStale}, stale: true},
-	{Name: "its runtime fails", Share: 2, Kinds: kinds{reconcile.ObserveBlind}, blind: true, plant: func(_ *Fleet, h *host) {
+	{Name: "its runtime fails", Share: 2, Kinds: kinds{reconcile.ObserveBlind}, plant: func(_ *Fleet, h *host) {
 		h.failed = &inventory.Problem{Call: "dial /run/libvirt/libvirt-sock-ro", Why: inventory.WhyTimedOut, Error: "no answer within 5s"}
+	}},
+	{Name: "all its VMs are gone", Share: 1, Kinds: kinds{reconcile.HostEmptied}, emptied: true, also: func(f *Fleet, _ int) map[reconcile.Kind]int {
+		return map[reconcile.Kind]int{reconcile.VMMissing: f.VMs}
 	}},
 	{Name: "a VM of it can't be read", Share: 1, Kinds: kinds{reconcile.ObservePartial}, plant: func(f *Fleet, h *host) {
 		h.partly = []inventory.Problem{{Entity: inventory.VMEntity(numbered('v', h.n*f.VMs)), Field: "vm.memory", Call: "virDomainGetXMLDesc", Why: inventory.WhyTimedOut, Error: "no answer within 5s"}}

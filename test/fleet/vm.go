@@ -115,6 +115,9 @@ func (f *Fleet) place(host, nth int) vm {
 
 // people are the VMs that a host shows.
 func (f *Fleet) people(host int) (all []vm) {
+	if d := f.hostDrift(host); d != nil && d.emptied {
+		return nil
+	}
 	for nth := range f.VMs {
 		v := f.place(host, nth)
 		all = append(append(all, v), v.beside...)

@@ -39,3 +39,7 @@ insert into finding select case when exists (select 1 from pair o where o.record
 insert into finding select 'identity.cloned', v.uuid from got_left v join pair o on o.record = v.label and o.rung <= 2
   where not exists (select 1 from vm_match m where m.vm = v.id) and not exists (select 1 from tied t where t.vm = v.id);
 insert into finding select 'identity.weak', record from pair where rung >= 3 and (want_uuid = '' or uuid = '' or uuid = want_uuid) and label in ('', record);
+
+-- Many that are missing from one host are one matter.
+insert into finding select 'host.emptied', w.host from want_vm w join finding f on f.kind = 'vm.missing' and f.subject = w.id
+  where w.host <> '' group by w.host having count(*) >= 10 and count(*) >= 0.3 * (select count(*) from want_vm x where x.host = w.host and x.state <> 'absent');
