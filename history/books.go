@@ -18,6 +18,7 @@ type Books struct {
 	documents map[docKey]Entry
 	records   map[sentral.RecordID]Entry
 	whole     *Entry
+	policy    *reconcile.Policy // nil while none was said
 }
 
 type docKey struct {
@@ -43,6 +44,10 @@ func (b *Books) Take(e Entry) (news, first bool) {
 		same := has && held.Document.Digest == e.Document.Digest && e.Document.Digest != ""
 		b.documents[key] = e
 		return !same, !has
+	case e.Policy != nil: // it changes no side
+		first := b.policy == nil
+		b.policy = e.Policy
+		return false, first
 	case e.Whole != nil:
 		news := b.whole == nil || b.whole.Whole.Incomplete != e.Whole.Incomplete
 		b.whole = &e
@@ -62,11 +67,18 @@ func (b *Books) before(e Entry) time.Time {
 	return b.documents[docKey{e.Document.Host, e.Document.Source}].At
 }
 
-// Input gives the core both sides as they stand, to be judged as of a time.
+// Policy is what was judged by; nil where that isn't known.
+func (b *Books) Policy() *reconcile.Policy { return b.policy }
+
+// Input gives the core both sides as they stand, to be judged as of a time, by the
+// policy of then; where that isn't known, by the one that is given.
 //
 // Heartbeats aren't kept. A host counts as heard if one of its documents came
 // within the age that the policy allows them: agents repeat each.
 func (b *Books) Input(now time.Time, policy reconcile.Policy) reconcile.Input {
+	if b.policy != nil {
+		policy = *b.policy
+	}
 	in := reconcile.Input{Intended: b.Inventory(), Heard: map[uuid.UUID]time.Time{}, Policy: policy, Now: now}
 	for _, key := range slices.SortedFunc(maps.Keys(b.documents), docKey.compare) {
 		e := b.documents[key]

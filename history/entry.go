@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/sentral"
 )
 
@@ -42,7 +43,8 @@ type Cause struct {
 	Version   string `json:"version,omitempty"`
 }
 
-// Entry is one thing that was said. Of Document, Record, Left and Gone one is set.
+// Entry is one thing that was said. Of Document, Record, Left, Gone, Whole and Policy
+// one is set.
 type Entry struct {
 	Cause
 	Document *inventory.Observation
@@ -51,6 +53,8 @@ type Entry struct {
 	Gone     bool             // there was no such record any more
 	// Whole is what was said of the inventory as a whole.
 	Whole *Whole
+	// Policy is what was judged by from then on.
+	Policy *reconcile.Policy
 }
 
 // Whole is an inventory without its records.

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/sentral"
 )
 
@@ -60,5 +61,36 @@ func TestEntitiesOfPathsWhoseKeysHoldAnything(t *testing.T) {
 		if got := fieldOf(path); got != want {
 			t.Errorf("field of %s is %s, want %s", path, got, want)
 		}
+	}
+}
+
+// The past is judged by the policy of then, where it is known.
+func TestPolicyOfThenIsUsed(t *testing.T) {
+	of := func(grace time.Duration) reconcile.Policy {
+		p := reconcile.DefaultPolicy()
+		p.DocumentAge, p.Source = grace, "policy.yaml"
+		p.Problems = []sentral.Problem{{Error: "a newer one is broken"}}
+		return p
+	}
+	books := NewBooks()
+	if got := books.Input(at(0), of(time.Minute)).Policy.DocumentAge; got != time.Minute || books.Policy() != nil {
+		t.Errorf("where none is known: %s", got)
+	}
+	said := Judged(of(time.Hour))
+	text, _, err := said.Content()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := Entry{Cause: said.Cause}
+	if err := kept.SetContent(text, false); err != nil {
+		t.Fatal(err)
+	}
+	if news, first := books.Take(kept); news || !first {
+		t.Errorf("a policy changes a side: %v, or isn't the first: %v", news, first)
+	}
+	want := of(time.Hour)
+	want.Problems = nil
+	if diff := cmp.Diff(want, books.Input(at(0), of(time.Minute)).Policy); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

@@ -5,11 +5,22 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/sentral"
 )
 
 // WholeID names what is kept of an inventory as a whole, beside its records.
 var WholeID = sentral.RecordID{Type: "inventory", ID: "inventory"}
+
+// PolicyID names what is kept of the policy, beside the records that it judges.
+var PolicyID = sentral.RecordID{Type: "policy", ID: "policy"}
+
+// Judged gives a policy as an entry without a place in a stream. Why there is no
+// newer one is no part of it.
+func Judged(p reconcile.Policy) Entry {
+	p.Problems = nil
+	return Entry{Policy: &p, Cause: Cause{Side: Intended, Type: PolicyID.Type, ID: PolicyID.ID, Inventory: p.Source}}
+}
 
 // maxProblems is how many of an inventory's problems are kept with it.
 const maxProblems = 100
@@ -65,6 +76,8 @@ func (e *Entry) Content() (text json.RawMessage, left bool, err error) {
 		value, left = e.Left, true
 	case e.Whole != nil:
 		value = e.Whole
+	case e.Policy != nil:
+		value = e.Policy
 	default:
 		return nil, false, nil
 	}
@@ -85,6 +98,9 @@ func (e *Entry) SetContent(text json.RawMessage, left bool) error {
 	case id == WholeID:
 		e.Whole = new(Whole)
 		into = e.Whole
+	case id == PolicyID:
+		e.Policy = new(reconcile.Policy)
+		into = e.Policy
 	default:
 		if e.Record = sentral.NewRecord(e.Type); e.Record == nil {
 			return fmt.Errorf("%q is not a type of record: upgrade avstem", e.Type)

@@ -196,7 +196,7 @@ type home struct {
 type homeFacts struct {
 	known, tied, covered, forgets, speaks bool
 	key, unseen, domain                   string
-	seenAt                                time.Time
+	seen                                  Provenance
 	old                                   string
 }
 
@@ -228,7 +228,7 @@ func (b *Book) settleHomes() {
 				facts.unseen = hp.unseen()
 			}
 			if pr := hp.runtimeProvenance(); pr != nil {
-				facts.seenAt = pr.ObservedAt
+				facts.seen = *pr
 			}
 		}
 		if facts == h.facts {

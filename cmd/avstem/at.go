@@ -55,7 +55,13 @@ func (p *past) booksAt(ctx context.Context, hosts []uuid.UUID, at time.Time, not
 	if len(found) == 0 {
 		return nil, fmt.Errorf("no document of %s is kept: the last %d of each source are", at.Format(time.RFC3339), bus.KeptOfEach)
 	}
-	in := books.Input(at, p.policy(ctx, notef))
+	by := books.Policy()
+	if by == nil {
+		now := p.policy(ctx, notef)
+		by = &now
+		notef("judged by the policy of now: the one of %s isn't known", at.Format(time.RFC3339))
+	}
+	in := books.Input(at, *by)
 	return fillIn(&in, kept, found, notef), nil
 }
 

@@ -25,8 +25,8 @@ type past struct {
 	site string
 }
 
-// policy is the one that the site's reconciler judges by now: those of before
-// aren't kept. Without a reconciler it is the default.
+// policy is the one that the site's reconciler judges by now, for a time of which
+// none is kept. Without a reconciler it is the default.
 func (p *past) policy(ctx context.Context, notef func(string, ...any)) reconcile.Policy {
 	answer, err := ask(ctx, p.conn, p.site, "input", []byte("[]"))
 	var rest bundle.Rest

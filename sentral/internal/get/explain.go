@@ -30,7 +30,8 @@ func Explain(ctx context.Context, err error) error {
 	if broken, ok := errors.AsType[*net.OpError](err); ok && broken.Source != nil {
 		bare := *broken // our port is another one each time, which would make each time news
 		bare.Source = nil
-		err = &bare
+		before, _, _ := strings.Cut(err.Error(), broken.Error())
+		err = fmt.Errorf("%s%w", before, &bare)
 	}
 	if expired, ok := errors.AsType[x509.CertificateInvalidError](err); ok && expired.Reason == x509.Expired {
 		return fmt.Errorf("the server's certificate is not valid now (%s to %s): renew it, or set this machine's clock", expired.Cert.NotBefore.Format("2006-01-02 15:04"), expired.Cert.NotAfter.Format("2006-01-02 15:04 MST"))

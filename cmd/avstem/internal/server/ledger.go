@@ -9,6 +9,7 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/history"
+	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/sentral"
 )
 
@@ -29,13 +30,14 @@ type ledger struct {
 	mu   sync.Mutex
 	next *sentral.Inventory // the newest; nil once it is written
 	last *sentral.Inventory // that was noted
+	by   reconcile.Policy   // what it is judged by
 
 	heads map[string]bus.IntendedHead // by subject, as they are kept; nil until read
 }
 
 // newLedger makes one that writes while may gives no error.
-func newLedger(conn *bus.Conn, site string, may func() error, log *slog.Logger) *ledger {
-	return &ledger{conn: conn, site: site, may: may, log: log, wake: make(chan struct{}, 1)}
+func newLedger(conn *bus.Conn, site string, by reconcile.Policy, may func() error, log *slog.Logger) *ledger {
+	return &ledger{conn: conn, site: site, by: by, may: may, log: log, wake: make(chan struct{}, 1)}
 }
 
 // RecordOf reads what stands on AVSTEM_INTENDED.
@@ -135,6 +137,17 @@ func (l *ledger) note(inv *sentral.Inventory) {
 	}
 }
 
+// judge takes the policy that is judged by from now on.
+func (l *ledger) judge(by reconcile.Policy) {
+	l.mu.Lock()
+	l.by, l.next = by, l.last // which is looked over again
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
 // run writes until ctx ends. What another reconciler wrote before is read again.
 func (l *ledger) run(ctx context.Context) {
 	said := ""
@@ -178,8 +191,8 @@ func (l *ledger) done(inv *sentral.Inventory) {
 	}
 }
 
-// write keeps every record that differs from what is kept, and notes those that
-// are gone.
+// write keeps every record that differs from what is kept, and the policy, and notes
+// those that are gone.
 func (l *ledger) write(ctx context.Context, inv *sentral.Inventory) error {
 	if l.heads == nil {
 		heads, err := l.conn.IntendedHeads(ctx, l.site)
@@ -200,6 +213,18 @@ func (l *ledger) write(ctx context.Context, inv *sentral.Inventory) error {
 		}
 		there[subject] = true
 	}
+	l.mu.Lock()
+	by := history.Judged(l.by)
+	l.mu.Unlock()
+	r, err := recordOf(&by, l.site)
+	if err != nil {
+		return err
+	}
+	subject, err := l.keep(ctx, r)
+	if err != nil {
+		return err
+	}
+	there[subject] = true
 	if inv.Incomplete {
 		return nil // what isn't in it may be there all the same
 	}

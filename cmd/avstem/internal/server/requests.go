@@ -117,6 +117,7 @@ func (s *Server) judge(p reconcile.Policy, err error) {
 	if err == nil {
 		s.log.Info("policy read", "source", p.Source, "suppressions", len(p.Suppressions))
 		s.engine.Judge(p)
+		s.ledger.judge(p)
 		s.poke()
 		return
 	}

@@ -84,7 +84,7 @@ func New(o Options) *Server {
 		store:  store,
 		out:    newOutbox(),
 		agents: newAgents(),
-		ledger: newLedger(o.Conn, o.Site, store.holds, o.Logger),
+		ledger: newLedger(o.Conn, o.Site, o.Policy, store.holds, o.Logger),
 		news:   make(chan struct{}, 1),
 		asked:  map[uuid.UUID]time.Time{},
 	}

@@ -9,6 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/history"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/sentral"
 )
@@ -167,5 +171,45 @@ func TestFormerLeaderIsNoStranger(t *testing.T) {
 	all[0].seq = s.store.fence.Last() + 1
 	if !s.store.foreign(all[0]) {
 		t.Error("what somebody wrote without the lease isn't noticed")
+	}
+}
+
+// What is judged by is kept beside what is judged, each time that it is another
+// policy and not each time that it is read.
+func TestPoliciesAreWrittenDown(t *testing.T) {
+	r := newRig(t)
+	s, _ := r.reconciler(nil)
+	r.shows(2)
+	kept := func() (graces []time.Duration) {
+		subject, err := bus.IntendedSubject("lab", history.PolicyID.Type, history.PolicyID.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = r.reader.Read(t.Context(), bus.Past{Stream: bus.StreamIntended, Subjects: []string{subject}}, func(k bus.Kept) error {
+			e, err := RecordOf(k)
+			if err == nil {
+				graces = append(graces, e.Policy.TaskGrace)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return graces
+	}
+	want := []time.Duration{reconcile.DefaultPolicy().TaskGrace}
+	for _, next := range []time.Duration{want[0], time.Hour, time.Hour, 2 * time.Hour} {
+		if next != want[len(want)-1] {
+			want = append(want, next)
+		}
+		p := reconcile.DefaultPolicy()
+		p.TaskGrace = next
+		s.judge(p, nil)
+		r.until("the policy is written down", func() error {
+			if diff := cmp.Diff(want, kept()); diff != "" {
+				return errors.New(diff)
+			}
+			return nil
+		})
 	}
 }
