@@ -4,7 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -18,6 +20,16 @@ import (
 )
 
 var rounds = flag.Int("rounds", 3, "how often the reconciler that leads is killed or stopped at a random moment")
+
+// reconciling are the arguments of a reconciler that waits for no host for long: there
+// is none that could speak.
+func reconciling(t *testing.T, p *place) []string {
+	policy := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(policy, []byte("schema: avstem.policy/v1\nstaleAfter: 5s\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"serve", "--inventory", p.inventory, "--state-dir", p.state, "--site", "lab", "--policy", policy}
+}
 
 // TestLeadersKilledAndStoppedAtRandom kills the real program that leads at random
 // moments around its writes, and now and then stops it for so long that another one
@@ -36,7 +48,7 @@ func TestLeadersKilledAndStoppedAtRandom(t *testing.T) {
 		log *output
 	}
 	start := func() running {
-		cmd, log := p.program(binary, "serve", "--inventory", p.inventory, "--state-dir", p.state, "--site", "lab")
+		cmd, log := p.program(binary, reconciling(t, p)...)
 		return running{cmd, log}
 	}
 	written := 0

@@ -24,7 +24,7 @@ func TestStandbyTakesOverFromAKilledReconciler(t *testing.T) {
 	}
 	defer nats.Close()
 	binary := built(t)
-	serve := []string{"serve", "--inventory", p.inventory, "--state-dir", p.state, "--site", "lab"}
+	serve := reconciling(t, p)
 	first, firstLog := p.program(binary, serve...)
 	p.drift(reconcile.InventoryInvalid)
 	p.write("other.yaml", "networks:\n  - {id: n3, tenant: acme, project: web, vlans: {lab: 9999}}\n")
