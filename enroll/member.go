@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/statefile"
 )
 
 // Files in the state directory of a host that has credentials.
@@ -63,7 +64,7 @@ func (m Member) Write(dir string) error {
 	m.Schema = memberSchema
 	data, err := json.MarshalIndent(m, "", "  ")
 	if err == nil {
-		err = replaceFile(filepath.Join(dir, memberName), append(data, '\n'))
+		err = statefile.Write(filepath.Join(dir, memberName), append(data, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("write enrolment: %w", err)
@@ -76,7 +77,7 @@ func WriteCA(dir string, pem []byte) error {
 	if len(pem) == 0 {
 		return nil
 	}
-	if err := replaceFile(filepath.Join(dir, caName), pem); err != nil {
+	if err := statefile.Write(filepath.Join(dir, caName), pem); err != nil {
 		return fmt.Errorf("write CA: %w", err)
 	}
 	return nil
@@ -86,7 +87,7 @@ func WriteCA(dir string, pem []byte) error {
 func WriteCreds(dir, token string, seed []byte) error {
 	text := fmt.Sprintf("-----BEGIN NATS USER JWT-----\n%s\n------END NATS USER JWT------\n\n"+
 		"-----BEGIN USER NKEY SEED-----\n%s\n------END USER NKEY SEED------\n", token, seed)
-	if err := replaceFile(filepath.Join(dir, credsName), []byte(text)); err != nil {
+	if err := statefile.Write(filepath.Join(dir, credsName), []byte(text)); err != nil {
 		return fmt.Errorf("write credentials: %w", err)
 	}
 	return nil
@@ -138,7 +139,7 @@ func Key(dir string) (nkeys.KeyPair, error) {
 		}
 		seed, err := key.Seed()
 		if err == nil {
-			err = replaceFile(path, append(seed, '\n'))
+			err = statefile.Write(path, append(seed, '\n'))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("make key: %w", err)
@@ -159,24 +160,6 @@ func Key(dir string) (nkeys.KeyPair, error) {
 func DropKey(dir string) error {
 	if err := os.Remove(filepath.Join(dir, seedName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove key: %w", err)
-	}
-	return nil
-}
-
-// replaceFile writes a file so that after a crash there is the old one or the new
-// one. Its mode is 0600.
-func replaceFile(path string, data []byte) error {
-	next, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = next.Write(data)
-	err = errors.Join(err, next.Sync(), next.Close())
-	if err == nil {
-		err = os.Rename(next.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(next.Name()))
 	}
 	return nil
 }

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"syscall"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/dataverket/avstem/statefile"
 )
 
 // Adopt is an operator's word that the host of the state directory is this
@@ -32,7 +33,7 @@ func Assign(dir string, id uuid.UUID, seen Evidence, now time.Time) (_ Record, e
 	if err := checkID(id); err != nil {
 		return Record{}, fmt.Errorf("adopt host ID: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := statefile.MkdirAll(dir); err != nil {
 		return Record{}, fmt.Errorf("make state directory: %w", err)
 	}
 	held, err := lock(dir)

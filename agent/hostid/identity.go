@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
+
+	"github.com/dataverket/avstem/statefile"
 )
 
 // Identity is a host's identity for one start of its agent.
@@ -53,7 +54,7 @@ func (e *CloneError) Error() string {
 // of one that is there.
 func Open(dir string, seen Evidence, now time.Time) (_ *Identity, err error) {
 	defer func() { err = advise(dir, err) }()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := statefile.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("make state directory: %w", err)
 	}
 	i := &Identity{dir: dir}
@@ -172,22 +173,14 @@ func (i *Identity) Close() {
 // when the process ends, however it ends.
 func lock(dir string) (*os.File, error) {
 	path := filepath.Join(dir, lockName)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
+	f, err := statefile.Lock(path, false)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		holder, _ := os.ReadFile(path)
+		return nil, fmt.Errorf("state directory %s is in use by the agent in process %s: stop that one, or choose another with --state-dir",
+			dir, cmp.Or(strings.TrimSpace(string(holder)), "(unknown)"))
+	}
 	if err != nil {
-		return nil, fmt.Errorf("lock state directory: %w", err)
-	}
-	if err := giveTo(f, dir); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock state directory: %w", err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		holder, _ := io.ReadAll(f)
-		f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("state directory %s is in use by the agent in process %s: stop that one, or choose another with --state-dir",
-				dir, cmp.Or(strings.TrimSpace(string(holder)), "(unknown)"))
-		}
-		return nil, fmt.Errorf("lock state directory: flock %s: %w", path, err)
+		return nil, fmt.Errorf("lock state directory: %s: %w", path, err)
 	}
 	if err := f.Truncate(0); err == nil { // the PID is for people only, and a full disk doesn't take it
 		_, _ = fmt.Fprintf(f, "%d\n", os.Getpid())

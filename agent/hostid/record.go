@@ -9,10 +9,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/dataverket/avstem/statefile"
 )
 
 // Files in the state directory. An operator may put the first one there.
@@ -85,7 +86,7 @@ func writeRecord(dir string, r Record) error {
 	if err != nil {
 		return fmt.Errorf("write host identity: %w", err)
 	}
-	if err := replaceFile(filepath.Join(dir, idName), append(data, '\n')); err != nil {
+	if err := statefile.Write(filepath.Join(dir, idName), append(data, '\n')); err != nil {
 		return fmt.Errorf("write host identity: %w", err)
 	}
 	return nil
@@ -107,50 +108,10 @@ func ReadEpoch(dir string) (uint64, error) {
 }
 
 func writeEpoch(dir string, epoch uint64) error {
-	if err := replaceFile(filepath.Join(dir, epochName), fmt.Appendf(nil, "%d\n", epoch)); err != nil {
+	if err := statefile.Write(filepath.Join(dir, epochName), fmt.Appendf(nil, "%d\n", epoch)); err != nil {
 		return fmt.Errorf("write epoch: %w", err)
 	}
 	return nil
-}
-
-// replaceFile writes a file so that after a crash or a power cut there is the
-// old one or the new one, and the new one once this has returned.
-func replaceFile(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	next, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = next.Write(data)
-	err = errors.Join(err, giveTo(next, dir), next.Sync(), next.Close())
-	if err == nil {
-		err = os.Rename(next.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(next.Name()))
-	}
-	handle, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(handle.Sync(), handle.Close())
-}
-
-// giveTo gives a file that root writes to the owner of its directory: an agent that
-// is a service has a user of its own, and its operator is root.
-func giveTo(f *os.File, dir string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || owner.Uid == 0 {
-		return nil
-	}
-	return f.Chown(int(owner.Uid), int(owner.Gid))
 }
 
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

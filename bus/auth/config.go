@@ -9,11 +9,13 @@ import (
 	"strings"
 
 	"github.com/nats-io/jwt/v2"
+
+	"github.com/dataverket/avstem/statefile"
 )
 
 // config writes the server's configuration and what it includes.
 func (m *maker) config() error {
-	if err := os.MkdirAll(filepath.Join(m.setup.NATSDir, "accounts"), 0o700); err != nil {
+	if err := statefile.MkdirAll(filepath.Join(m.setup.NATSDir, "accounts")); err != nil {
 		return err
 	}
 	if err := m.keep(filepath.Join(m.setup.NATSDir, "accounts.conf"), "accounts that the server begins with", m.writeAccounts); err != nil {
@@ -24,7 +26,7 @@ func (m *maker) config() error {
 		if err != nil {
 			return err
 		}
-		return replaceFile(path, data)
+		return statefile.Write(path, data)
 	}); err != nil {
 		return err
 	}
@@ -33,7 +35,7 @@ func (m *maker) config() error {
 		if err != nil {
 			return err
 		}
-		return replaceFile(path, []byte(text))
+		return statefile.Write(path, []byte(text))
 	})
 }
 
@@ -49,7 +51,7 @@ func (d *Dir) writeAccounts(path string) error {
 		fmt.Fprintf(&b, "  %s: %q\n", id, token)
 	}
 	b.WriteString("}\n")
-	return replaceFile(path, []byte(b.String()))
+	return statefile.Write(path, []byte(b.String()))
 }
 
 func (d *Dir) readAccount(name string) (token, id string, err error) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/statefile"
 )
 
 // Dir is a directory of keys and what was made with them.
@@ -166,7 +166,7 @@ func Init(path string, o Options) (_ *Dir, made []Made, err error) {
 	}
 	d := &Dir{path: path, now: time.Now}
 	for _, dir := range []string{path, d.file("creds"), d.file("sites"), d.file("hosts"), d.file("tls")} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := statefile.MkdirAll(dir); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -181,7 +181,7 @@ func Init(path string, o Options) (_ *Dir, made []Made, err error) {
 	if err := d.setup.take(o, path); err != nil {
 		return nil, nil, err
 	}
-	if err := os.MkdirAll(d.setup.NATSDir, 0o700); err != nil {
+	if err := statefile.MkdirAll(d.setup.NATSDir); err != nil {
 		return nil, nil, err
 	}
 	m := maker{Dir: d}

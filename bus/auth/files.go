@@ -10,37 +10,16 @@ import (
 	"strings"
 
 	"github.com/nats-io/nkeys"
-	"golang.org/x/sys/unix"
-)
 
-// replaceFile writes a file so that after a crash there is the old one or the new
-// one. Its mode is 0600.
-func replaceFile(path string, data []byte) error {
-	next, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = next.Write(data)
-	err = errors.Join(err, next.Sync(), next.Close())
-	if err == nil {
-		err = os.Rename(next.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(next.Name()))
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
+	"github.com/dataverket/avstem/statefile"
+)
 
 func writeJSON(path string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return replaceFile(path, append(data, '\n'))
+	return statefile.Write(path, append(data, '\n'))
 }
 
 func readJSON(path string, v any) error {
@@ -58,12 +37,9 @@ func readJSON(path string, v any) error {
 // in the directory.
 func (d *Dir) Lock(name string) (unlock func(), err error) {
 	path := filepath.Join(d.path, name)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
+	f, err := statefile.Lock(path, true)
 	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", d.path, err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return func() { f.Close() }, nil // and with it the lock
 }
@@ -102,7 +78,7 @@ func keyAt(path string, kind nkeys.PrefixByte) (key nkeys.KeyPair, made bool, er
 	}
 	seed, err := key.Seed()
 	if err == nil {
-		err = replaceFile(path, append(seed, '\n'))
+		err = statefile.Write(path, append(seed, '\n'))
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("make key: %w", err)

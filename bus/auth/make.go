@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/statefile"
 )
 
 // maker is one run of [Init]; it notes what it made.
@@ -116,7 +117,7 @@ func (m *maker) keepJWT(name, what string, c jwt.Claims, by nkeys.KeyPair) error
 				}
 			}
 		}
-		return replaceFile(path, []byte(token))
+		return statefile.Write(path, []byte(token))
 	})
 }
 
@@ -252,6 +253,6 @@ func (m *maker) user(path, what, user string, may jwt.Permissions, by nkeys.KeyP
 		if err != nil {
 			return fmt.Errorf("make %s: %w", path, err)
 		}
-		return replaceFile(path, creds)
+		return statefile.Write(path, creds)
 	})
 }

@@ -20,6 +20,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/dataverket/avstem/statefile"
 )
 
 const (
@@ -108,7 +110,7 @@ func (d *Dir) makeCA(certFile, keyFile string) error {
 	if err := writeKey(keyFile, key); err != nil {
 		return fmt.Errorf("make CA: %w", err)
 	}
-	return replaceFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	return statefile.Write(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
 func serial() *big.Int {
@@ -123,7 +125,7 @@ func writeKey(path string, key crypto.Signer) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	return statefile.Write(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
 // issueCertificate makes a new key and certificate of the server. The CA's stands
@@ -170,7 +172,7 @@ func (d *Dir) issueCertificate() (*x509.Certificate, error) {
 		return nil, fmt.Errorf("make certificate: %w", err)
 	}
 	chain := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), caPEM...)
-	if err := replaceFile(d.setup.Cert, chain); err != nil {
+	if err := statefile.Write(d.setup.Cert, chain); err != nil {
 		return nil, fmt.Errorf("make certificate: %w", err)
 	}
 	return x509.ParseCertificate(der)

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/dataverket/avstem/agent/hostid"
+	"github.com/dataverket/avstem/statefile"
 )
 
 // maxRequests is how many requests are remembered; when there are more, the oldest
@@ -106,22 +107,10 @@ func write(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := statefile.MkdirAll(filepath.Dir(path)); err != nil {
 		return err
 	}
-	next, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = next.Write(append(data, '\n'))
-	err = errors.Join(err, next.Sync(), next.Close())
-	if err == nil {
-		err = os.Rename(next.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(next.Name()))
-	}
-	return nil
+	return statefile.Write(path, append(data, '\n'))
 }
 
 func readAll[T any](dir string) ([]T, error) {
