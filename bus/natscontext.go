@@ -50,7 +50,7 @@ func loadContext(name string, getenv func(string) string) (target, error) {
 	if name == "" || name != filepath.Base(name) || strings.HasPrefix(name, ".") {
 		return target{}, fmt.Errorf("read NATS context: %q is not the name of one", name)
 	}
-	path := filepath.Join(contextDir(getenv), "context", name+".json")
+	path := contextFile(name, getenv)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return target{}, fmt.Errorf("read NATS context %s: there is no %s: `nats context ls` lists what there is", name, path)
@@ -85,4 +85,24 @@ func parseContext(data []byte, home string) (natsContext, error) {
 		}
 	}
 	return c, nil
+}
+
+// ContextFiles are what a NATS context rests on: its own file, and by their key in it
+// those that it names. They are for who lends it to another user.
+func ContextFiles(name string, getenv func(string) string) (own string, named map[string]string, err error) {
+	t, err := loadContext(name, getenv)
+	if err != nil {
+		return "", nil, err
+	}
+	named = map[string]string{}
+	for key, path := range map[string]string{"creds": t.auth.Creds, "nkey": t.nkey, "ca": t.auth.CA, "cert": t.auth.Cert, "key": t.auth.Key} {
+		if path != "" {
+			named[key] = path
+		}
+	}
+	return contextFile(name, getenv), named, nil
+}
+
+func contextFile(name string, getenv func(string) string) string {
+	return filepath.Join(contextDir(getenv), "context", name+".json")
 }

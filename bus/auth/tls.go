@@ -48,7 +48,9 @@ func (m *maker) tls() error {
 		return err
 	}
 	held, err := m.leaf()
-	if err == nil && sameNames(held, m.setup.Names) && m.now().Before(held.NotAfter) {
+	// A renewal that was cut short leaves a key that isn't the certificate's.
+	_, fits := tls.LoadX509KeyPair(m.setup.Cert, m.setup.Key)
+	if err == nil && fits == nil && sameNames(held, m.setup.Names) && m.now().Before(held.NotAfter) {
 		m.made = append(m.made, Made{Path: m.setup.Cert, What: certificateText(held)})
 		return nil
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -151,6 +153,32 @@ func orOne(list []string, others ...string) []string {
 		}
 	}
 	return nil
+}
+
+// serverNames are the names and addresses by which this machine may be reached, and
+// first the one that hosts are told: its own name where that leads to one of its
+// addresses, and otherwise the address by which it reaches others.
+func serverNames() []string {
+	names := machineNames()
+	addresses := names[slices.Index(names, "::1")+1:] // behind its name and those of loopback
+	if len(addresses) == 0 {
+		return names
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupHost(ctx, names[0])
+	if err == nil && slices.ContainsFunc(found, func(one string) bool { return slices.Contains(addresses, one) }) {
+		return names
+	}
+	first := addresses[0]
+	// Nothing is sent: the kernel says which address it would use (192.0.2.0/24 is for documentation).
+	if way, err := net.Dial("udp", "192.0.2.1:9"); err == nil {
+		if from, ok := way.LocalAddr().(*net.UDPAddr); ok && slices.Contains(addresses, from.IP.String()) {
+			first = from.IP.String()
+		}
+		way.Close()
+	}
+	return slices.Insert(slices.DeleteFunc(names, func(name string) bool { return name == first }), 0, first)
 }
 
 // machineNames are the names and addresses by which this machine may be reached,

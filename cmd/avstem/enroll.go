@@ -101,14 +101,7 @@ func (a *app) enrollToken(flags tokenFlags, format string) error {
 	if flags.ttl < time.Minute || flags.ttl > issuer.Lives {
 		return usageError{fmt.Errorf("--ttl %s: want 1m at least and %s at most", duration.Text(flags.ttl), duration.Text(issuer.Lives))}
 	}
-	where := flags.issuer
-	if where == "" {
-		server, err := url.Parse(dir.Server())
-		if err != nil {
-			return fmt.Errorf("make token: %w", err)
-		}
-		where = "https://" + net.JoinHostPort(server.Hostname(), issuerPort)
-	}
+	where := cmp.Or(flags.issuer, issuerURL(dir, a.setting("enroll-listen", "AVSTEM_ENROLL_LISTEN")))
 	token, ticket, err := issuer.Open(dir).NewToken(where, terms)
 	if err != nil {
 		return err
@@ -127,6 +120,20 @@ func (a *app) enrollToken(flags tokenFlags, format string) error {
 		fmt.Fprintf(a.stdout, "then here: avstem enroll list, and avstem enroll approve\n")
 	}
 	return nil
+}
+
+// issuerURL is where hosts enroll: at the server's name, and the port of the address
+// that is listened on, "" for the usual one.
+func issuerURL(dir *auth.Dir, listen string) string {
+	port := issuerPort
+	if _, other, err := net.SplitHostPort(listen); err == nil && other != "" {
+		port = other
+	}
+	host := dir.Server()
+	if server, err := url.Parse(host); err == nil {
+		host = server.Hostname()
+	}
+	return "https://" + net.JoinHostPort(host, port)
 }
 
 func (a *app) enrollList(format string) error {

@@ -69,7 +69,8 @@ func newRootCommand(a *app) *cobra.Command {
 		SilenceUsage:  true,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			if configcmd.ReadsNoSettings(c) {
+			// init writes what others read.
+			if configcmd.ReadsNoSettings(c) || c.Name() == "init" && c.Parent() == c.Root() {
 				return nil
 			}
 			return a.settle(c)
@@ -85,6 +86,7 @@ func newRootCommand(a *app) *cobra.Command {
 	a.addGlobalFlags(root)
 	root.AddCommand(
 		newUpCommand(a),
+		newInitCommand(a),
 		newServeCommand(a),
 		newDriftCommand(a),
 		newExplainCommand(a),

@@ -7,12 +7,15 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,6 +53,7 @@ func TestScripts(t *testing.T) {
 			"events":   putEvents,
 			"publish":  publish,
 			"now":      putNow,
+			"owned":    owned,
 
 			"samefindings": sameFindings,
 			"findingid":    findingID,
@@ -115,6 +119,25 @@ func connect(ts *testscript.TestScript) *bus.Conn {
 	conn, err := bus.Connect(context.Background(), bus.Options{Name: "test", Getenv: ts.Getenv})
 	ts.Check(err)
 	return conn
+}
+
+// owned DIR USER holds a directory and all that is in it to belonging to the user.
+func owned(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := user.Lookup(args[1])
+	ts.Check(err)
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if uid := info.Sys().(*syscall.Stat_t).Uid; fmt.Sprint(uid) != want.Uid {
+			return fmt.Errorf("%s belongs to user %d, want %s", path, uid, want.Uid)
+		}
+		return nil
+	}))
 }
 
 // putNow VARIABLE sets it to the time.

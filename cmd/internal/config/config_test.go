@@ -231,3 +231,33 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// What is filled in is what is read, and nothing else changes.
+func TestFill(t *testing.T) {
+	example := Example(flagsOf(&settings{}), "Settings.")
+	for name, test := range map[string]struct{ text, key, value string }{
+		"a commented key":    {example, "site", "osl1"},
+		"an empty file":      {"", "state-dir", "/var/lib/x"},
+		"without line break": {"interval: 10s", "site", "a"},
+		"a value to quote":   {example, "state-dir", "/srv/a: b # c"},
+		"a word of YAML's":   {example, "site", "yes"},
+		"nothing, in YAML":   {example, "site", "null"},
+		"an anchor":          {example, "site", "&a"},
+	} {
+		text, err := Fill(test.text, test.key, test.value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, problems := Parse("f", []byte(text), flagsOf(&settings{}))
+		if len(problems) > 0 || file.First(test.key) != test.value {
+			t.Errorf("%s: it reads %q, %v, want %q:\n%s", name, file.First(test.key), problems, test.value, text)
+		}
+		before, _ := Parse("f", []byte(test.text), flagsOf(&settings{}))
+		if len(file.Values) != len(before.Values)+1 {
+			t.Errorf("%s: there were %d keys, and now %d", name, len(before.Values), len(file.Values))
+		}
+		if strings.Contains(test.text, "#"+test.key+":") && strings.Count(text, "\n") != strings.Count(test.text, "\n") {
+			t.Errorf("%s: the comment stays beside it:\n%s", name, text)
+		}
+	}
+}

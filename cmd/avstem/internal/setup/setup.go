@@ -1,0 +1,240 @@
+// Package setup makes a server of a machine that has the package installed: the
+// directories, keys, inventory and settings that avstem.service needs, each owned
+// by the right user.
+//
+// It exists so that "avstem init" may be run again at any time: each step looks at
+// what is there, makes what isn't, and notes what it did. What it writes is whole or
+// not there at all, so that one that was killed, or that filled the disk, is gone on
+// with by the next. It asks nothing, starts nothing and knows nothing of flags; a
+// [Setup] is used by one goroutine.
+package setup
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/dataverket/avstem/bus/auth"
+	"github.com/dataverket/avstem/statefile"
+)
+
+// Did is what became of a step.
+type Did string
+
+// What can become of a step.
+const (
+	Made    Did = "made"
+	Changed Did = "changed"
+	Kept    Did = "kept"
+)
+
+// Step is one thing that was seen to.
+type Step struct {
+	Did  Did    `json:"did"`
+	Path string `json:"path"`
+	What string `json:"what"`
+}
+
+// Setup is one run over a machine.
+type Setup struct {
+	Owner Owner // of the service's state
+	// DryRun notes what would be done and does nothing.
+	DryRun bool
+	Steps  []Step // so far
+}
+
+func (s *Setup) note(did Did, path, what string) {
+	s.Steps = append(s.Steps, Step{did, path, what})
+}
+
+// Anew says whether anything was made or changed.
+func (s *Setup) Anew() bool {
+	for _, step := range s.Steps {
+		if step.Did != Kept {
+			return true
+		}
+	}
+	return false
+}
+
+// StateDir makes the service's state directory, or gives it to the service where
+// root has it. A directory of somebody else is refused.
+func (s *Setup) StateDir(dir string) error {
+	const what = "state of the service"
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		s.note(Made, dir, what+", which only user "+s.Owner.Name+" may read")
+		if s.DryRun {
+			return nil
+		}
+		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+			return fmt.Errorf("make state directory: %w", err)
+		}
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return fmt.Errorf("make state directory: %w", err)
+		}
+		return s.give(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("look at state directory: %w", err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("make state directory: %s is a file: move it away, or name another directory with --state-dir", dir)
+	}
+	switch uid := info.Sys().(*syscall.Stat_t).Uid; {
+	case int(uid) == s.Owner.UID:
+		s.note(Kept, dir, what)
+		return nil
+	case uid != 0:
+		return fmt.Errorf("take state directory %s: it belongs to user %d, and the service is user %s: if it is the service's, run: chown -R %[3]s: %[1]s; else name another with --state-dir",
+			dir, uid, s.Owner.Name)
+	}
+	s.note(Changed, dir, what+", which was root's and is user "+s.Owner.Name+"'s now")
+	if s.DryRun {
+		return nil
+	}
+	return s.give(dir)
+}
+
+// give gives a directory and what is in it to the service. Nothing outside is
+// touched, whatever links the service may have put there.
+func (s *Setup) give(dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("give %s to user %s: %w", dir, s.Owner.Name, err)
+	}
+	defer root.Close()
+	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) == s.Owner.UID {
+			return nil
+		}
+		return root.Lchown(name, s.Owner.UID, s.Owner.GID)
+	})
+	if err != nil {
+		return fmt.Errorf("give %s to user %s: %w", dir, s.Owner.Name, err)
+	}
+	return nil
+}
+
+// Auth makes the directory of keys, credentials and the NATS server's configuration.
+func (s *Setup) Auth(path string, o auth.Options) (*auth.Dir, error) {
+	const what = "keys, credentials, certificate and the NATS server's configuration"
+	before, err := auth.Open(path)
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !fresh {
+		return nil, err
+	}
+	if s.DryRun {
+		if fresh {
+			s.note(Made, path, what)
+		} else {
+			s.note(Kept, path, what+", brought up to date where they aren't")
+		}
+		return before, nil
+	}
+	dir, made, err := auth.Init(path, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.give(path); err != nil {
+		return nil, err
+	}
+	did, news := Kept, 0
+	for _, m := range made {
+		if m.New || m.Changed {
+			did = Changed
+			news++
+		}
+	}
+	if fresh {
+		did = Made
+	}
+	text := what
+	if did == Changed {
+		text = fmt.Sprintf("%s; of %d files brought up to date: %d", what, len(made), news)
+	}
+	s.note(did, path, text)
+	return dir, nil
+}
+
+// InventoryFile is the only file of an inventory that was begun here.
+const InventoryFile = "site.yaml"
+
+// sumFile says in the state directory what that file was begun with, as sha256sum
+// writes it: who purges the package removes it if nobody has written in it.
+const sumFile = "inventory.sha256"
+
+const firstInventory = `# Sentral's inventory: what should run. It is read again when it changes.
+# Everything that isn't written down here is found as unknown, and
+#   avstem sentral adopt --all --tenant lab --project lab --environment test --inventory %[2]s --write
+# writes down what runs now. /usr/share/doc/avstem/examples/inventory explains every key.
+sites:
+  - {id: %[1]s}
+`
+
+// Inventory begins an inventory where there is none.
+func (s *Setup) Inventory(dir, site, stateDir string) error {
+	const what = "inventory: what should run"
+	some, err := hasRecords(dir)
+	if err != nil {
+		return fmt.Errorf("look at the inventory: %w", err)
+	}
+	if some {
+		if err := s.Owner.CheckRead(dir); err != nil {
+			return fmt.Errorf("look at the inventory: %w", err)
+		}
+		s.note(Kept, dir, what)
+		return nil
+	}
+	s.note(Made, dir, what+"; it knows site "+site+" and nothing else yet")
+	if s.DryRun {
+		return nil
+	}
+	text := fmt.Appendf(nil, firstInventory, site, dir)
+	file := filepath.Join(dir, InventoryFile)
+	sum := fmt.Appendf(nil, "%x  %s\n", sha256.Sum256(text), file)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("begin the inventory: %w", err)
+	}
+	if err := statefile.Write(filepath.Join(stateDir, sumFile), sum); err != nil {
+		return fmt.Errorf("begin the inventory: %w", err)
+	}
+	if err := statefile.WriteMode(file, text, 0o644); err != nil {
+		return fmt.Errorf("begin the inventory: %w", err)
+	}
+	return nil
+}
+
+// hasRecords says whether a directory has a file that an inventory may be in.
+func hasRecords(dir string) (bool, error) {
+	found := false
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := strings.ToLower(entry.Name())
+		for _, ext := range []string{".yaml", ".yml", ".json"} {
+			if !entry.IsDir() && !strings.HasPrefix(name, ".") && strings.HasSuffix(name, ext) {
+				found = true
+				return fs.SkipAll
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return found, err
+}
