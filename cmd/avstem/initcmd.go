@@ -101,6 +101,7 @@ type initResult struct {
 type plan struct {
 	path, stateDir, inventory, site string
 	keys                            *pflag.FlagSet
+	example                         string       // of the configuration file
 	file                            *config.File // nil where there is none
 	owner                           setup.Owner
 	server, context                 string // a NATS server that is there
@@ -133,7 +134,7 @@ func (a *app) initialize(c *cobra.Command, flags *initFlags, format string) erro
 			}
 			return s.Inventory(p.inventory, p.site, p.stateDir)
 		},
-		func() error { return s.Settings(p.path, config.Example(p.keys, configHead), p.keys, p.settings) },
+		func() error { return s.Settings(p.path, p.example, p.keys, p.settings) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -178,7 +179,9 @@ func (a *app) plan(flags *initFlags) (*plan, error) {
 	if p.path, err = filepath.Abs(p.path); err != nil {
 		return nil, err
 	}
-	p.keys, _ = a.settings().Scratch()
+	settings := a.settings()
+	p.keys, _ = settings.Scratch()
+	p.example = config.Example(p.keys, settings.Head, settings.Examples)
 	if p.file, err = config.Read(p.path, p.keys); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -296,7 +299,7 @@ func (a *app) checkPlan(ctx context.Context, p *plan, flags *initFlags, u unit) 
 		return err
 	}
 	check := &setup.Setup{Owner: p.owner, DryRun: true}
-	if err := check.Settings(p.path, config.Example(p.keys, configHead), p.keys, p.settings); err != nil {
+	if err := check.Settings(p.path, p.example, p.keys, p.settings); err != nil {
 		return err
 	}
 	if p.external() {

@@ -234,7 +234,7 @@ func FuzzParse(f *testing.F) {
 
 // What is filled in is what is read, and nothing else changes.
 func TestFill(t *testing.T) {
-	example := Example(flagsOf(&settings{}), "Settings.")
+	example := Example(flagsOf(&settings{}), "Settings.", nil)
 	for name, test := range map[string]struct{ text, key, value string }{
 		"a commented key":    {example, "site", "osl1"},
 		"an empty file":      {"", "state-dir", "/var/lib/x"},
