@@ -57,7 +57,7 @@ type Health struct {
 	Whole     Fleet     `json:"whole"`
 	Platforms []Fleet   `json:"platforms"` // by name; a host with two platforms is in both
 	// Hosts are those that somebody should look at, worst first, and Left how many
-	// more there are.
+	// more there are; where every host was asked for, those that are well, too.
 	Hosts []HostHealth `json:"hosts"`
 	Left  int          `json:"left,omitempty"`
 }
@@ -69,6 +69,7 @@ type HostHealth struct {
 	Site      string        `json:"site,omitempty"`
 	Platforms []string      `json:"platforms,omitempty"`
 	State     HostState     `json:"state"`
+	VMs       int           `json:"vms"` // that are seen on it
 	Why       []string      `json:"why,omitempty"`
 	LastHeard time.Time     `json:"lastHeard,omitzero"`
 	Version   string        `json:"version,omitempty"`
@@ -84,10 +85,16 @@ const (
 	skewMatters = 2 * time.Second
 )
 
+// HostsAsked says which hosts are to be listed: those that somebody should look at,
+// or every one.
+type HostsAsked struct {
+	Platform string `json:"platform,omitempty"` // "" means any
+	Every    bool   `json:"every,omitempty"`
+}
+
 // HealthOf counts how the hosts of a result are. What only Sentral has at another
-// site is that site's to count. Of the hosts that somebody should look at, it lists
-// those of the platform, or with "" of all.
-func HealthOf(result *reconcile.Result, agents map[uuid.UUID]Agent, site, platform string, at time.Time) Health {
+// site is that site's to count. It lists the hosts that are asked for.
+func HealthOf(result *reconcile.Result, agents map[uuid.UUID]Agent, site string, asked HostsAsked, at time.Time) Health {
 	c := &checkup{
 		site:     site,
 		whole:    Fleet{Hosts: map[HostState]int{}, Versions: map[string]int{}},
@@ -97,12 +104,17 @@ func HealthOf(result *reconcile.Result, agents map[uuid.UUID]Agent, site, platfo
 		differs:  map[string]bool{},
 		on:       map[uuid.UUID][]string{},
 		intended: map[string]string{},
+		vms:      map[uuid.UUID]int{},
 	}
 	for i := range result.Findings {
 		c.note(&result.Findings[i])
 	}
 	for i := range result.VMs {
-		if o := result.VMs[i].Observed; o != nil && o.Platform != "" && !slices.Contains(c.on[o.HostID], o.Platform) {
+		o := result.VMs[i].Observed
+		if o != nil {
+			c.vms[o.HostID]++
+		}
+		if o != nil && o.Platform != "" && !slices.Contains(c.on[o.HostID], o.Platform) {
 			c.on[o.HostID] = append(c.on[o.HostID], o.Platform)
 		}
 	}
@@ -114,7 +126,8 @@ func HealthOf(result *reconcile.Result, agents map[uuid.UUID]Agent, site, platfo
 		}
 	}
 	for _, host := range append(hosts, c.strangers()...) {
-		if (host.State != HostLive || len(host.Why) > 0 || host.Skew != 0) && (platform == "" || slices.Contains(host.Platforms, platform)) {
+		troubled := host.State != HostLive || len(host.Why) > 0 || host.Skew != 0
+		if (troubled || asked.Every) && (asked.Platform == "" || slices.Contains(host.Platforms, asked.Platform)) {
 			h.Hosts = append(h.Hosts, host)
 		}
 	}
@@ -147,6 +160,7 @@ type checkup struct {
 	differs  map[string]bool                 // VMs with a finding
 	on       map[uuid.UUID][]string          // platforms of the VMs on a host
 	intended map[string]string               // Sentral's platform of its hosts
+	vms      map[uuid.UUID]int               // that are seen on a host
 }
 
 func (c *checkup) note(f *reconcile.Finding) {
@@ -183,6 +197,7 @@ func (c *checkup) host(m *reconcile.HostMatch, agents map[uuid.UUID]Agent) (Host
 		h.State = HostUnheard
 	} else {
 		agent := agents[m.Observed.ID]
+		h.VMs = c.vms[m.Observed.ID]
 		h.ID, h.LastHeard, h.Version = m.Observed.ID, m.Observed.LastHeard, agent.Version
 		if agent.Skew.Abs() >= skewMatters {
 			h.Skew = agent.Skew

@@ -53,7 +53,7 @@ func healthOf(t *testing.T, platform string) Health {
 		Refused: []reconcile.Refusal{{Host: id(5), Site: "osl1", Reason: "its state directory was copied", At: now},
 			{Host: id(99), Site: "osl1", Reason: strings.Repeat("long ", 200), At: now}}}
 	agents := map[uuid.UUID]Agent{id(1): {Version: "v1", Skew: 300 * time.Millisecond}, id(2): {Version: "v0"}, id(4): {Version: "v1", Skew: -7 * time.Second}}
-	return HealthOf(reconcile.Reconcile(in), agents, "osl1", platform, now)
+	return HealthOf(reconcile.Reconcile(in), agents, "osl1", HostsAsked{Platform: platform}, now)
 }
 
 func TestHealth(t *testing.T) {

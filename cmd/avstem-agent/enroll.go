@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -33,6 +35,7 @@ flag, and renews the credentials by itself.`
 type enrollFlags struct {
 	server, token, tokenFile, ca string
 	wait                         time.Duration
+	noStart                      bool
 }
 
 func (a *app) enrollCommand() *cobra.Command {
@@ -50,19 +53,41 @@ func (a *app) enrollCommand() *cobra.Command {
 	c.Flags().StringVar(&flags.server, "server", "", "`HOST[:PORT]` of the issuer, if this host reaches it otherwise than the token says")
 	c.Flags().StringVar(&flags.ca, "ca", "", "`FILE` of the certificate authority, instead of the token's hash")
 	duration.Var(c.Flags(), &flags.wait, "wait", 15*time.Minute, "`DURATION` to wait for somebody who approves")
+	c.Flags().BoolVar(&flags.noStart, "no-start", false, "don't start avstem-agent.service afterwards, where root runs this")
 	output := addOutput(c, "text", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		m, err := a.enroll(c.Context(), flags, c.InOrStdin())
 		if err != nil {
 			return err
 		}
+		next := "start its agent"
+		if !flags.noStart && a.isService() {
+			if out, err := exec.CommandContext(c.Context(), "systemctl", "enable", "--now", unitName).CombinedOutput(); err != nil {
+				return fmt.Errorf("the host is enrolled, and its agent doesn't start: systemctl enable --now %s: %w: %s", unitName, err, bytes.TrimSpace(out))
+			}
+			next = unitName + " runs"
+		}
 		if *output == "json" {
 			return a.writeJSON(m)
 		}
-		_, err = fmt.Fprintf(a.stdout, "host %s of site %s has credentials until %s: start its agent\n", m.Host, m.Site, m.Expires.Format(time.RFC3339))
+		_, err = fmt.Fprintf(a.stdout, "host %s of site %s has credentials until %s: %s\n", m.Host, m.Site, m.Expires.Format(time.RFC3339), next)
 		return err
 	}
 	return c
+}
+
+// unitName is the agent as a service.
+const unitName = "avstem-agent.service"
+
+// isService says whether the package's service is what uses the state directory, and
+// is ours to start.
+func (a *app) isService() bool {
+	for _, need := range []string{"/run/systemd/system", "/usr/lib/systemd/system/" + unitName} {
+		if _, err := os.Stat(need); err != nil {
+			return false
+		}
+	}
+	return os.Geteuid() == 0 && a.host.StateDir == "/var/lib/avstem"
 }
 
 // readToken reads it from where it was given.

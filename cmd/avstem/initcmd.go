@@ -25,14 +25,15 @@ import (
 
 const initLong = `Makes a server of this machine: directories, a NATS server with its keys,
 credentials and certificate, an inventory to begin with and the settings of
-avstem.service, which it starts. It asks nothing, says what it did and what to type
-on the first host, and may be run again at any time: what is there is kept, and what
-a run before it left half done is finished.
+avstem.service, which it starts. It asks nothing, says what it did and what to
+type on the first host, and may be run again at any time: what is there is
+kept, and what a run before it left half done is finished.
 
-With --server or --context a NATS server that is there already is used instead. What
-names its credentials (--creds, --ca …) is copied to where the service may read it;
-hosts get their credentials from whoever runs that server. Without them, --cert, --key
-and --ca are the files of a certificate for the NATS server inside.
+With --server or --context a NATS server that is there already is used
+instead. What names its credentials (--creds, --ca …) is copied to where the
+service may read it; hosts get their credentials from whoever runs that
+server. Without them, --cert, --key and --ca are the files of a certificate
+for the NATS server inside.
 
 docs/install.md goes through all of it.`
 

@@ -88,6 +88,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newUpCommand(a),
 		newInitCommand(a),
 		newServeCommand(a),
+		newHostsCommand(a),
 		newDriftCommand(a),
 		newExplainCommand(a),
 		newHistoryCommand(a),

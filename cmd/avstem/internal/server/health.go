@@ -1,7 +1,9 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -74,7 +76,16 @@ func (s *Server) answerHealth(r micro.Request) {
 		s.respond(r.Error(codeNotReady, err.Error(), nil))
 		return
 	}
-	data, err := json.Marshal(evaluate.HealthOf(result, s.agents.known(), s.o.Site, string(r.Data()), at))
+	// A platform by its name alone, or what is asked as JSON.
+	asked := evaluate.HostsAsked{Platform: string(r.Data())}
+	if bytes.HasPrefix(r.Data(), []byte("{")) {
+		asked = evaluate.HostsAsked{}
+		if err := json.Unmarshal(r.Data(), &asked); err != nil {
+			s.respond(r.Error(codeWrong, fmt.Sprintf("read the question: %v", err), nil))
+			return
+		}
+	}
+	data, err := json.Marshal(evaluate.HealthOf(result, s.agents.known(), s.o.Site, asked, at))
 	if err != nil {
 		s.respond(r.Error(codeBroken, err.Error(), nil))
 		return

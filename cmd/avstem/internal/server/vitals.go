@@ -46,7 +46,7 @@ func (s *Server) Vitals(now time.Time) Vitals {
 	}
 	v.Findings = s.engine.Findings()
 	if result, _, at, err := s.engine.Books(now); err == nil {
-		health := evaluate.HealthOf(result, s.agents.known(), s.o.Site, "", at)
+		health := evaluate.HealthOf(result, s.agents.known(), s.o.Site, evaluate.HostsAsked{}, at)
 		v.Health = &health
 	}
 	return v

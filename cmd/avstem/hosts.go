@@ -1,0 +1,120 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/dataverket/avstem/evaluate"
+	"github.com/dataverket/avstem/report"
+)
+
+const hostsLong = `Show which hosts are seen, and how well: those that somebody should look at
+first.
+
+A host is live when all of its sources are seen; partial or blind when one is
+seen in part or not at all; silent when its agent stopped speaking; unheard
+when Sentral has it active and it never spoke; refused when what its agent
+says is not taken, or the agent publishes nothing. Nothing is concluded about
+VMs of a silent host.`
+
+func newHostsCommand(a *app) *cobra.Command {
+	var platform, format string
+	c := &cobra.Command{
+		Use:     "hosts",
+		Short:   "Show which hosts are seen, and how well",
+		Long:    hostsLong,
+		Example: "  avstem hosts\n  avstem hosts --site osl1 -o json",
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			health, err := a.hosts(c.Context(), platform)
+			if err != nil {
+				return fmt.Errorf("show hosts: %w", err)
+			}
+			if format == "json" {
+				if health.Hosts == nil {
+					health.Hosts = []evaluate.HostHealth{}
+				}
+				return a.writeJSON(health)
+			}
+			return a.writeHosts(health)
+		},
+	}
+	c.Flags().StringVar(&platform, "platform", "", "only `PLATFORM`, such as libvirt")
+	c.Flags().VarP(newChoice(&format, "table", "json"), "output", "o", "`FORMAT`: table or json")
+	return c
+}
+
+// hosts asks the reconciler of each site, or of the one that is meant.
+func (a *app) hosts(ctx context.Context, platform string) (evaluate.Health, error) {
+	conn, err := a.connect(ctx)
+	if err != nil {
+		return evaluate.Health{}, err
+	}
+	defer conn.Close()
+	names, err := sites(ctx, conn, a.site())
+	if err != nil {
+		return evaluate.Health{}, err
+	}
+	question, err := json.Marshal(evaluate.HostsAsked{Platform: platform, Every: true})
+	if err != nil {
+		return evaluate.Health{}, err
+	}
+	var parts []evaluate.Health
+	for _, site := range names {
+		data, err := ask(ctx, conn, site, "health", question)
+		if err != nil {
+			return evaluate.Health{}, err
+		}
+		var part evaluate.Health
+		if err := json.Unmarshal(data, &part); err != nil {
+			return evaluate.Health{}, fmt.Errorf("site %s: decode hosts: %w", site, err)
+		}
+		parts = append(parts, part)
+	}
+	return evaluate.MergeHealth(parts...), nil
+}
+
+func (a *app) writeHosts(health evaluate.Health) error {
+	if len(health.Hosts) == 0 {
+		_, err := fmt.Fprintln(a.stdout, "no host is known yet: let one in with avstem enroll token")
+		return err
+	}
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "HOST\tSITE\tSTATE\tVMS\tPLATFORM\tAGENT\tHEARD\tHOST ID")
+	for _, h := range health.Hosts {
+		heard, id := "never", "–"
+		if !h.LastHeard.IsZero() {
+			heard = max(0, a.now().Sub(h.LastHeard)).Round(time.Second).String() + " ago"
+		}
+		if h.ID != uuid.Nil {
+			id = h.ID.String()
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", report.Printable(h.Host), cmp.Or(h.Site, "–"), h.State, h.VMs,
+			cmp.Or(strings.Join(h.Platforms, ","), "–"), cmp.Or(report.Printable(h.Version), "–"), heard, id)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, h := range health.Hosts {
+		if h.Skew != 0 {
+			fmt.Fprintf(a.stdout, "\n%s: its clock is %s off", report.Printable(h.Host), h.Skew.Round(time.Second))
+		}
+		for _, why := range h.Why {
+			fmt.Fprintf(a.stdout, "\n%s: %s", report.Printable(h.Host), report.Printable(why))
+		}
+	}
+	live := health.Whole.Hosts[evaluate.HostLive]
+	fmt.Fprintf(a.stdout, "\n%d of %d live\n", live, health.Whole.Total())
+	if health.Left > 0 {
+		fmt.Fprintf(a.stdout, "not shown, of those that are best: %d\n", health.Left)
+	}
+	return nil
+}
