@@ -179,7 +179,7 @@ func TestInstall(t *testing.T) {
 			w.must(second, command)
 		}
 		w.soon(server, todo["server"][4], "2 of 2 live")
-		w.says(w.must(server, todo["server"][5]), "host.unknown")
+		w.soon(server, todo["server"][5], "host.unknown") // it is pending before
 		if out, err := w.on(second, "avstem-agent enroll --no-start --server "+server.Address()+":4223 --token "+made); err == nil {
 			w.t.Errorf("a code holds twice: %s", out)
 		}
