@@ -24,7 +24,7 @@ BENCH_PACKAGES := $(TEST_PACKAGES) strace time fusioninventory-agent
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build packages test frames histories lint demo demo-down lab lab-down lab-test compare-runtimes bench bench-fleet bench-host deps lab-deps demo-deps bench-deps clean
+.PHONY: help build packages test frames histories lint demo demo-down lab lab-down lab-test install-test compare-runtimes bench bench-fleet bench-host deps lab-deps demo-deps bench-deps clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 27
@@ -51,6 +51,9 @@ lab-down: ## end the lab's hosts and remove every trace of them (root)
 
 lab-test: deps ## everything that needs such hosts, at full size, and what each case proved (root)
 	go run ./test/lab/cmd/lab test
+
+install-test: deps ## docs/install.md followed word for word on hosts with systemd: install, break, upgrade, purge (root)
+	go test -count=1 -timeout 20m -v ./test/install
 
 compare-runtimes: deps build ## libvirt, QEMU and LXD beside each other: numbers, probes, MASKIN 014, and a page (root)
 	go run ./test/compare/cmd/compare

@@ -253,7 +253,7 @@ func TestInstall(t *testing.T) {
 		for _, command := range todo["purge-host"] {
 			w.must(second, command)
 		}
-		gone := "ls -d /var/lib/avstem /etc/avstem /run/avstem-agent /usr/lib/systemd/system/avstem-agent* /etc/systemd/system/*/avstem-agent* 2>/dev/null; getent passwd avstem-agent; systemctl list-units --all --no-legend 'avstem*'"
+		gone := "ls -d /var/lib/avstem /etc/avstem /run/avstem-agent /usr/lib/systemd/system/avstem-agent* /etc/systemd/system/*/avstem-agent* 2>/dev/null; getent passwd avstem-agent; systemctl list-unit-files --no-legend 'avstem*'; systemctl list-units --no-legend --state=active,failed 'avstem*'"
 		if out, _ := w.on(second, gone); out != "" {
 			w.t.Errorf("this is left:\n%s", out)
 		}
