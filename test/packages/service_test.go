@@ -48,7 +48,7 @@ func soon(t *testing.T, h *lab.Host, command, want string) {
 			return
 		}
 		if ctx.Err() != nil {
-			journal, _ := h.Run(t.Context(), "journalctl --no-pager -n 60")
+			journal, _ := h.Run(t.Context(), "journalctl --no-pager -n 40 -u 'avstem*'")
 			t.Fatalf("%s never said %q, but %q, %v\n%s", command, want, out, err, journal)
 		}
 		time.Sleep(200 * time.Millisecond)
@@ -75,14 +75,20 @@ func setUpServer(t *testing.T, h *lab.Host) {
 	on(t, h, "runuser -u avstem -- avstem auth init --site osl1 --name "+h.Address())
 }
 
-// letIn enrolls a host with the agent's package at a server.
-func letIn(t *testing.T, server, h *lab.Host) {
+// tokenFor makes a token that lets a host in.
+func tokenFor(t *testing.T, server, h *lab.Host) string {
 	t.Helper()
 	var made struct{ Token string }
 	if err := json.Unmarshal([]byte(on(t, server, "runuser -u avstem -- avstem enroll token --auto-approve -o json --host "+h.Name())), &made); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Put(t.Context(), "/run/token", []byte(made.Token), 0o600); err != nil {
+	return made.Token
+}
+
+// letIn enrolls a host with the agent's package at a server.
+func letIn(t *testing.T, server, h *lab.Host) {
+	t.Helper()
+	if err := h.Put(t.Context(), "/run/token", []byte(tokenFor(t, server, h)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	on(t, h, "runuser -u avstem-agent -- avstem-agent enroll --token-file - --state-dir /var/lib/avstem </run/token; rm /run/token")
@@ -98,7 +104,7 @@ func installDeb(t *testing.T, h *lab.Host, program string) {
 
 // The units run under a real systemd, as their packages install them.
 func TestServices(t *testing.T) {
-	l := lab.ForTest(t, lab.Options{Hosts: 2, Container: true})
+	l := lab.ForTest(t, lab.Options{Hosts: 4, Container: true})
 	center, host := l.Host(0), l.Host(1)
 	installDeb(t, center, "avstem")
 	installDeb(t, host, "avstem-agent")
@@ -150,6 +156,8 @@ func TestServices(t *testing.T) {
 		}
 		soon(t, center, "systemctl show --value -p StatusText avstem", "1 hosts")
 	})
+	t.Run("cloud-init's user data lets a host in at its first boot", func(t *testing.T) { cloudInit(t, center, l.Host(2)) })
+	t.Run("the installer's late command does", func(t *testing.T) { preseed(t, center, l.Host(3)) })
 	t.Run("ceilings are in force", func(t *testing.T) {
 		for unit, want := range map[string]string{
 			server:                  "3221225472 4294967296 512 50 infinity",
@@ -182,7 +190,7 @@ func TestServices(t *testing.T) {
 	t.Run("the server restarts under the agent", func(t *testing.T) {
 		before := property(t, host, agent, "MainPID")
 		on(t, center, "systemctl restart avstem")
-		soon(t, center, "systemctl show --value -p StatusText avstem", "1 hosts")
+		soon(t, center, "systemctl show --value -p StatusText avstem", "3 hosts")
 		if after := property(t, host, agent, "MainPID"); after != before {
 			t.Errorf("the agent's process was %s and is %s", before, after)
 		}
