@@ -33,10 +33,16 @@ func only(t *testing.T, pattern string) string {
 
 func TestPackages(t *testing.T) {
 	first, second := t.TempDir(), t.TempDir()
-	for _, dir := range []string{first, second} {
-		if _, err := buildInto(dir, "PROGRAMS=avstem-agent"); err != nil {
-			t.Fatal(err)
-		}
+	if _, err := buildInto(first, "PROGRAMS=avstem-agent"); err != nil {
+		t.Fatal(err)
+	}
+	// The other build is of another place.
+	elsewhere := filepath.Join(t.TempDir(), "else where")
+	run(t, "cp", "-a", "../..", elsewhere)
+	cmd := exec.CommandContext(t.Context(), elsewhere+"/packaging/build", "amd64")
+	cmd.Env = append(os.Environ(), "PROGRAMS=avstem-agent", "DIST="+second, "USER=somebody", "TZ=Pacific/Auckland")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("packaging/build: %v\n%s", err, out)
 	}
 	entries, err := os.ReadDir(first)
 	if err != nil || len(entries) != 4 {
@@ -51,6 +57,34 @@ func TestPackages(t *testing.T) {
 	}
 	deb, rpm := only(t, first+"/*.deb"), only(t, first+"/*.rpm")
 
+	t.Run("checksums are those of the files", func(t *testing.T) {
+		cmd := exec.CommandContext(t.Context(), "sha256sum", "--check", "--strict", "SHA256SUMS")
+		cmd.Dir = first
+		if out, err := cmd.CombinedOutput(); err != nil || strings.Count(string(out), ": OK") != 3 {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+	t.Run("the bill of materials and the licences name every module in the program", func(t *testing.T) {
+		root := t.TempDir()
+		run(t, "dpkg-deb", "-x", deb, root)
+		doc := filepath.Join(root, "usr/share/doc/avstem-agent")
+		bill := string(read(t, doc+"/avstem-agent.cdx.json"))
+		licences := run(t, "zcat", doc+"/licences.gz")
+		modules := 0
+		for line := range strings.Lines(run(t, "go", "version", "-m", filepath.Join(root, "usr/bin/avstem-agent"))) {
+			if f := strings.Fields(line); len(f) >= 3 && f[0] == "dep" {
+				modules++
+				has(t, bill, `"pkg:golang/`+f[1]+"@"+f[2]+`"`)
+				has(t, licences, "==== "+f[1]+" "+f[2]+": ")
+			}
+		}
+		if modules < 10 {
+			t.Errorf("the program names %d modules", modules)
+		}
+		if outside := string(read(t, first+"/*.cdx.json")); outside != bill {
+			t.Error("the bill beside the package is another than the one in it")
+		}
+	})
 	t.Run("lintian finds no error", func(t *testing.T) {
 		if out, err := exec.CommandContext(t.Context(), "lintian", "--allow-root", "--fail-on", "error", deb).CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)

@@ -197,6 +197,7 @@ func TestServices(t *testing.T) {
 		on(t, center, "systemctl kill --kill-whom=main -s KILL avstem")
 		soon(t, center, "systemctl show -p ActiveState,NRestarts avstem", "NRestarts=1\nActiveState=active")
 	})
+	t.Run("the journal has fields, few lines, and no secret", func(t *testing.T) { journals(t, center, host) })
 	t.Run("both stop at once when told to", func(t *testing.T) {
 		for h, unit := range map[*lab.Host]string{center: server, host: agent} {
 			on(t, h, "systemctl stop "+unit)
@@ -226,4 +227,33 @@ func reloads(t *testing.T, host *lab.Host) {
 	soon(t, host, "systemctl show -p StatusText,ActiveState avstem-agent", "the configuration was not taken: /etc/avstem/agent.yaml:2: refresh")
 	put("log-level: info\n")
 	on(t, host, "systemctl reload avstem-agent && systemctl restart avstem-agent")
+}
+
+// journals looks at what was logged in all the cases before.
+func journals(t *testing.T, center, host *lab.Host) {
+	id := on(t, host, "sed -n 's/.*\"id\": *\"\\([^\"]*\\)\".*/\\1/p' /var/lib/avstem/host-id.json")
+	for query, want := range map[string]string{
+		"AVSTEM_HOST=" + id + " AVSTEM_EPOCH=2":                              "host identity",
+		"AVSTEM_SOURCE=runtime-libvirt AVSTEM_OUTCOME=failed PRIORITY=4":     "source is not seen whole",
+		"AVSTEM_SOURCE=runtime-libvirt AVSTEM_OUTCOME=complete PRIORITY=6":   "source has changed",
+		"_SYSTEMD_UNIT=avstem-agent.service AVSTEM_WAITFORRESTART=[refresh]": "configuration was read again",
+	} {
+		has(t, on(t, host, "journalctl --no-pager -o cat '"+strings.ReplaceAll(query, " ", "' '")+"'"), want)
+	}
+	for h, unit := range map[*lab.Host]string{center: server, host: agent} {
+		said := on(t, h, "journalctl --no-pager -o cat _SYSTEMD_UNIT="+unit)
+		// Half a dozen starts, and everything that the cases before did to it.
+		if lines := strings.Count(said, "\n"); lines > 120 {
+			t.Errorf("%s wrote %d lines:\n%s", unit, lines, said)
+		}
+		for _, secret := range []string{"avstem1.", "SEED", "-----BEGIN", "SU", "eyJ"} {
+			for line := range strings.Lines(said) {
+				for word := range strings.FieldsSeq(line) {
+					if strings.HasPrefix(word, secret) && len(word) > 20 {
+						t.Errorf("%s tells a secret: %s", unit, line)
+					}
+				}
+			}
+		}
+	}
 }

@@ -7,11 +7,13 @@ import (
 	"time"
 )
 
-// One message may be written perWindow times in a window. What is debugged is
-// not held back.
+// One message may be written atFirst times; then, while it keeps coming, once in a
+// window that doubles until it is longest: an hour of one trouble is some 25 lines.
+// What is debugged is not held back.
 const (
-	perWindow = 20
-	window    = time.Minute
+	atFirst = 20
+	window  = time.Minute
+	longest = time.Hour
 )
 
 // limiter holds back a message that comes too often, and tells how often with the
@@ -60,8 +62,11 @@ type held struct {
 }
 
 type tally struct {
-	began         time.Time
-	written, over int
+	left int           // how many more are written at once
+	gap  time.Duration // until the next one afterwards
+	next time.Time     // when that may be written
+	last time.Time     // when it came last, written or not
+	over int           // held back since one was written
 }
 
 func newHeld(now func() time.Time) *held {
@@ -76,17 +81,24 @@ func (h *held) take(message string) (write bool, before int) {
 	now := h.now()
 	t := h.messages[message]
 	if t == nil {
-		t = &tally{began: now}
+		t = &tally{}
 		h.messages[message] = t
 	}
-	if now.Sub(t.began) >= window {
-		t.began, t.written = now, 0
+	if now.Sub(t.last) >= max(t.gap, window) { // it had stopped
+		t.left, t.gap = atFirst, window
 	}
-	if t.written == perWindow {
+	t.last = now
+	switch {
+	case t.left > 0:
+		t.left--
+		t.next = now.Add(t.gap)
+	case now.Before(t.next):
 		t.over++
 		return false, 0
+	default:
+		t.gap = min(2*t.gap, longest)
+		t.next = now.Add(t.gap)
 	}
-	t.written++
 	before, t.over = t.over, 0
 	return true, before
 }

@@ -63,17 +63,38 @@ func TestAMessageThatComesTooOftenIsHeldBackAndCounted(t *testing.T) {
 		log.Debug("debugged")
 	}
 	log.Warn("another")
-	if n := len(lines()); n != perWindow+100+1 {
+	if n := len(lines()); n != atFirst+100+1 {
 		t.Errorf("%d lines were written", n)
 	}
 	now = now.Add(window)
 	log.Warn("again")
-	if got, want := lines()[len(lines())-1], fmt.Sprint("heldBack=", 200-perWindow); !strings.HasSuffix(got, want) {
+	if got, want := lines()[len(lines())-1], fmt.Sprint("heldBack=", 200-atFirst); !strings.HasSuffix(got, want) {
 		t.Errorf("the next one is %q, want %s", got, want)
 	}
 	now = now.Add(window)
 	log.Warn("again")
 	if got := lines()[len(lines())-1]; strings.Contains(got, "heldBack") {
 		t.Errorf("then %q", got)
+	}
+}
+
+func TestAnHourOfOneTroubleIsAFewLines(t *testing.T) {
+	for _, every := range []time.Duration{10 * time.Millisecond, time.Second, 30 * time.Second} {
+		var text bytes.Buffer
+		now := time.Unix(0, 0)
+		log := slog.New(&limiter{next: slog.NewTextHandler(&text, nil), held: newHeld(func() time.Time { return now })})
+		for end := now.Add(time.Hour); now.Before(end); now = now.Add(every) {
+			log.Warn("not connected")
+		}
+		if lines := strings.Count(text.String(), "\n"); lines < atFirst || lines > atFirst+6 {
+			t.Errorf("one each %s for an hour makes %d lines", every, lines)
+		}
+		text.Reset()
+		now = now.Add(longest)
+		log.Warn("not connected")
+		log.Warn("not connected")
+		if lines := strings.Count(text.String(), "\n"); lines != 2 {
+			t.Errorf("after it had stopped for long, two make %d lines", lines)
+		}
 	}
 }
