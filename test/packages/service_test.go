@@ -197,6 +197,7 @@ func TestServices(t *testing.T) {
 		on(t, center, "systemctl kill --kill-whom=main -s KILL avstem")
 		soon(t, center, "systemctl show -p ActiveState,NRestarts avstem", "NRestarts=1\nActiveState=active")
 	})
+	t.Run("credentials are taken from systemd, and by a NATS context", func(t *testing.T) { credentials(t, center, host) })
 	t.Run("the journal has fields, few lines, and no secret", func(t *testing.T) { journals(t, center, host) })
 	t.Run("both stop at once when told to", func(t *testing.T) {
 		for h, unit := range map[*lab.Host]string{center: server, host: agent} {
@@ -256,4 +257,36 @@ func journals(t *testing.T, center, host *lab.Host) {
 			}
 		}
 	}
+}
+
+// credentials has an agent connect by what systemd hands it, and by a context of the
+// nats command's, with no enrolment left to fall back on.
+func credentials(t *testing.T, center, host *lab.Host) {
+	on(t, host, `systemctl stop avstem-agent && cd /var/lib/avstem && mv nats.json /root/ && install -m 0600 nats.creds /root/nats.creds &&
+		install -m 0640 -g avstem-agent nats.creds /etc/avstem/nats.creds && install -m 0644 nats-ca.pem /etc/avstem/ca.pem`)
+	url := "tls://" + center.Address() + ":4222"
+	for name, files := range map[string]map[string]string{
+		"systemd": {
+			"/etc/avstem/agent.yaml":                                "site: osl1\nserver: " + url + "\nca: /etc/avstem/ca.pem\ncreds: nats.creds\n",
+			"/etc/systemd/system/avstem-agent.service.d/creds.conf": "[Service]\nLoadCredential=nats.creds:/root/nats.creds\n",
+		},
+		"context": {
+			"/etc/avstem/agent.yaml":                         "site: osl1\ncontext: oslo\n",
+			"/var/lib/avstem/.config/nats/context/oslo.json": `{"url": "` + url + `", "creds": "/etc/avstem/nats.creds", "ca": "/etc/avstem/ca.pem"}`,
+		},
+	} {
+		for path, text := range files {
+			if err := host.Put(t.Context(), path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		since := on(t, host, "chown -R avstem-agent: /var/lib/avstem; systemctl daemon-reload && date +%s.%N && systemctl restart avstem-agent")
+		soon(t, host, "systemctl show --value -p StatusText avstem-agent", "published")
+		if said := on(t, host, "journalctl -o cat --since=@"+since+" -u avstem-agent"); !strings.Contains(said, "connected to NATS server="+url) {
+			t.Errorf("by %s it says:\n%s", name, said)
+		}
+	}
+	// One that everybody may read is not used.
+	said := refused(t, host, "chmod 0644 /etc/avstem/nats.creds && runuser -u avstem-agent -- avstem-agent run --creds /etc/avstem/nats.creds --server "+url)
+	has(t, said, "chmod o-rwx /etc/avstem/nats.creds")
 }
