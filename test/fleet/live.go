@@ -21,6 +21,8 @@ const (
 	settle     = 100 * time.Millisecond // news gather for so long
 	restFactor = 4                      // and a step is followed by a rest of as many times what it took
 	beatEvery  = 10 * time.Second
+	// drainWithin is how long a pace is waited for after the last document.
+	drainWithin = 5 * time.Minute
 )
 
 // Live is a reconciler at work, by the real clock: it takes documents as they are
@@ -39,6 +41,7 @@ type Live struct {
 
 	taken, told atomic.Int64 // documents and events
 	longest     atomic.Int64 // step, in ns
+	breaks      atomic.Int64 // of reading
 	busy        atomic.Int64 // sites that may be stepping or writing
 }
 
@@ -83,6 +86,7 @@ func (l *Live) handler(cancel context.CancelCauseFunc) bus.ObservationHandler {
 			}
 		},
 		Ready: func() { close(l.ready) },
+		Lost:  func(error) { l.breaks.Add(1) },
 		Behind: func(n uint64) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -166,7 +170,10 @@ func (l *Live) write(ctx context.Context, site string, out engine.Outcome) error
 // Pace is how a reconciler kept up while something was published.
 type Pace struct {
 	Documents, Events int64
-	Drained           time.Duration // of it after the last was published
+	// Taken is how many of the documents were taken in the end, Breaks how often
+	// reading broke off, after which everything is read again.
+	Taken, Breaks int64
+	Drained       time.Duration // of it after the last was published
 	// Behind is how many documents were on the stream and not read yet, on the mean of
 	// the first half of the documents and of the second, and at most.
 	Behind      [2]float64
@@ -176,7 +183,7 @@ type Pace struct {
 }
 
 func (l *Live) Follow(ctx context.Context, publish func() (documents int, err error)) (Pace, error) {
-	events, watch := l.told.Load(), Start()
+	events, breaks, watch := l.told.Load(), l.breaks.Load(), Start()
 	l.taken.Store(0)
 	l.mu.Lock()
 	l.behind = nil
@@ -188,8 +195,8 @@ func (l *Live) Follow(ctx context.Context, publish func() (documents int, err er
 	}
 	published := time.Now()
 	for l.taken.Load() < int64(n) || l.due() {
-		if time.Since(published) > 5*time.Minute {
-			return Pace{}, fmt.Errorf("%d of %d documents were taken within 5 minutes", l.taken.Load(), n)
+		if time.Since(published) > drainWithin {
+			break
 		}
 		select {
 		case <-ctx.Done():
@@ -198,6 +205,7 @@ func (l *Live) Follow(ctx context.Context, publish func() (documents int, err er
 		}
 	}
 	p := Pace{
+		Taken: l.taken.Load(), Breaks: l.breaks.Load() - breaks,
 		Documents: int64(n), Events: l.told.Load() - events, Drained: time.Since(published),
 		LongestStep: time.Duration(l.longest.Load()), Used: watch.Used(),
 	}

@@ -236,6 +236,10 @@ func live(ctx context.Context, r *fleet.Reconciler, conn *bus.Conn, hosts *hostP
 	figure("every host changes at once: documents", int(float64(flood.Documents)/flood.Clock.Seconds()), "documents/s",
 		fmt.Sprintf("published at %d/s, judged and told %.2f s after the last", int(float64(flood.Documents)/published.Seconds()), flood.Drained.Seconds()))
 	figure("  CPU of the reconcilers", fmt.Sprintf("%.2f", 1e3*flood.CPU.Seconds()/float64(flood.Documents)), "ms a document", "")
+	if flood.Taken < flood.Documents {
+		figure("  documents taken", flood.Taken, "documents", fmt.Sprintf("of %d; the others were waited for for minutes", flood.Documents))
+	}
+	figure("  reading broke off", flood.Breaks, "times", "after each of which everything is read again")
 	figure("  events", int(float64(flood.Events)/flood.Clock.Seconds()), "events/s", fmt.Sprintf("%d of them", flood.Events))
 	return nil
 }
