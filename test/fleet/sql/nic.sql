@@ -36,12 +36,14 @@ insert into finding select 'nic.mac', min(a.subject) from mac_user a join mac_us
 
 -- A VLAN of somebody else, which needs no record of the NIC: whose the VM is comes
 -- from its record, else from its label.
-insert into finding select distinct 'network.isolation', coalesce(p.record, v.uuid) from got_vm v
-  join hosts h on h.host = v.host join got_nic g on g.vm = v.id join got_port t on t.host = v.host and t.name = g.link
-  left join pair p on p.vm = v.id
-  join network_vlan nv on nv.site = h.site and nv.vlan = t.vlan join network n on n.id = nv.network
-  where v.type = '' and h.fresh = 1 and coalesce(p.tenant, v.tenant) <> '' and (n.tenant <> coalesce(p.tenant, v.tenant) or n.project <> coalesce(p.project, v.project))
-    and not exists (select 1 from network_vlan o join network x on x.id = o.network where o.site = h.site and o.vlan = t.vlan and x.tenant = coalesce(p.tenant, v.tenant) and x.project = coalesce(p.project, v.project));
+create table vlan_owner as select v.site, v.vlan, n.tenant, n.project from network_vlan v join network n on n.id = v.network;
+create index vlan_owner_site on vlan_owner (site, vlan);
+create table nic_on as
+  select g.vm, v.uuid, h.site, t.vlan, v.tenant, v.project from got_nic g join got_vm v on v.id = g.vm join hosts h on h.host = v.host
+  join got_port t on t.host = v.host and t.name = g.link where v.type = '' and h.fresh = 1;
+insert into finding select distinct 'network.isolation', coalesce(p.record, x.uuid) from nic_on x left join pair p on p.vm = x.vm
+  where coalesce(p.tenant, x.tenant) <> '' and exists (select 1 from vlan_owner o where o.site = x.site and o.vlan = x.vlan)
+    and not exists (select 1 from vlan_owner o where o.site = x.site and o.vlan = x.vlan and o.tenant = coalesce(p.tenant, x.tenant) and o.project = coalesce(p.project, x.project));
 insert into finding select 'network.mtu', x.record from nic_pair x join got_link l on l.host = x.host and l.name = x.link
   where x.fresh = 1 and (x.mtu > 1500 or (x.mtu < 0 and l.mtu > 1500)) and exists (select 1 from got_link u join got_uplink up on up.host = u.host and up.name = u.name
     where u.host = x.host and u.mtu < case when x.mtu > 0 then x.mtu else l.mtu end);
