@@ -23,6 +23,7 @@ create table hosts as
     where source in ('runtime-libvirt', 'runtime-incus') group by host) d on d.host = g.host;
 create unique index hosts_host on hosts (host);
 create unique index hosts_name on hosts (name);
+analyze hosts;
 
 -- A VM that several hosts show is one VM: the one on its record's host leads.
 create table shown as
@@ -45,6 +46,7 @@ insert into vm_match
   select w.id, v.id, 1 from want_vm w join got_vm v on v.uuid = w.uuid and v.label = w.id
   where v.type = '' and v.source <> 'runtime-qemu' and v.id not in (select id from copy);
 
+analyze vm_match;
 create table want_left as select w.* from want_vm w where not exists (select 1 from vm_match m where m.record = w.id);
 create table got_left as select v.* from got_vm v
   where v.type = '' and v.source <> 'runtime-qemu' and not exists (select 1 from vm_match m where m.vm = v.id) and v.id not in (select id from copy);
@@ -85,6 +87,4 @@ create table pair as
   from vm_match m join want_vm w on w.id = m.record join got_vm v on v.id = m.vm join hosts h on h.host = v.host;
 create unique index pair_record on pair (record);
 create unique index pair_vm on pair (vm);
-analyze hosts;
-analyze vm_match;
 analyze pair;
