@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,22 +52,7 @@ func (a *app) settings() *configcmd.Program {
 
 // keys are the flags that the configuration file may set: those of run, which has
 // all that the others have.
-func keys(root *cobra.Command) *pflag.FlagSet {
-	all := pflag.NewFlagSet("keys", pflag.ContinueOnError)
-	all.SortFlags = false
-	take := func(f *pflag.Flag) {
-		if all.Lookup(f.Name) == nil && !slices.Contains(configcmd.NotKeys(), f.Name) {
-			all.AddFlag(f)
-		}
-	}
-	root.PersistentFlags().VisitAll(take)
-	for _, c := range root.Commands() {
-		if c.Name() == "run" {
-			c.Flags().VisitAll(take)
-		}
-	}
-	return all
-}
+func keys(root *cobra.Command) *pflag.FlagSet { return configcmd.Keys(root, "run") }
 
 // origins are the settings in effect.
 func (a *app) origins() []config.Origin { return config.Origins(a.known, a.file, a.env) }

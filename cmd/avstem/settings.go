@@ -51,22 +51,7 @@ func (a *app) settings() *configcmd.Program {
 }
 
 // keys are the flags that the configuration file may set.
-func keys(root *cobra.Command) *pflag.FlagSet {
-	all := pflag.NewFlagSet("keys", pflag.ContinueOnError)
-	all.SortFlags = false
-	take := func(f *pflag.Flag) {
-		if all.Lookup(f.Name) == nil && !slices.Contains(configcmd.NotKeys(), f.Name) {
-			all.AddFlag(f)
-		}
-	}
-	root.PersistentFlags().VisitAll(take)
-	for _, c := range root.Commands() {
-		if slices.Contains(configured, c.Name()) {
-			c.Flags().VisitAll(take)
-		}
-	}
-	return all
-}
+func keys(root *cobra.Command) *pflag.FlagSet { return configcmd.Keys(root, configured...) }
 
 func (a *app) checks() []configcmd.Check {
 	if a.global.site == "" {

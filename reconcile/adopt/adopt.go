@@ -100,24 +100,13 @@ type siteVLAN struct {
 func newBook(inv *sentral.Inventory, o Options) *book {
 	b := &book{o: o, taken: map[string]bool{}, uuids: map[uuid.UUID]bool{}, networks: map[siteVLAN][]*sentral.Network{}, byID: map[string]*sentral.Network{}, images: slices.Clone(inv.Images)}
 	take := func(value any) { b.taken[sentral.Identify(value).Label()] = true }
-	for i := range inv.Sites {
-		take(&inv.Sites[i])
-	}
-	for i := range inv.Projects {
-		take(&inv.Projects[i])
-	}
-	for i := range inv.Images {
-		take(&inv.Images[i])
-	}
-	for i := range inv.Hosts {
-		take(&inv.Hosts[i])
+	for record := range inv.Records() {
+		take(record)
 	}
 	for i := range inv.VMs {
-		take(&inv.VMs[i])
 		b.uuids[inv.VMs[i].UUID()] = true
 	}
 	for i := range inv.Networks {
-		take(&inv.Networks[i])
 		b.know(&inv.Networks[i])
 	}
 	for i := range inv.LeftOut {

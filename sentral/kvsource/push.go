@@ -89,26 +89,8 @@ func valuesOf(inv *sentral.Inventory) (map[string][]byte, error) {
 		}
 		values[key] = encodeJSON(value)
 	}
-	for i := range inv.Sites {
-		add(&inv.Sites[i])
-	}
-	for i := range inv.FailureDomains {
-		add(&inv.FailureDomains[i])
-	}
-	for i := range inv.Projects {
-		add(&inv.Projects[i])
-	}
-	for i := range inv.Images {
-		add(&inv.Images[i])
-	}
-	for i := range inv.Networks {
-		add(&inv.Networks[i])
-	}
-	for i := range inv.Hosts {
-		add(&inv.Hosts[i])
-	}
-	for i := range inv.VMs {
-		add(&inv.VMs[i])
+	for record := range inv.Records() {
+		add(record)
 	}
 	return values, err
 }

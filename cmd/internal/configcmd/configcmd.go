@@ -57,6 +57,25 @@ type Check struct {
 // NotKeys are flags that no file sets.
 func NotKeys() []string { return []string{"config", "help", "version", "output"} }
 
+// Keys are the flags that the configuration file may set: those of the root command,
+// and the own ones of some of the commands below it.
+func Keys(root *cobra.Command, of ...string) *pflag.FlagSet {
+	all := pflag.NewFlagSet("keys", pflag.ContinueOnError)
+	all.SortFlags = false
+	take := func(f *pflag.Flag) {
+		if all.Lookup(f.Name) == nil && !slices.Contains(NotKeys(), f.Name) {
+			all.AddFlag(f)
+		}
+	}
+	root.PersistentFlags().VisitAll(take)
+	for _, c := range root.Commands() {
+		if slices.Contains(of, c.Name()) {
+			c.Flags().VisitAll(take)
+		}
+	}
+	return all
+}
+
 // ReadsNoSettings says whether a command works however wrong the settings are.
 func ReadsNoSettings(c *cobra.Command) bool {
 	for ; c.HasParent(); c = c.Parent() {
