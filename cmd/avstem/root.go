@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -17,6 +18,7 @@ import (
 	"github.com/dataverket/avstem/cmd/internal/interrupt"
 	"github.com/dataverket/avstem/cmd/internal/manpage"
 	"github.com/dataverket/avstem/cmd/internal/usage"
+	"github.com/dataverket/avstem/inventory/near"
 )
 
 // run is the whole program: it gives the exit status.
@@ -80,7 +82,6 @@ func newRootCommand(a *app) *cobra.Command {
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetUsageFunc(usage.Write)
 	a.addGlobalFlags(root)
@@ -110,6 +111,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newVersionCommand(a),
 		manpage.Command(buildinfo.Read().Version, oneArgument("directory"), a.settings().Page("avstem"), config.Variable),
 	)
+	completeWords(root)
 	return root
 }
 
@@ -134,11 +136,17 @@ func noArguments(c *cobra.Command, args []string) error {
 }
 
 func suggestions(c *cobra.Command, name string) string {
-	near := c.SuggestionsFor(name)
-	if len(near) == 0 {
+	var known []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			known = append(known, sub.Name())
+		}
+	}
+	meant := near.Names(name, slices.Values(known), 2)
+	if len(meant) == 0 {
 		return ""
 	}
-	return ": did you mean " + strings.Join(near, " or ") + "?"
+	return ": did you mean " + strings.Join(meant, " or ") + "?"
 }
 
 // oneArgument asks for exactly one, called what.

@@ -19,7 +19,6 @@ func newSentralCommand(a *app) *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.SuggestionsMinimumDistance = 2
 	c.AddCommand(newSentralServeCommand(a), newSentralLintCommand(a), newSentralPushCommand(a), newSentralAdoptCommand(a))
 	return c
 }
