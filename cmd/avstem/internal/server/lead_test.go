@@ -49,13 +49,7 @@ func (r *rig) wantSame(before map[string]reconcile.Finding, events ...string) {
 				f.FirstSeen, got.FirstSeen, f.Since, got.Since, f.Flaps, got.Flaps)
 		}
 	}
-	// A finding is written before it is told of.
-	r.until("events are as they should be", func() error {
-		if diff := cmp.Diff(events, r.events()); diff != "" {
-			return fmt.Errorf("(-want +got):\n%s", diff)
-		}
-		return nil
-	})
+	r.untilEvents(events...)
 }
 
 func TestStandbyTakesOverWhenTheFirstStops(t *testing.T) {

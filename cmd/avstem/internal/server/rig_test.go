@@ -214,6 +214,18 @@ func (r *rig) storedAre(want ...string) (map[string]reconcile.Finding, error) {
 	return findings, nil
 }
 
+// untilEvents waits until these are all that was told: a finding is written before it
+// is told of.
+func (r *rig) untilEvents(want ...string) {
+	r.t.Helper()
+	r.until("what is told is what should be", func() error {
+		if diff := cmp.Diff(want, r.events()); diff != "" {
+			return fmt.Errorf("(-want +got):\n%s", diff)
+		}
+		return nil
+	})
+}
+
 // events reads AVSTEM_DRIFT from its beginning.
 func (r *rig) events() []string {
 	r.t.Helper()
