@@ -44,7 +44,7 @@ func newHostsCommand(a *app) *cobra.Command {
 				}
 				return a.writeJSON(health)
 			}
-			return a.writeHosts(health)
+			return a.writeHosts(health, platform)
 		},
 	}
 	c.Flags().StringVar(&platform, "platform", "", "only `PLATFORM`, such as libvirt")
@@ -79,11 +79,19 @@ func (a *app) hosts(ctx context.Context, platform string) (evaluate.Health, erro
 		}
 		parts = append(parts, part)
 	}
-	return evaluate.MergeHealth(parts...), nil
+	whole := evaluate.MergeHealth(parts...)
+	if len(whole.Hosts) == 0 && platform != "" {
+		return whole, a.checkNames(ctx, conn, &selection{platform: platform}, nil)
+	}
+	return whole, nil
 }
 
-func (a *app) writeHosts(health evaluate.Health) error {
-	if len(health.Hosts) == 0 {
+func (a *app) writeHosts(health evaluate.Health, platform string) error {
+	switch {
+	case len(health.Hosts) == 0 && platform != "":
+		_, err := fmt.Fprintf(a.stdout, "no host is of platform %s\n", report.Printable(platform))
+		return err
+	case len(health.Hosts) == 0:
 		_, err := fmt.Fprintln(a.stdout, "no host is known yet: let one in with avstem enroll token")
 		return err
 	}
