@@ -64,7 +64,7 @@ func genTangle(t *rapid.T) reconcile.Input {
 		for _, source := range []string{"runtime-a", "runtime-b"}[:rapid.IntRange(0, 2).Draw(t, "runtimes")] {
 			var vms []inventory.VM
 			var problems []inventory.Problem
-			for range rapid.IntRange(0, 3).Draw(t, "vms") {
+			for range rapid.IntRange(0, 4).Draw(t, "vms") {
 				vm := inventory.VM{UUID: id("uuid"), SMBIOSUUID: id("smbios"), Name: pick("name", "", "a", "b"), NativeID: pick("native", "", "100"), State: inventory.State(pick("vm state", "", "running", "paused", "stopped")),
 					Type: pick("type", "", "", "", inventory.TypeContainer)}
 				if rapid.IntRange(0, 4).Draw(t, "unreadable") == 0 {
@@ -74,7 +74,8 @@ func genTangle(t *rapid.T) reconcile.Input {
 						vm.Placement = &inventory.Placement{VM: label, Tenant: "t", Project: "p"}
 					}
 					vm.NICs = []inventory.NIC{{MAC: mac(), Attachment: "ovs", Link: pick("link", "", "tap", "lost")}, {MAC: mac()}}
-					vm.Disks = []inventory.Disk{{Target: "vda", Serial: pick("disk", "", "D1", "D2"), Source: pick("source", "", "/1")}}
+					vm.Disks = []inventory.Disk{{Target: "vda", Serial: pick("disk", "", "D1", "D2"), Source: pick("source", "", "/1", "p/v"), SourceType: pick("source type", "", "", "network", "volume")},
+						{Target: "vdb", Source: pick("source", "", "", "/1", "p/v"), SourceType: pick("source type", "", "network")}}
 					vm.Image = &inventory.Image{ID: "i", Source: "/i"}
 				}
 				vms = append(vms, vm)
