@@ -74,7 +74,8 @@ func compress(data []byte) ([]byte, error) {
 
 // Decode reads a message of AVSTEM_OBSERVED. It refuses what is not the
 // document of the subject's own site, host and source, what is larger than
-// [MaxDecoded] when decompressed, and a schema that it doesn't know.
+// [MaxDecoded] when decompressed, what has more elements or depth than any real
+// document ([inventory.CheckShape]), and a schema that it doesn't know.
 func Decode(subject string, header nats.Header, data []byte) (*inventory.Observation, error) {
 	key, err := ParseObservedSubject(subject)
 	if err != nil {
@@ -104,6 +105,11 @@ func decodeBody(header nats.Header, data []byte) (*inventory.Observation, error)
 	}
 	if len(data) > MaxDecoded {
 		return nil, fmt.Errorf("it is %d bytes and the limit is %d", len(data), MaxDecoded)
+	}
+	// A few kilobytes of zstd can be eleven million empty VMs, which would be
+	// gigabytes in memory.
+	if err := inventory.CheckShape(data); err != nil {
+		return nil, err
 	}
 	o := new(inventory.Observation)
 	err := json.Unmarshal(data, o)

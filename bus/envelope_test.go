@@ -76,6 +76,10 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	crowd, err := compress(append(append([]byte(`{"vms":[{}`), bytes.Repeat([]byte(",{}"), 9_000_000)...), "]}"...))
+	if err != nil {
+		t.Fatal(err)
+	}
 	zstdHeader := nats.Header{"Content-Encoding": {"zstd"}}
 	for name, test := range map[string]struct {
 		subject string
@@ -97,6 +101,8 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 		"encoding":   {good.Subject, nats.Header{"Content-Encoding": {"br"}}, good.Data, `"br" is not known`},
 		"not zstd":   {good.Subject, zstdHeader, good.Data, "decompress"},
 		"a bomb":     {good.Subject, zstdHeader, bomb, "decompress"},
+		"a crowd":    {good.Subject, zstdHeader, crowd, "more than 500000 elements"},
+		"too deep":   {good.Subject, nil, bytes.Repeat([]byte("["), 100), "nested more than"},
 		"plain bulk": {good.Subject, nil, bytes.Repeat([]byte(" "), MaxDecoded+1), "the limit is"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -60,7 +60,7 @@ func (d *documents) readAll() error {
 
 // add takes one value: a document, or a list of them.
 func (d *documents) add(value []byte) error {
-	if err := checkShape(value, maxDepth+1); err != nil {
+	if err := checkShape(value, maxDepth+1); err != nil { // one more for a list of documents
 		return err
 	}
 	if value[0] != '[' {
@@ -105,7 +105,12 @@ func (d *documents) addDocument(document []byte) error {
 	return nil
 }
 
-// checkShape counts depth and list elements of well-formed JSON.
+// CheckShape refuses the JSON text of a document that is nested deeper, or whose
+// lists have more elements, than any real one: it is to be asked before a text of
+// a stranger is decoded. What isn't well-formed it leaves to the decoder.
+func CheckShape(text []byte) error { return checkShape(text, maxDepth) }
+
+// checkShape counts depth and list elements.
 func checkShape(text []byte, depthLimit int) error {
 	var inList []bool // of the containers that are open
 	elements, quoted := 0, false
@@ -121,9 +126,9 @@ func checkShape(text []byte, depthLimit int) error {
 				return fmt.Errorf("nested more than %d deep", depthLimit)
 			}
 			elements++
-		case c == ']' || c == '}':
+		case (c == ']' || c == '}') && len(inList) > 0:
 			inList = inList[:len(inList)-1]
-		case c == ',' && inList[len(inList)-1]:
+		case c == ',' && len(inList) > 0 && inList[len(inList)-1]:
 			if elements++; elements > maxElements {
 				return fmt.Errorf("more than %d elements in its lists", maxElements)
 			}
