@@ -159,7 +159,7 @@ func mutate(t *rapid.T, n any, odd []any) {
 		key := rapid.SampledFrom(sortedKeys(n)).Draw(t, "key")
 		switch rapid.IntRange(0, 5).Draw(t, "what") {
 		case 0:
-			n[key] = rapid.SampledFrom(odd).Draw(t, "value")
+			n[key] = copied(rapid.SampledFrom(odd).Draw(t, "value"))
 		case 1:
 			delete(n, key)
 		default:
@@ -171,11 +171,31 @@ func mutate(t *rapid.T, n any, odd []any) {
 		}
 		i := rapid.IntRange(0, len(n)-1).Draw(t, "index")
 		if rapid.IntRange(0, 5).Draw(t, "what") == 0 {
-			n[i] = rapid.SampledFrom(odd).Draw(t, "value")
+			n[i] = copied(rapid.SampledFrom(odd).Draw(t, "value"))
 			return
 		}
 		mutate(t, n[i], odd)
 	}
+}
+
+// copied gives a value of its own, so that one that is put in twice never comes to
+// lie in itself.
+func copied(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		c := make(map[string]any, len(v))
+		for key, value := range v {
+			c[key] = copied(value)
+		}
+		return c
+	case []any:
+		c := make([]any, len(v))
+		for i, value := range v {
+			c[i] = copied(value)
+		}
+		return c
+	}
+	return v
 }
 
 func sortedKeys(n map[string]any) []string {
