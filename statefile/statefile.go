@@ -32,7 +32,7 @@ func WriteMode(path string, data []byte, mode fs.FileMode) error {
 		return err
 	}
 	_, err = next.Write(data)
-	err = errors.Join(err, next.Chmod(mode), giveTo(next, dir), next.Sync(), next.Close())
+	err = errors.Join(err, setMode(next, mode), giveTo(next, dir), next.Sync(), next.Close())
 	if err == nil {
 		err = os.Rename(next.Name(), path)
 	}
@@ -40,6 +40,17 @@ func WriteMode(path string, data []byte, mode fs.FileMode) error {
 		return errors.Join(err, os.Remove(next.Name()))
 	}
 	return sync(dir)
+}
+
+// setMode does nothing where the file has the mode, as [os.CreateTemp]'s 0600: some
+// file systems (NFS with squashed users, hostfs of user-mode Linux) make files that
+// are another user's, whose mode only that one may set.
+func setMode(f *os.File, mode fs.FileMode) error {
+	info, err := f.Stat()
+	if err != nil || info.Mode().Perm() == mode {
+		return err
+	}
+	return f.Chmod(mode)
 }
 
 // MkdirAll makes a directory and those above it that aren't there, with mode 0700.

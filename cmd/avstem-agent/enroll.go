@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/agent/hostid"
-	"github.com/dataverket/avstem/cmd/internal/duration"
+	"github.com/dataverket/avstem/cmd/internal/durationflag"
 	"github.com/dataverket/avstem/enroll"
 )
 
@@ -52,7 +52,7 @@ func (a *app) enrollCommand() *cobra.Command {
 	c.Flags().StringVar(&flags.tokenFile, "token-file", "", "`FILE` with the token, or - for standard input")
 	c.Flags().StringVar(&flags.server, "server", "", "`HOST[:PORT]` of the issuer, if this host reaches it otherwise than the token says")
 	c.Flags().StringVar(&flags.ca, "ca", "", "`FILE` of the certificate authority, instead of the token's hash")
-	duration.Var(c.Flags(), &flags.wait, "wait", 15*time.Minute, "`DURATION` to wait for somebody who approves")
+	durationflag.Var(c.Flags(), &flags.wait, "wait", 15*time.Minute, "`DURATION` to wait for somebody who approves")
 	c.Flags().BoolVar(&flags.noStart, "no-start", false, "don't start avstem-agent.service afterwards, where root runs this")
 	output := addOutput(c, "text", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {

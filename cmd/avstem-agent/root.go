@@ -15,7 +15,7 @@ import (
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
 	"github.com/dataverket/avstem/cmd/internal/config"
 	"github.com/dataverket/avstem/cmd/internal/configcmd"
-	"github.com/dataverket/avstem/cmd/internal/duration"
+	"github.com/dataverket/avstem/cmd/internal/durationflag"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
 	"github.com/dataverket/avstem/cmd/internal/interrupt"
 	"github.com/dataverket/avstem/cmd/internal/manpage"
@@ -125,7 +125,7 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.StringArrayVar(&a.host.LXDSockets, "lxd-socket", nil, "LXD's `SOCKET`, or none to leave LXD alone; may be given more than once")
 	flags.StringArrayVar(&a.host.QMPSockets, "qmp-socket", nil, "QMP `SOCKET` of a QEMU, made for avstem alone: a path or a pattern; may be given more than once")
 	flags.StringVar(&a.host.OVSDB, "ovsdb", "", "`SOCKET` of Open vSwitch's database")
-	duration.Var(flags, &a.host.Timeout, "timeout", 0, "`DURATION` that one pass over one source may take (default 30s)")
+	durationflag.Var(flags, &a.host.Timeout, "timeout", 0, "`DURATION` that one pass over one source may take (default 30s)")
 	root.AddCommand(a.runCommand(), a.enrollCommand(), a.collectCommand(), a.identityCommand(), a.doctorCommand(), a.settings().Command(noArguments), a.versionCommand(),
 		manpage.Command(buildinfo.Read().Version, oneDirectory, a.settings().Page("avstem-agent"), config.Variable))
 	a.known = keys(root)

@@ -17,7 +17,7 @@ import (
 	"github.com/dataverket/avstem/agent/hostid"
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
-	"github.com/dataverket/avstem/cmd/internal/duration"
+	"github.com/dataverket/avstem/cmd/internal/durationflag"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
 	"github.com/dataverket/avstem/cmd/internal/logging"
 	"github.com/dataverket/avstem/cmd/internal/monitor"
@@ -48,8 +48,8 @@ func (a *app) runCommand() *cobra.Command {
 	flags := c.Flags()
 	flags.SortFlags = false
 	a.where.Add(flags)
-	duration.Var(flags, &a.host.Interval, "interval", agent.DefaultInterval, "`DURATION` between two passes over a source")
-	duration.Var(flags, &a.host.Refresh, "refresh", agent.DefaultRefresh, "`DURATION` after which a document is published again, changed or not")
+	durationflag.Var(flags, &a.host.Interval, "interval", agent.DefaultInterval, "`DURATION` between two passes over a source")
+	durationflag.Var(flags, &a.host.Refresh, "refresh", agent.DefaultRefresh, "`DURATION` after which a document is published again, changed or not")
 	flags.StringVar(&a.metrics, "metrics", monitor.DefaultAgent, "`ADDRESS` for Prometheus's /metrics, and for /healthz and /readyz, or none")
 	flags.TextVar(&a.logLevel, "log-level", slog.LevelInfo, "`LEVEL` of the log: debug, info, warn or error")
 	return c

@@ -13,7 +13,7 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
-	"github.com/dataverket/avstem/cmd/internal/duration"
+	"github.com/dataverket/avstem/cmd/internal/durationflag"
 	"github.com/dataverket/avstem/cmd/internal/usage"
 	"github.com/dataverket/avstem/evaluate"
 	"github.com/dataverket/avstem/evaluate/probe"
@@ -117,8 +117,8 @@ func (a *app) command() *cobra.Command {
 	flags.StringVarP(&a.output, "output", "o", "table", "`FORMAT`: table or json")
 	flags.StringVar(&a.restart, "restart-daemon", "", "shell `COMMAND` that restarts the runtime's daemon; none leaves that step out\n(default systemctl restart of its unit, where systemd runs)")
 	flags.StringArrayVar(&a.sockets, "socket", nil, "the daemon's `SOCKET`, read-write; may be given more than once")
-	duration.Var(flags, &a.interval, "interval", time.Second, "`DURATION` between passes where no event tells of a change")
-	duration.Var(flags, &a.limit, "limit", 10*time.Second, "`DURATION` within which a change must be observed")
+	durationflag.Var(flags, &a.interval, "interval", time.Second, "`DURATION` between passes where no event tells of a change")
+	durationflag.Var(flags, &a.limit, "limit", 10*time.Second, "`DURATION` within which a change must be observed")
 	flags.StringVar(&a.inventory, "inventory", "", "inventory `DIR` that says whether this host is active")
 	flags.BoolVar(&a.unasked, "without-sentral", false, "don't ask Sentral about this host: you know that it is a lab's")
 	flags.StringVar(&a.site, "site", bus.DefaultSite, "`SITE` whose reconciler is asked about this host")

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/cmd/avstem/internal/server"
-	"github.com/dataverket/avstem/cmd/internal/duration"
+	"github.com/dataverket/avstem/inventory/duration"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/reconcile/policy"
 	"github.com/dataverket/avstem/report"

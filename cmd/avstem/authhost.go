@@ -17,7 +17,7 @@ import (
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/bus/auth"
 	"github.com/dataverket/avstem/cmd/avstem/internal/names"
-	"github.com/dataverket/avstem/cmd/internal/duration"
+	"github.com/dataverket/avstem/cmd/internal/durationflag"
 	"github.com/dataverket/avstem/enroll"
 )
 
@@ -48,7 +48,7 @@ func newAuthHostCommand(a *app) *cobra.Command {
 	c.Flags().SortFlags = false
 	c.Flags().StringVar(&flags.id, "id", "", "host `ID`, if the host has one and NAME is its name")
 	c.Flags().StringVar(&flags.out, "out", "", "`DIR` to write (default hosts/NAME in --dir)")
-	duration.Var(c.Flags(), &flags.ttl, "ttl", 0, "`DURATION` that the credentials hold; nothing renews them (default until revoked)")
+	durationflag.Var(c.Flags(), &flags.ttl, "ttl", 0, "`DURATION` that the credentials hold; nothing renews them (default until revoked)")
 	c.Flags().BoolVar(&flags.replace, "replace", false, "revoke the credentials that the host has, and make others")
 	output := addAuthOutput(c)
 	c.RunE = func(c *cobra.Command, args []string) error { return a.authHost(c.Context(), args[0], flags, *output) }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/internal/doctor"
-	"github.com/dataverket/avstem/cmd/internal/duration"
+	"github.com/dataverket/avstem/cmd/internal/durationflag"
 	"github.com/dataverket/avstem/sentral"
 	"github.com/dataverket/avstem/sentral/files"
 )
@@ -48,7 +48,7 @@ func newDoctorCommand(a *app) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&offline, "offline", false, "leave out everything that needs the NATS server")
-	duration.Var(c.Flags(), &listen, "listen-for", 12*time.Second, "`DURATION` for which agents are listened for")
+	durationflag.Var(c.Flags(), &listen, "listen-for", 12*time.Second, "`DURATION` for which agents are listened for")
 	c.Flags().VarP(newChoice(&output, "text", "json"), "output", "o", "`FORMAT`: text or json")
 	return c
 }

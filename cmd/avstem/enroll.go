@@ -18,8 +18,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus/auth"
-	"github.com/dataverket/avstem/cmd/internal/duration"
+	"github.com/dataverket/avstem/cmd/internal/durationflag"
 	"github.com/dataverket/avstem/enroll/issuer"
+	"github.com/dataverket/avstem/inventory/duration"
 	"github.com/dataverket/avstem/reconcile"
 )
 
@@ -73,7 +74,7 @@ kept as a hash only: it can't be shown again.`,
 	c.Flags().SortFlags = false
 	c.Flags().StringVar(&flags.host, "host", "", "`NAME` that the host gets here, or the ID that it must have")
 	c.Flags().StringVar(&flags.hardware, "hardware", "", "serial, system UUID or MAC `ADDRESS` that the host must show")
-	duration.Var(c.Flags(), &flags.ttl, "ttl", time.Hour, "`DURATION` that it may be used within")
+	durationflag.Var(c.Flags(), &flags.ttl, "ttl", time.Hour, "`DURATION` that it may be used within")
 	c.Flags().BoolVar(&flags.auto, "auto-approve", false, "let whoever comes with it in, without --hardware and without a person")
 	c.Flags().StringVar(&flags.issuer, "issuer", "", "`URL` where hosts enroll (default https://SERVER:"+issuerPort+")")
 	output := addAuthOutput(c)

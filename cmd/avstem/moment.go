@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/dataverket/avstem/cmd/internal/duration"
+	"github.com/dataverket/avstem/inventory/duration"
 )
 
 // moment is a flag that takes a time: RFC 3339, or how long ago, such as 90m or

@@ -14,8 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus"
-	"github.com/dataverket/avstem/cmd/internal/duration"
+	"github.com/dataverket/avstem/cmd/internal/durationflag"
 	"github.com/dataverket/avstem/evaluate"
+	"github.com/dataverket/avstem/inventory/duration"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/report"
 	"github.com/dataverket/avstem/report/drift"
@@ -73,7 +74,7 @@ func newReportCommand(a *app) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&flags.platform, "platform", "", "only `PLATFORM`, such as libvirt; else a section for each")
-	duration.Var(c.Flags(), &flags.since, "since", 14*24*time.Hour, "show what happened over the last `DURATION`, such as 14d or 36h; at most 30d")
+	durationflag.Var(c.Flags(), &flags.since, "since", 14*24*time.Hour, "show what happened over the last `DURATION`, such as 14d or 36h; at most 30d")
 	c.Flags().StringVar(&flags.sinceReport, "since-report", "", "hold it against the report in `FILE`, which avstem report -o json wrote")
 	c.Flags().VarP(&flags.out, "output", "o", "`FORMAT` or place: markdown, html, json or csv, a file, or a directory for one of each time")
 	return c

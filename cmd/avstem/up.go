@@ -19,7 +19,7 @@ import (
 	"github.com/dataverket/avstem/cmd/avstem/internal/server"
 	"github.com/dataverket/avstem/cmd/avstem/internal/source"
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
-	"github.com/dataverket/avstem/cmd/internal/duration"
+	"github.com/dataverket/avstem/cmd/internal/durationflag"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
 	"github.com/dataverket/avstem/inventory"
 )
@@ -71,7 +71,7 @@ func newUpCommand(a *app) *cobra.Command {
 	c.Flags().StringVar(&flags.policy, "policy", "", policyUsage)
 	c.Flags().StringVar(&flags.listen, "listen", embedded.DefaultListen, "loopback `ADDRESS` for NATS clients, or none for the unix socket alone")
 	flags.metrics.addFlag(c)
-	duration.Var(c.Flags(), &flags.interval, "interval", 30*time.Second, "`DURATION` between two passes over the host")
+	durationflag.Var(c.Flags(), &flags.interval, "interval", 30*time.Second, "`DURATION` between two passes over the host")
 	c.Flags().StringVar(&flags.root, "root", "", "`DIR` where the host's file system begins, if that isn't /")
 	c.Flags().StringArrayVar(&flags.qmp, "qmp-socket", nil, "QMP `SOCKET` of a QEMU, made for avstem alone: a path or a pattern; may be given more than once")
 	return c

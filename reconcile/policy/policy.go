@@ -18,13 +18,13 @@ const Schema = "avstem.policy/v1"
 // written is a policy as it stands in a file.
 type written struct {
 	Schema       string               `json:"schema"`
-	StaleAfter   *duration            `json:"staleAfter"`
-	DocumentAge  *duration            `json:"documentAge"`
-	KeepResolved *duration            `json:"keepResolved"`
-	InventoryAge *duration            `json:"inventoryAge"`
-	ClockSkew    *duration            `json:"clockSkew"`
+	StaleAfter   *span                `json:"staleAfter"`
+	DocumentAge  *span                `json:"documentAge"`
+	KeepResolved *span                `json:"keepResolved"`
+	InventoryAge *span                `json:"inventoryAge"`
+	ClockSkew    *span                `json:"clockSkew"`
 	Severities   map[string]string    `json:"severities"`
-	Graces       map[string]duration  `json:"graces"`
+	Graces       map[string]span      `json:"graces"`
 	Tolerances   map[string]tolerance `json:"tolerances"`
 	Overcommit   *overcommit          `json:"overcommit"`
 	Flapping     *flapping            `json:"flapping"`
@@ -40,13 +40,13 @@ type overcommit struct {
 }
 
 type flapping struct {
-	Times  *int      `json:"times"`
-	Within *duration `json:"within"`
-	Calm   *duration `json:"calm"`
+	Times  *int  `json:"times"`
+	Within *span `json:"within"`
+	Calm   *span `json:"calm"`
 }
 
 type tasks struct {
-	Grace *duration `json:"grace"`
+	Grace *span `json:"grace"`
 }
 
 type mass struct {
@@ -180,7 +180,7 @@ func (r *reader) read(doc *written) {
 	r.suppressions(doc.Suppressions)
 }
 
-func (r *reader) span(key string, given *duration, into *time.Duration, least time.Duration) {
+func (r *reader) span(key string, given *span, into *time.Duration, least time.Duration) {
 	switch {
 	case given == nil:
 	case time.Duration(*given) < least:

@@ -90,7 +90,7 @@ func TestFaultsNameFileLineAndKey(t *testing.T) {
 		"another schema": {"schema: avstem.policy/v2\n", []string{`p.yaml:1:9: schema: "avstem.policy/v2" is not known: want avstem.policy/v1`}},
 		"unknown key":    {"schema: avstem.policy/v1\nstaleAftr: 1m\n", []string{`p.yaml:2:1: staleAftr: unknown key: did you mean "staleAfter"?`}},
 		"key twice":      {"schema: avstem.policy/v1\ngraces: {vm.state: 1m, vm.state: 2m}\n", []string{"p.yaml:2:24: graces.vm.state: is given twice: it stands at line 2 too"}},
-		"no duration":    {"schema: avstem.policy/v1\nstaleAfter: soon\n", []string{`p.yaml:2:13: staleAfter: "soon" is not a length of time: want one such as 30s, 15m, 8h or 7d`}},
+		"no duration":    {"schema: avstem.policy/v1\nstaleAfter: soon\n", []string{`p.yaml:2:13: staleAfter: "soon" is not a length of time: want one such as 90s, 15m, 8h or 7d`}},
 		"too short":      {"schema: avstem.policy/v1\nstaleAfter: 1s\n", []string{"p.yaml:2:13: staleAfter: 1s is too short: want 5s at least"}},
 		"too long":       {"schema: avstem.policy/v1\nkeepResolved: 9999d\n", []string{`p.yaml:2:15: keepResolved: "9999d" is longer than ten years`}},
 		"unknown kind":   {"schema: avstem.policy/v1\nseverities:\n  policy.valid: low\n", []string{`p.yaml:3:17: severities.policy.valid: there is no kind "policy.valid": want one of policy.expired, policy.invalid, policy.unmatched`}},

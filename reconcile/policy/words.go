@@ -9,50 +9,17 @@ import (
 	"time"
 
 	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/inventory/duration"
 )
 
-// duration is a time as people write it: Go's units, and d for a day of 24 hours.
-type duration time.Duration
-
-// maxDuration is longer than anything here is meant to last, and far from
-// overflowing when it is added to a time.
-const maxDuration = 10 * 365 * 24 * time.Hour
+// span is a length of time as package duration reads it.
+type span time.Duration
 
 // UnmarshalText reads 90s, 1h30m or 7d.
-func (d *duration) UnmarshalText(text []byte) error {
-	read, err := ParseDuration(string(text))
-	*d = duration(read)
+func (d *span) UnmarshalText(text []byte) error {
+	read, err := duration.Parse(string(text))
+	*d = span(read)
 	return err
-}
-
-// ParseDuration reads a span of time as policy and commands take it: 90s, 1h30m,
-// 7d, 7d12h.
-func ParseDuration(text string) (time.Duration, error) {
-	wrong := fmt.Errorf("%q is not a length of time: want one such as 30s, 15m, 8h or 7d", text)
-	days, rest, hasDays := strings.Cut(text, "d")
-	var total time.Duration
-	if hasDays {
-		n, err := strconv.ParseUint(days, 10, 16)
-		if err != nil {
-			return 0, wrong
-		}
-		total = time.Duration(n) * 24 * time.Hour
-	} else {
-		rest = text
-	}
-	if rest != "" {
-		d, err := time.ParseDuration(rest)
-		if err != nil || d < 0 {
-			return 0, wrong
-		}
-		total += d
-	} else if !hasDays {
-		return 0, wrong
-	}
-	if total < 0 || total > maxDuration {
-		return 0, fmt.Errorf("%q is longer than ten years", text)
-	}
-	return total, nil
 }
 
 // share is a part of a whole.

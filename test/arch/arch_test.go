@@ -27,6 +27,7 @@ var arrows = []struct {
 }{
 	{"inventory", nil},
 	{"inventory/near", nil},
+	{"inventory/duration", nil},
 	{"statefile", nil},
 	{"collectors", []string{"inventory"}},
 	{"collectors/collectorstest", []string{"inventory", "collectors"}},
@@ -43,7 +44,7 @@ var arrows = []struct {
 	{"sentral/document", []string{"inventory", "inventory/near", "sentral"}},
 	{"sentral/*", []string{"inventory", "inventory/near", "sentral", "sentral/document", "sentral/internal/*"}},
 	{"reconcile", []string{"inventory", "sentral"}},
-	{"reconcile/policy", []string{"inventory", "sentral", "sentral/document", "reconcile"}},
+	{"reconcile/policy", []string{"inventory", "inventory/duration", "sentral", "sentral/document", "reconcile"}},
 	{"reconcile/adopt", []string{"inventory", "sentral", "sentral/edit", "reconcile"}},
 	{"reconcile/*", []string{"inventory", "inventory/near", "sentral", "reconcile"}},
 	{"evaluate", []string{"inventory", "sentral", "reconcile"}},

@@ -1,4 +1,5 @@
-// Package duration is the flag that takes a length of time, for all programs.
+// Package duration reads and writes lengths of time as people do, in policies and
+// on command lines.
 //
 // It exists since Go's own knows no days, speaks of itself where one is mistyped,
 // and writes 15m0s. It keeps nothing.
@@ -9,14 +10,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/spf13/pflag"
 )
 
 const day = 24 * time.Hour
 
-// longest is what nothing takes longer than: a hundred years.
-const longest = 36500 * day
+// longest is more than anything here is meant to last, and far from overflowing when
+// it is added to a time: ten years.
+const longest = 3650 * day
 
 // Parse reads what [time.ParseDuration] does and isn't less than nothing, and days:
 // 7d, 1d12h.
@@ -41,7 +41,7 @@ func Parse(text string) (time.Duration, error) {
 		total += d
 	}
 	if total < 0 || total > longest {
-		return 0, fmt.Errorf("%q is longer than a hundred years", text)
+		return 0, fmt.Errorf("%q is longer than ten years", text)
 	}
 	return total, nil
 }
@@ -58,34 +58,4 @@ func Text(d time.Duration) string {
 		}
 	}
 	return text
-}
-
-// value is a flag's.
-type value struct{ d *time.Duration }
-
-// Var adds a flag. A standard of nothing isn't shown in the help.
-func Var(flags *pflag.FlagSet, d *time.Duration, name string, standard time.Duration, usage string) {
-	*d = standard
-	flags.Var(value{d}, name, usage)
-}
-
-// String implements pflag.Value.
-func (v value) String() string {
-	if v.d == nil || *v.d == 0 {
-		return ""
-	}
-	return Text(*v.d)
-}
-
-// Type implements pflag.Value.
-func (v value) Type() string { return "duration" }
-
-// Set implements pflag.Value.
-func (v value) Set(text string) error {
-	d, err := Parse(text)
-	if err != nil {
-		return err
-	}
-	*v.d = d
-	return nil
 }
