@@ -1,5 +1,6 @@
-// Package statefile writes the files of state directories: all or nothing, readable
-// by their owner alone, and owned by whoever owns the directory.
+// Package statefile writes the files of state directories, and whatever else is to be
+// there whole: all or nothing, readable by their owner alone unless said otherwise,
+// and owned by whoever owns the directory.
 //
 // It exists for that last one. A service has a user of its own, and its operator is
 // root: what root's commands write beside it must be the service's to read. The

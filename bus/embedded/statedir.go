@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/statefile"
 )
 
 // minRoom is what must be free for the streams to be made and for a host's
@@ -119,27 +120,10 @@ func loadToken(path string) (string, error) {
 	token := make([]byte, 32)
 	_, _ = rand.Read(token) // never fails (crypto/rand)
 	text := hex.EncodeToString(token)
-	if err := writeFile(path, text+"\n"); err != nil {
+	if err := statefile.Write(path, []byte(text+"\n")); err != nil {
 		return "", fmt.Errorf("make token: %w", err)
 	}
 	return text, nil
-}
-
-// writeFile replaces the file by a new one, of which there is all or nothing.
-func writeFile(path, text string) error {
-	next, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = next.WriteString(text)
-	err = errors.Join(err, next.Sync(), next.Close())
-	if err == nil {
-		err = os.Rename(next.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(next.Name()))
-	}
-	return nil
 }
 
 func sameToken(given, want string) bool {

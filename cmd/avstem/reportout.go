@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/report"
 	"github.com/dataverket/avstem/report/drift"
+	"github.com/dataverket/avstem/statefile"
 )
 
 // reportOutput is a flag that takes a format, a place, or by turns both.
@@ -165,18 +167,15 @@ func readReport(path string) (*drift.Report, error) {
 }
 
 // replaceFile writes a file so that a reader gets the old one or the new one,
-// whatever happens: it is written beside it and takes its place when it is whole.
+// whatever happens.
 func replaceFile(path string, mode fs.FileMode, write func(io.Writer) error) error {
-	next, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	var data bytes.Buffer
+	err := write(&data)
+	if err == nil {
+		err = statefile.WriteMode(path, data.Bytes(), mode)
+	}
 	if err != nil {
 		return keptOld(path, err)
-	}
-	err = errors.Join(write(next), next.Chmod(mode), next.Sync(), next.Close())
-	if err == nil {
-		err = os.Rename(next.Name(), path)
-	}
-	if err != nil {
-		return keptOld(path, errors.Join(err, os.Remove(next.Name())))
 	}
 	return nil
 }

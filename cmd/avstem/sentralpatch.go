@@ -18,6 +18,7 @@ import (
 	inventoryfile "github.com/dataverket/avstem/sentral/document"
 	"github.com/dataverket/avstem/sentral/edit"
 	"github.com/dataverket/avstem/sentral/files"
+	"github.com/dataverket/avstem/statefile"
 )
 
 // adoptedName is the file that new records go into.
@@ -134,16 +135,7 @@ func replaceText(name string, text []byte) error {
 			mode = info.Mode().Perm()
 		}
 	}
-	temp, err := os.CreateTemp(filepath.Dir(name), ".avstem-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name()) // of what was renamed there is nothing left
-	_, err = temp.Write(text)
-	if err = errors.Join(err, temp.Chmod(mode), temp.Sync(), temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), name)
+	return statefile.WriteMode(name, text, mode)
 }
 
 // mended is one finding and what became of it.

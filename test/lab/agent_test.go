@@ -23,9 +23,10 @@ import (
 const (
 	agentProgram = "/usr/local/bin/avstem-agent"
 	// startAgent runs the agent as systemd would run its unit: as a user that has
-	// nothing but its state directory.
-	startAgent = "systemd-run --quiet --collect --unit=avstem-agent --property=DynamicUser=yes --property=StateDirectory=avstem " +
-		agentProgram + " run --server tls://lab:4222 --ca /etc/avstem/ca.pem --state-dir /var/lib/avstem --interval 2s"
+	// nothing but its state directory. Where it doesn't start, it says why.
+	startAgent = "systemd-run --quiet --unit=avstem-agent --property=Type=notify --property=DynamicUser=yes --property=StateDirectory=avstem " +
+		agentProgram + " run --server tls://lab:4222 --ca /etc/avstem/ca.pem --state-dir /var/lib/avstem --interval 2s" +
+		" || { journalctl --no-pager --unit=avstem-agent >&2; exit 1; }"
 )
 
 // putAgent builds the agent as it ships and puts it on every host.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dataverket/avstem/sentral"
+	"github.com/dataverket/avstem/statefile"
 )
 
 // keptSchema is the version of the file in which the inventory in use is kept.
@@ -119,27 +120,16 @@ func (s *Server) keep() error {
 }
 
 // writeKept replaces the file at once or not at all.
-func writeKept(file string, inv *sentral.Inventory) (err error) {
+func writeKept(file string, inv *sentral.Inventory) error {
 	data, err := json.Marshal(keptInventory{keptSchema, inv.Source, inv.Version, inv.ReadAt, inv.Incomplete, inv.Problems, inv.LeftOut, *inv})
+	if err == nil {
+		err = statefile.MkdirAll(filepath.Dir(file))
+	}
+	if err == nil {
+		err = statefile.Write(file, data)
+	}
 	if err != nil {
 		return fmt.Errorf("keep the inventory: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return fmt.Errorf("keep the inventory: %w", err)
-	}
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
-	if err != nil {
-		return fmt.Errorf("keep the inventory: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("keep the inventory: %w", err)
-			_ = os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
+	return nil
 }
