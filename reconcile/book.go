@@ -81,8 +81,15 @@ type Book struct {
 	opened         []*hostView
 	dirtySpeakers  bool
 
-	ofInventory, ofSpeakers, ofTasks unit
-	tasks                            []TaskMatch
+	ofInventory, ofSpeakers unit
+
+	// tasks are Maskin's by VM, taskUnits those of them that wait, by VM, and readers
+	// the units of tasks by what they were judged by.
+	tasks      tasks
+	taskUnits  map[string]*taskUnit
+	readers    map[dependency]map[*taskUnit]bool
+	dirtyTasks map[*taskUnit]bool
+	agreed     []string // tasks, in the last settling
 
 	ledger
 	counts    counts
@@ -126,10 +133,13 @@ func NewBook(policy Policy) *Book {
 		dirtyStrays:   map[*hostPair]bool{},
 		dirtySites:    map[string]bool{},
 
+		taskUnits:  map[string]*taskUnit{},
+		readers:    map[dependency]map[*taskUnit]bool{},
+		dirtyTasks: map[*taskUnit]bool{},
+
 		ofInventory: unit{stage: stageInventory},
 		ofSpeakers:  unit{stage: stageSpeakers},
-		ofTasks:     unit{stage: stageTask},
-		ledger:      ledger{parts: map[string][]part{}, causes: map[string]string{}, bySubject: map[string]map[string]bool{}, changed: map[string]bool{}},
+		ledger:      ledger{parts: map[string][]part{}, causes: map[string][]blame{}, bySubject: map[string]map[string]bool{}, stirred: map[string]bool{}, changed: map[string]bool{}},
 	}
 	b.intended = newIntended(b.in.Intended)
 	return b
@@ -205,12 +215,6 @@ func (b *Book) Speak(all map[uuid.UUID][]Speaker) {
 		b.in.Speakers, b.dirtySpeakers = all, true
 	}
 }
-
-// Follow takes Maskin's tasks: all that run, or ended of late.
-func (b *Book) Follow(all []Task) { b.in.Tasks = all }
-
-// Tasks gives what became of them.
-func (b *Book) Tasks() []TaskMatch { return b.tasks }
 
 // Judge takes another policy, by which everything is judged again.
 func (b *Book) Judge(policy Policy) { b.in.Policy, b.all = policy, true }
@@ -317,6 +321,9 @@ func (b *Book) touchAll() {
 	}
 	for id := range b.awaited {
 		b.changed[id] = true
+	}
+	for _, u := range b.taskUnits {
+		b.dirtyTasks[u] = true
 	}
 	b.dirtyInventory, b.dirtySpeakers = true, true
 }

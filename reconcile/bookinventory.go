@@ -3,7 +3,6 @@ package reconcile
 import (
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -190,58 +189,6 @@ func (b *Book) settleInventory() {
 		b.put(&b.ofSpeakers, p.findings)
 		b.dirtySpeakers = false
 	}
-}
-
-// settleTasks judges Maskin's tasks, all of them: what is to be concluded from one
-// is as a rule after the next look at its VM.
-func (b *Book) settleTasks() {
-	if len(b.in.Tasks)+len(b.tasks) == 0 {
-		return
-	}
-	p := b.scratch()
-	p.begin()
-	b.tasks = p.checkTasks()
-	b.put(&b.ofTasks, p.findings)
-	b.ledger.blame(&b.ofTasks, p.blames)
-}
-
-// vmNamed finds a VM by Sentral's ID, or by its UUID where there is no record.
-func (b *Book) vmNamed(id string) *pair {
-	var record, place *thing
-	b.things.each(b.marker.label(id), func(t *thing) {
-		if t.want != nil && strings.EqualFold(t.want.ID, id) && (record == nil || compareThings(record, t) < 0) {
-			record = t
-		}
-	})
-	parsed, err := uuid.Parse(id)
-	if err == nil && record == nil {
-		b.marker.marks = b.marker.marks[:0]
-		b.marker.uuid(parsed)
-		for _, mark := range b.marker.marks {
-			b.things.each(mark, func(t *thing) {
-				if t.vm != nil && t.vm.UUID == parsed && t.doc.host.former == nil && !t.vm.IsContainer() {
-					place = t
-				}
-			})
-		}
-	}
-	p := b.scratch()
-	p.whole = true
-	switch {
-	case record != nil:
-		p.judge(b.unitOf(record).things)
-		vp := p.byRecord[record.want]
-		if record.alone > 0 {
-			p.checkAbsence(vp)
-		}
-		return vp
-	case place != nil:
-		p.judge(b.unitOf(place).things)
-		if seen := p.vmByUUID[parsed]; seen != nil {
-			return seen.pair
-		}
-	}
-	return nil
 }
 
 // pairOf is the host that speaks, or spoke, under an ID.

@@ -1,49 +1,29 @@
 package reconcile
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/dataverket/avstem/inventory"
 )
 
-// checkTasks holds what Maskin says of its tasks against what the runtime shows
-// after them.
-func (p *pass) checkTasks() (matches []TaskMatch) {
-	for _, t := range p.in.Tasks {
-		matches = append(matches, p.checkTask(t))
+// checkTasks holds the tasks on one VM against what the runtime shows after them,
+// and says of each what became of it. The VM is nil where nobody has it; about are
+// the findings about it.
+func (p *pass) checkTasks(tasks []*Task, vp *pair, about []Finding) map[string]TaskMatch {
+	became := make(map[string]TaskMatch, len(tasks))
+	for _, t := range tasks {
+		m := TaskMatch{Task: *t}
+		p.holdTask(&m, vp, about)
+		became[t.ID] = m
 	}
-	slices.SortStableFunc(matches, func(a, b TaskMatch) int {
-		return cmp.Or(cmp.Compare(a.VM, b.VM), a.Began.Compare(b.Began), cmp.Compare(a.ID, b.ID))
-	})
-	return matches
-}
-
-// checkTask judges one task.
-func (p *pass) checkTask(t Task) TaskMatch {
-	m := TaskMatch{Task: t}
-	switch {
-	case t.State == TaskFailed:
-		m.Outcome = TaskGaveUp
-	case t.State == TaskRunning && t.over(p.in.Now).IsZero():
-		m.Outcome = TaskInFlight
-	case t.State == TaskRunning:
-		m.Outcome = TaskLate
-	case t.Settled:
-		m.Outcome = TaskAgrees
-	default:
-		p.holdTask(&m)
-	}
-	return m
+	return became
 }
 
 // holdTask holds a task that succeeded against the first complete look at its VM
 // that began after it had ended.
-func (p *pass) holdTask(m *TaskMatch) {
-	vp, about := p.book.vmNamed(m.VM), p.book.about(m.VM)
+func (p *pass) holdTask(m *TaskMatch, vp *pair, about []Finding) {
 	if vp == nil { // nobody has such a VM: what was to be deleted is gone
 		m.Outcome = TaskWaiting
 		if m.Action == ActionDelete {

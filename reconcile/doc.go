@@ -47,8 +47,8 @@
 //	                                                    the site has
 //	silence     one site: whether many of its hosts     of each of its hosts: its record, and
 //	            are silent at once (checkSilence)       whether it is silent
-//	task        one of Maskin's tasks that is over      the task, its VM and the findings about that,
-//	            (checkTask)                             when its hosts were passed over
+//	task        Maskin's tasks on one VM that           the tasks, the VM and the findings about that,
+//	            succeeded (checkTasks)                  when its hosts were passed over
 //	speakers    host IDs that several agents use,       speakers, refusals, gaps and clocks, the
 //	            refused and lost documents, clocks      hosts' subjects
 //

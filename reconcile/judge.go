@@ -182,19 +182,25 @@ func awaitedBy(f *Finding) []dependency {
 	return deps
 }
 
-// wake names the findings that wait for something in what this settling changes.
+// wake names the findings that wait for something in what this settling changes,
+// and has the tasks judged again that were judged by it.
 func (b *Book) wake(what, name string) {
-	if len(b.awaiting) == 0 {
-		return
+	if len(b.awaiting) > 0 {
+		for id := range b.awaiting[dependency{what, name}] {
+			b.changed[id] = true
+		}
 	}
-	for id := range b.awaiting[dependency{what, name}] {
-		b.changed[id] = true
+	if len(b.readers) > 0 {
+		if what == "vm" {
+			name = strings.ToLower(name)
+		}
+		b.wakeTasks(what, name)
 	}
 }
 
 func (b *Book) wakeThing(t *thing) {
 	switch {
-	case len(b.awaiting) == 0:
+	case len(b.awaiting)+len(b.readers) == 0:
 	case t.want != nil:
 		b.wake("vm", t.want.ID)
 	case t.vm.UUID != uuid.Nil:
@@ -281,7 +287,7 @@ func (b *Book) Matched(id string) (matched bool) {
 // Ask gives a result of which [Explain] finds what answers to a query, or what a
 // finding is about: every host, and the VMs that may be meant.
 func (b *Book) Ask(query string, about *Finding) *Result {
-	r := &Result{Findings: []Finding{}, Tasks: b.tasks, intended: b.intended}
+	r := &Result{Findings: []Finding{}, Tasks: b.Tasks(), intended: b.intended}
 	for _, hp := range slices.SortedFunc(maps.Keys(b.hostPairs), comparePairedHosts) {
 		r.Hosts = append(r.Hosts, hp.match())
 	}

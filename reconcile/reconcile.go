@@ -183,7 +183,7 @@ func (p *pass) find(f Finding) string {
 
 // result gives a book that has kept everything.
 func (b *Book) result() *Result {
-	r := &Result{Findings: b.Findings(), Tasks: b.tasks, intended: b.intended}
+	r := &Result{Findings: b.Findings(), Tasks: b.Tasks(), intended: b.intended}
 	pairs := make([]*hostPair, 0, len(b.hostPairs))
 	for hp := range b.hostPairs {
 		pairs = append(pairs, hp)

@@ -229,7 +229,13 @@ func (m *fakeMaskin) say(t *testing.T, data []byte, at time.Time) {
 }
 
 func (m *fakeMaskin) settle(result *reconcile.Result) {
-	m.tasks = reconcile.SettleTasks(m.tasks, result)
+	var agreed []string
+	for _, became := range result.Tasks {
+		if became.Outcome == reconcile.TaskAgrees {
+			agreed = append(agreed, became.ID)
+		}
+	}
+	m.tasks = reconcile.SettleTasks(m.tasks, agreed)
 }
 
 func asJSON(v any) string {

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -134,6 +135,28 @@ func (t *Task) over(now time.Time) time.Time {
 	return time.Time{}
 }
 
+// outcome is what became of the task as far as itself tells; "" where that is to be
+// seen in the runtime.
+func (t *Task) outcome(now time.Time) string {
+	switch {
+	case t.State == TaskFailed:
+		return TaskGaveUp
+	case t.State == TaskRunning && t.over(now).IsZero():
+		return TaskInFlight
+	case t.State == TaskRunning:
+		return TaskLate
+	case t.Settled:
+		return TaskAgrees
+	}
+	return ""
+}
+
+// waits says whether what the task says to have done is to be held against what
+// the runtime shows.
+func (t *Task) waits() bool { return t.State != TaskFailed && t.State != TaskRunning && !t.Settled }
+
+func (t *Task) equal(other *Task) bool { return reflect.DeepEqual(t, other) }
+
 // tasks are the tasks by VM.
 type tasks map[string][]*Task
 
@@ -245,20 +268,14 @@ func boundTasks(all []Task, now time.Time) []Task {
 	return slices.Delete(all, 0, len(all)-MaxTasks)
 }
 
-// SettleTasks notes which tasks the runtime was seen to agree with.
-func SettleTasks(all []Task, result *Result) []Task {
-	agrees := map[string]bool{}
-	for i := range result.Tasks {
-		if m := &result.Tasks[i]; m.Outcome == TaskAgrees && !m.Settled {
-			agrees[m.ID] = true
-		}
-	}
-	if len(agrees) == 0 {
+// SettleTasks notes which tasks the runtime was seen to agree with, by their IDs.
+func SettleTasks(all []Task, agreed []string) []Task {
+	if len(agreed) == 0 {
 		return all
 	}
 	all = slices.Clone(all)
 	for i := range all {
-		all[i].Settled = all[i].Settled || agrees[all[i].ID]
+		all[i].Settled = all[i].Settled || slices.Contains(agreed, all[i].ID)
 	}
 	return all
 }

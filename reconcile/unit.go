@@ -44,8 +44,11 @@ type ledger struct {
 	parts map[string][]part
 	// causes are what units say that findings of others follow from, and bySubject
 	// the findings about each VM, by its ID in lower case.
-	causes    map[string]string
+	causes    map[string][]blame
 	bySubject map[string]map[string]bool
+	// stirred are the VMs, by ID in lower case, about which findings came, went or
+	// changed in this settling, but for those of tasks.
+	stirred map[string]bool
 	// changed are the findings that differ from those of the last settling.
 	changed map[string]bool
 }
@@ -86,20 +89,48 @@ func (l *ledger) put(u *unit, found []Finding) {
 	}
 }
 
+// blame is one unit's word on what a finding follows from.
+type blame struct {
+	unit  *unit
+	cause string
+}
+
 // blame replaces what a unit says that findings of others follow from.
 func (l *ledger) blame(u *unit, blames map[string]string) {
-	for id, cause := range u.blames {
-		if blames[id] != cause {
-			delete(l.causes, id)
-			l.changed[id] = true
+	for id := range u.blames {
+		if blames[id] != u.blames[id] {
+			l.blameOne(u, id, "")
 		}
 	}
 	for id, cause := range blames {
-		if l.causes[id] != cause {
-			l.causes[id], l.changed[id] = cause, true
+		if u.blames[id] != cause {
+			l.blameOne(u, id, cause)
 		}
 	}
 	u.blames = blames
+}
+
+func (l *ledger) blameOne(u *unit, id, cause string) {
+	all := slices.DeleteFunc(l.causes[id], func(b blame) bool { return b.unit == u })
+	if cause != "" {
+		all = append(all, blame{u, cause})
+	}
+	if l.causes[id] = all; len(all) == 0 {
+		delete(l.causes, id)
+	}
+	l.changed[id] = true
+}
+
+// cause is what a finding of another unit follows from; of several units the one
+// that is judged last knows best.
+func (l *ledger) cause(id string) (cause string) {
+	var last *unit
+	for _, b := range l.causes[id] {
+		if last == nil || cmp.Or(cmp.Compare(last.stage, b.unit.stage), cmp.Compare(last.key, b.unit.key)) < 0 {
+			last, cause = b.unit, b.cause
+		}
+	}
+	return cause
 }
 
 // about gives the findings about a VM, but for those of tasks.
@@ -119,12 +150,18 @@ func (l *ledger) add(u *unit, f *Finding) {
 			l.bySubject[key] = map[string]bool{}
 		}
 		l.bySubject[key][f.ID] = true
+		if f.Kind != VMTask {
+			l.stirred[key] = true
+		}
 	}
 	l.parts[f.ID] = append(l.parts[f.ID], part{u, f})
 	l.changed[f.ID] = true
 }
 
 func (l *ledger) remove(u *unit, f *Finding) {
+	if f.Subject.Type == "vm" && f.Kind != VMTask {
+		l.stirred[strings.ToLower(f.Subject.ID)] = true
+	}
 	left := slices.DeleteFunc(l.parts[f.ID], func(p part) bool { return p.finding == f })
 	l.parts[f.ID] = left
 	if len(left) == 0 {
@@ -152,7 +189,7 @@ func (l *ledger) get(id string, now time.Time) (f Finding, found bool) {
 		f.Evidence = append(slices.Clip(f.Evidence), other.finding.Message)
 	}
 	if f.CausedBy == "" {
-		f.CausedBy = l.causes[id]
+		f.CausedBy = l.cause(id)
 	}
 	f.State, f.FirstSeen, f.LastSeen, f.Since = Open, now, now, now
 	return f, true

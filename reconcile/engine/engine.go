@@ -55,14 +55,14 @@ type Engine struct {
 	unreadable string               // why the source can't be read; "" if it can
 	presented  *sentral.Inventory   // intended, with what is to be said of it
 
-	book  *reconcile.Book
-	lives *lives
+	book    *reconcile.Book
+	lives   *lives
+	watched watched
 	// What the book is to be told with the next step: that refusals changed, and of
 	// hosts under whose ID several agents spoke.
 	refusals bool
 	crowded  map[uuid.UUID]bool
-	judged   []reconcile.Task // as the last step was told them
-	hearAt   time.Time        // when how hosts are heard is looked at again
+	hearAt   time.Time // when how hosts are heard is looked at again
 
 	dirty    bool      // something changed that Step has not seen
 	stepped  bool      // something was judged
@@ -90,6 +90,7 @@ func New(site string, policy reconcile.Policy) *Engine {
 		lives:   newLives(nil),
 		taken:   map[string]bool{},
 		crowded: map[uuid.UUID]bool{},
+		watched: newWatched(),
 	}
 }
 
@@ -163,6 +164,7 @@ func (e *Engine) Observe(o *inventory.Observation, received time.Time) Taken {
 		e.refusals = true
 	}
 	e.book.Hear(o.Host, e.lastHeard(h))
+	e.watch(o.Host, h)
 	e.dirty = true
 	return Newer
 }
@@ -247,6 +249,7 @@ func (e *Engine) Listen(now time.Time) {
 				e.book.Hear(id, e.lastHeard(h))
 			}
 		}
+		e.watchAll()
 	}
 }
 

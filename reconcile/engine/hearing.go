@@ -100,6 +100,12 @@ func (c *hostClock) measured() (ahead time.Duration, known bool) {
 	return slices.Max(c.ahead[:min(c.n, samples)]), true
 }
 
+// nearly says whether the clock is off, or near enough to be looked at.
+func (c *hostClock) nearly(limit time.Duration) bool {
+	ahead, known := c.measured()
+	return c.off || known && limit > 0 && max(ahead, -ahead) >= limit*4/5
+}
+
 // judge says how far the clock is off, in steps that stay while little changes,
 // and zero where it isn't.
 func (c *hostClock) judge(limit time.Duration) time.Duration {
@@ -121,8 +127,8 @@ func (c *hostClock) judge(limit time.Duration) time.Duration {
 	return step
 }
 
-// hearEvery is how often how hosts are heard is looked at: all of them are, and what
-// is told of it takes minutes to come and go.
+// hearEvery is how often how hosts are heard is looked at: what is told of it takes
+// minutes to come and go.
 const hearEvery = time.Second
 
 // hearing tells the book how hosts are heard. Of those that are silent that is told
@@ -134,7 +140,8 @@ func (e *Engine) hearing(now time.Time) {
 	e.hearAt = now.Add(hearEvery)
 	var all []reconcile.Gap
 	clocks := map[uuid.UUID]time.Duration{}
-	for id, h := range e.hosts {
+	for id := range e.watched.odd {
+		h := e.hosts[id]
 		if e.silent(h, now) {
 			continue
 		}
@@ -144,6 +151,7 @@ func (e *Engine) hearing(now time.Time) {
 		if h.clockTold = h.clock.judge(e.policy.ClockSkew); h.clockTold != 0 {
 			clocks[id] = h.clockTold
 		}
+		note(e.watched.odd, id, h.odd(e.policy.ClockSkew))
 	}
 	slices.SortFunc(all, func(a, b reconcile.Gap) int {
 		return cmp.Or(bytes.Compare(a.Host[:], b.Host[:]), cmp.Compare(a.Source, b.Source))
@@ -168,8 +176,8 @@ func (e *Engine) hearsNews(now time.Time) bool {
 	if !e.hearsAgain(now) {
 		return false
 	}
-	for id, h := range e.hosts {
-		if !e.silent(h, now) && (len(h.gaps(id, now)) != h.gapsTold || h.clock.judge(e.policy.ClockSkew) != h.clockTold) {
+	for id := range e.watched.odd {
+		if h := e.hosts[id]; !e.silent(h, now) && (len(h.gaps(id, now)) != h.gapsTold || h.clock.judge(e.policy.ClockSkew) != h.clockTold) {
 			return true
 		}
 	}

@@ -131,6 +131,7 @@ func (e *Engine) Hear(b Heartbeat) (news bool) {
 	}
 	h.unsay(b.At)
 	h.clock.note(b.Speaker, b.Sent, b.At)
+	e.watch(b.Host, h)
 	return news
 }
 
@@ -157,7 +158,8 @@ func (e *Engine) Holes(now time.Time) []Hole {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var holes []Hole
-	for id, h := range e.hosts {
+	for id := range e.watched.odd {
+		h := e.hosts[id]
 		for source, s := range h.said {
 			if s.differs.IsZero() || now.Sub(s.differs) < holeAfter {
 				continue
@@ -187,20 +189,8 @@ func (e *Engine) lastHeard(h *host) time.Time {
 	return e.began
 }
 
-// unheard counts the hosts that may still be about to speak: they did until we
-// could not hear them, and have not since. After StaleAfter nobody is waited for.
-func (e *Engine) unheard(now time.Time) (n int) {
-	if now.Sub(e.listening) > e.policy.StaleAfter {
-		return 0
-	}
-	for _, h := range e.hosts {
-		if e.awaited(h) {
-			n++
-		}
-	}
-	return n
-}
-
+// awaited says whether the host may still be about to speak: it did until we could
+// not hear it, and has not since.
 func (e *Engine) awaited(h *host) bool {
 	switch {
 	case len(h.held) == 0:

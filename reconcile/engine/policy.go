@@ -13,6 +13,7 @@ func (e *Engine) Judge(p reconcile.Policy) {
 	defer e.mu.Unlock()
 	e.policy, e.dirty = p, true
 	e.book.Judge(p)
+	e.watchAll()
 	e.lives.whole = true
 }
 

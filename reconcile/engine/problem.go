@@ -40,10 +40,9 @@ func (h *host) note(b Heartbeat, within time.Duration) (news bool) {
 // withheld lists the hosts whose agents publish nothing.
 func (e *Engine) withheld() []reconcile.Refusal {
 	var all []reconcile.Refusal
-	for id, h := range e.hosts {
-		if h.problem.text != "" {
-			all = append(all, reconcile.Refusal{Host: id, Site: h.site, Reason: h.problem.text, At: h.problem.since})
-		}
+	for id := range e.watched.mute {
+		h := e.hosts[id]
+		all = append(all, reconcile.Refusal{Host: id, Site: h.site, Reason: h.problem.text, At: h.problem.since})
 	}
 	slices.SortFunc(all, func(a, b reconcile.Refusal) int { return bytes.Compare(a.Host[:], b.Host[:]) })
 	return all

@@ -51,7 +51,7 @@ func (e *Engine) Step(now time.Time) Outcome {
 	e.dirty = false
 	e.tell(now)
 	changed := e.book.Settle(now)
-	s := &step{lives: e.lives, life: reconcile.NewLife(&e.policy, e.judged, e.book.Holds, now), now: now, before: e.at,
+	s := &step{lives: e.lives, life: e.book.Life(), now: now, before: e.at,
 		look: e.look, await: e.book.Await, forget: e.book.Forget}
 	out := Outcome{Events: e.told}
 	e.told = nil
@@ -110,17 +110,17 @@ func (e *Engine) tell(now time.Time) {
 		}
 	}
 	e.book.Speak(speakers)
-	e.judged = e.tasks
 	e.book.Follow(e.tasks)
 }
 
 // settleTasks notes which tasks the runtime was seen to agree with.
 func (e *Engine) settleTasks() {
-	before := e.tasks
-	if len(before) == 0 {
+	agreed := e.book.Agreed()
+	if len(agreed) == 0 {
 		return
 	}
-	e.tasks = reconcile.SettleTasks(before, &reconcile.Result{Tasks: e.book.Tasks()})
+	before := e.tasks
+	e.tasks = reconcile.SettleTasks(before, agreed)
 	for i := range before { // findings say so too, of whatever unit
 		if before[i].Settled != e.tasks[i].Settled {
 			e.lives.touchVM(before[i].VM)
@@ -198,8 +198,7 @@ func (e *Engine) sweep(now time.Time) {
 			}
 			continue
 		}
-		delete(e.hosts, id)
-		e.book.Drop(id)
+		e.forgetHost(id)
 		e.refusals, e.dirty = true, true
 	}
 }

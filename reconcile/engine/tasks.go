@@ -20,12 +20,28 @@ func (e *Engine) Task(t reconcile.Task, at, now time.Time) {
 		e.tasks[i].Settled = true
 	}
 	e.lives.touchVM(t.VM)
-	if len(e.tasks) < len(before)+1 { // some that were over are remembered no more
-		for i := range before {
+	expected := len(before)
+	if !known {
+		expected++
+	}
+	if len(e.tasks) < expected {
+		e.forgotten(before)
+	}
+	e.dirty = true
+}
+
+// forgotten has the findings about the VMs looked at of which a task is remembered
+// no more.
+func (e *Engine) forgotten(before []reconcile.Task) {
+	kept := make(map[string]bool, len(e.tasks))
+	for i := range e.tasks {
+		kept[e.tasks[i].ID] = true
+	}
+	for i := range before {
+		if !kept[before[i].ID] {
 			e.lives.touchVM(before[i].VM)
 		}
 	}
-	e.dirty = true
 }
 
 // tasksOf adds to those that were heard the tasks that findings were kept with:

@@ -117,20 +117,20 @@ func (w *World) Input() reconcile.Input {
 // Change changes one thing.
 func (w *World) Change() Change {
 	switch n := w.pick(100); {
-	case n < 45:
+	case n < 44:
 		return w.document()
-	case n < 60:
+	case n < 58:
 		return w.hear()
-	case n < 78:
+	case n < 76:
 		return w.intend()
-	case n < 92:
+	case n < 89:
 		return w.pass()
+	case n < 93:
+		return w.task()
 	case n < 94:
 		return w.refuse()
 	case n < 95:
 		return w.speak()
-	case n < 96:
-		return w.task()
 	case n < 97:
 		return w.misheard()
 	case n < 98:
@@ -189,8 +189,8 @@ func (w *World) speak() Change {
 }
 
 func (w *World) task() Change {
-	t := reconcile.Task{ID: one(w, "t1", "t2", "t3"), VM: one(w, one(w, vmIDs...).String(), "WEB-record"),
-		Action: one(w, reconcile.ActionStart, reconcile.ActionStop, reconcile.ActionDelete, reconcile.ActionResize),
+	t := reconcile.Task{ID: fmt.Sprint("t", w.pick(40)), VM: one(w, one(w, vmIDs...).String(), one(w, vmIDs...).String(), "WEB-record"),
+		Action: one(w, reconcile.ActionStart, reconcile.ActionStop, reconcile.ActionDelete, reconcile.ActionResize, reconcile.ActionAttach, reconcile.ActionMigrate, reconcile.ActionCreate),
 		State:  one(w, reconcile.TaskRunning, reconcile.TaskSucceeded, reconcile.TaskSucceeded, reconcile.TaskFailed), Deadline: w.Now.Add(time.Minute)}
 	w.Tasks = reconcile.TakeTask(w.Tasks, t, w.Now)
 	return Change{Task: &t}
