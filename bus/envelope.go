@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/inventory/plainjson"
 )
 
 const (
@@ -72,16 +73,45 @@ func compress(data []byte) ([]byte, error) {
 	return enc.EncodeAll(data, nil), nil
 }
 
-// Decode reads a message of AVSTEM_OBSERVED. It refuses what is not the
-// document of the subject's own site, host and source, what is larger than
-// [MaxDecoded] when decompressed, what has more elements or depth than any real
-// document ([inventory.CheckShape]), and a schema that it doesn't know.
-func Decode(subject string, header nats.Header, data []byte) (*inventory.Observation, error) {
+// Decoder reads messages of AVSTEM_OBSERVED one after another. Documents that it gave
+// share what is equal in them, so they are only to be read. It is not for several
+// goroutines at once.
+type Decoder struct {
+	plain    *plainjson.Decoder[inventory.Observation] // nil where nothing is to be shared
+	zstd     *zstd.Decoder                             // made when first needed
+	unpacked []byte                                    // what was decompressed last, for its room
+}
+
+// mostUnpacked is how much of that room is kept.
+const mostUnpacked = 1 << 20
+
+// NewDecoder makes one, which is to be closed.
+func NewDecoder() *Decoder {
+	limits := plainjson.Limits{Depth: inventory.MaxDepth, Elements: inventory.MaxElements}
+	return &Decoder{plain: plainjson.New[inventory.Observation](limits, alike...)}
+}
+
+// alike are the parts of documents that many have in common.
+var alike = []string{"capabilities", "runtime", "image", "manager", "backing", "trunks", "portVLANs"}
+
+// Close gives back what it keeps.
+func (d *Decoder) Close() {
+	if d.zstd != nil {
+		d.zstd.Close()
+	}
+	*d = Decoder{}
+}
+
+// Decode reads a message. It refuses what is not the document of the subject's own
+// site, host and source, what is larger than [MaxDecoded] when decompressed, what has
+// more elements or depth than any real document ([inventory.CheckShape]), and a schema
+// that it doesn't know.
+func (d *Decoder) Decode(subject string, header nats.Header, data []byte) (*inventory.Observation, error) {
 	key, err := ParseObservedSubject(subject)
 	if err != nil {
 		return nil, fmt.Errorf("read observation: %w", err)
 	}
-	o, err := decodeBody(header, data)
+	o, err := d.decodeBody(header, data)
 	if err != nil {
 		return nil, fmt.Errorf("read observation on %s: %w", subject, err)
 	}
@@ -92,12 +122,19 @@ func Decode(subject string, header nats.Header, data []byte) (*inventory.Observa
 	return o, nil
 }
 
-func decodeBody(header nats.Header, data []byte) (*inventory.Observation, error) {
+// Decode reads one message, as a [Decoder] does, into memory of its own.
+func Decode(subject string, header nats.Header, data []byte) (*inventory.Observation, error) {
+	d := new(Decoder)
+	defer d.Close()
+	return d.Decode(subject, header, data)
+}
+
+func (d *Decoder) decodeBody(header nats.Header, data []byte) (*inventory.Observation, error) {
 	switch encoding := header.Get(headerEncoding); encoding {
 	case "":
 	case encodingZstd:
 		var err error
-		if data, err = decompress(data); err != nil {
+		if data, err = d.decompress(data); err != nil {
 			return nil, fmt.Errorf("decompress: %w", err)
 		}
 	default:
@@ -106,6 +143,17 @@ func decodeBody(header nats.Header, data []byte) (*inventory.Observation, error)
 	if len(data) > MaxDecoded {
 		return nil, fmt.Errorf("it is %d bytes and the limit is %d", len(data), MaxDecoded)
 	}
+	if d.plain != nil {
+		if o, plain := d.plain.Decode(data); plain {
+			return o, inventory.CheckSchema(o.Schema)
+		}
+	}
+	return decodeAny(data)
+}
+
+// decodeAny reads a document that isn't written as avstem writes it, or isn't to be
+// read at all.
+func decodeAny(data []byte) (*inventory.Observation, error) {
 	// A few kilobytes of zstd can be eleven million empty VMs, which would be
 	// gigabytes in memory.
 	if err := inventory.CheckShape(data); err != nil {
@@ -134,12 +182,19 @@ func decodeBody(header nats.Header, data []byte) (*inventory.Observation, error)
 	return o, nil
 }
 
-func decompress(data []byte) ([]byte, error) {
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxMemory(MaxDecoded), zstd.WithDecoderMaxWindow(MaxDecoded))
-	if err != nil {
-		return nil, err
+// decompress gives what holds until the next call.
+func (d *Decoder) decompress(data []byte) ([]byte, error) {
+	if d.zstd == nil {
+		dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxMemory(MaxDecoded), zstd.WithDecoderMaxWindow(MaxDecoded))
+		if err != nil {
+			return nil, err
+		}
+		d.zstd = dec
 	}
-	defer dec.Close()
-	return dec.DecodeAll(data, nil)
+	text, err := d.zstd.DecodeAll(data, d.unpacked[:0])
+	if d.unpacked = text; cap(text) > mostUnpacked {
+		d.unpacked = nil
+	}
+	return text, err
 }

@@ -45,7 +45,8 @@ type ObservationHandler struct {
 // the stream was replaced.
 //
 // Documents are decoded on all CPUs, which is what takes the time when all hosts'
-// come at once, and delivered one by one in the stream's order.
+// come at once, and delivered one by one in the stream's order. They share what is
+// equal in them, so the handler is only to read them.
 func (c *Conn) Observations(ctx context.Context, h ObservationHandler) error {
 	d := newDecoders(h)
 	defer d.end()
@@ -86,8 +87,10 @@ func newDecoders(h ObservationHandler) *decoders {
 	d := &decoders{handler: h, queue: make(chan turn, 4*n), work: make(chan work)}
 	for range n {
 		d.tasks.Go(func() {
+			decoder := NewDecoder()
+			defer decoder.Close()
 			for w := range d.work {
-				w.decoded <- d.decode(w.msg)
+				w.decoded <- d.decode(decoder, w.msg)
 			}
 		})
 	}
@@ -116,13 +119,13 @@ func (d *decoders) say(call func()) {
 }
 
 // decode gives what is to be done about a message when its turn has come.
-func (d *decoders) decode(msg jetstream.Msg) func() {
+func (d *decoders) decode(decoder *Decoder, msg jetstream.Msg) func() {
 	behind := func() {
 		if meta, err := msg.Metadata(); err == nil && d.handler.Behind != nil {
 			d.handler.Behind(meta.NumPending)
 		}
 	}
-	o, err := Decode(msg.Subject(), msg.Headers(), msg.Data())
+	o, err := decoder.Decode(msg.Subject(), msg.Headers(), msg.Data())
 	if err != nil {
 		return func() { behind(); d.handler.Refused(msg.Subject(), err) }
 	}

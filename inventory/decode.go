@@ -12,8 +12,8 @@ import (
 // limits keep a small hostile one from becoming gigabytes in memory, where an
 // empty element of two bytes is a struct of several hundred.
 const (
-	maxDepth    = 32
-	maxElements = 500_000 // of all its lists together
+	MaxDepth    = 32
+	MaxElements = 500_000 // of all its lists together
 )
 
 // DecodeObservations reads observations as people have them in files and on
@@ -60,7 +60,7 @@ func (d *documents) readAll() error {
 
 // add takes one value: a document, or a list of them.
 func (d *documents) add(value []byte) error {
-	if err := checkShape(value, maxDepth+1); err != nil { // one more for a list of documents
+	if err := checkShape(value, MaxDepth+1); err != nil { // one more for a list of documents
 		return err
 	}
 	if value[0] != '[' {
@@ -108,7 +108,7 @@ func (d *documents) addDocument(document []byte) error {
 // CheckShape refuses the JSON text of a document that is nested deeper, or whose
 // lists have more elements, than any real one: it is to be asked before a text of
 // a stranger is decoded. What isn't well-formed it leaves to the decoder.
-func CheckShape(text []byte) error { return checkShape(text, maxDepth) }
+func CheckShape(text []byte) error { return checkShape(text, MaxDepth) }
 
 // checkShape counts depth and list elements.
 func checkShape(text []byte, depthLimit int) error {
@@ -129,8 +129,8 @@ func checkShape(text []byte, depthLimit int) error {
 		case (c == ']' || c == '}') && len(inList) > 0:
 			inList = inList[:len(inList)-1]
 		case c == ',' && len(inList) > 0 && inList[len(inList)-1]:
-			if elements++; elements > maxElements {
-				return fmt.Errorf("more than %d elements in its lists", maxElements)
+			if elements++; elements > MaxElements {
+				return fmt.Errorf("more than %d elements in its lists", MaxElements)
 			}
 		}
 	}

@@ -70,8 +70,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"comma instead of a list": {first + "," + first, "invalid character ','"},
 		"deeper than a document":  {deep(40), "nested more than 33 deep"},
 		"absurdly deep":           {deep(20000), "exceeded max depth"},
-		"too many elements":       {`{"schema":"avstem.observation/v1","vms":[` + strings.Repeat("{},", maxElements) + "{}]}", "more than 500000 elements"},
-		"too many nulls":          {`{"schema":"avstem.observation/v1","vms":[` + strings.Repeat("null,", maxElements+1) + "null]}", "more than 500000 elements"},
+		"too many elements":       {`{"schema":"avstem.observation/v1","vms":[` + strings.Repeat("{},", MaxElements) + "{}]}", "more than 500000 elements"},
+		"too many nulls":          {`{"schema":"avstem.observation/v1","vms":[` + strings.Repeat("null,", MaxElements+1) + "null]}", "more than 500000 elements"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			read, err := DecodeObservations(strings.NewReader(tt.text), 1<<24)
