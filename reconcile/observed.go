@@ -29,6 +29,7 @@ type hostView struct {
 	vlanLinks map[string][]*inventory.Link
 	fabrics   map[string]*fabric
 	walked    map[origin]*ways
+	brief     *walk
 	grounds   *grounds    // of its disks, made when first asked for
 	former    *hostView   // the live host whose earlier identity this is
 	earlier   []*hostView // this one's earlier identities, the latest last
@@ -93,7 +94,7 @@ func (h *hostView) open() {
 func (h *hostView) close() {
 	h.opened = false
 	h.links, h.ports, h.portOf, h.members, h.guests = nil, nil, nil, nil, nil
-	h.vlanLinks, h.fabrics, h.walked, h.grounds = nil, nil, nil, nil
+	h.vlanLinks, h.fabrics, h.walked, h.brief, h.grounds = nil, nil, nil, nil, nil
 	for _, doc := range h.docs {
 		doc.origins = nil
 	}

@@ -319,7 +319,7 @@ func (h *hostView) settle(path NICPath, found *ways, net *fabric, own *port, ins
 // tunnel. Mostly that is all there are.
 func aliveOf(exits []way) []way { return waysBut(exits, func(w *way) bool { return w.down }) }
 
-func wiresOf(exits []way) []way { return waysBut(exits, func(w *way) bool { return w.tunnel != nil }) }
+func wiresOf(exits []way) []way { return waysBut(exits, func(w *way) bool { return w.tunnel }) }
 
 func waysBut(exits []way, leave func(*way) bool) []way {
 	for i := range exits {

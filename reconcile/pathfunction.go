@@ -84,7 +84,7 @@ func (h *hostView) functionBehind(link *inventory.Link) (pf *inventory.Link, vf 
 func (w *walk) throughAdapter(link *inventory.Link, f frame, hop Hop) {
 	pf, vf := w.h.functionBehind(link)
 	if vf == nil {
-		w.then(hop, step{link: link}, func() { w.exit(link.Name, f, nil) })
+		w.leaveBy(&hop, step{link: link}, link.Name, f, false)
 		return
 	}
 	function := functionHop(pf, vf)
@@ -101,10 +101,13 @@ func (w *walk) throughAdapter(link *inventory.Link, f frame, hop Hop) {
 	if tags(vf) {
 		w.from = "virtualFunction.vlan"
 	}
-	w.then(hop, step{link: link}, func() {
-		w.then(function, adds, func() {
-			w.then(w.linkHop(pf), step{}, func() { w.exit(pf.Name, f, nil) })
-		})
-	})
+	if t, may := w.on(&hop, step{link: link}); may {
+		if t, may := w.on(&function, adds); may {
+			physical := w.linkHop(pf)
+			w.leaveBy(&physical, step{}, pf.Name, f, false)
+			w.undo(t)
+		}
+		w.undo(t)
+	}
 	w.from = from
 }

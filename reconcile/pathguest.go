@@ -89,14 +89,14 @@ func (h *hostView) takenAgain(link *inventory.Link, may []VLANRange) (again []VL
 // getAgain gives which of the VLANs that a port lets out without a tag get the
 // same tag again further on.
 func (h *hostView) getAgain(net *fabric, p *port, bare []VLANRange) []VLANRange {
-	found := h.walkFrom(origin{at: net.key, in: p.name, link: true}, func(w *walk) { w.leave(net, p, frame{}, Hop{}) })
+	found := h.walkFrom(origin{at: net.key, in: p.name, link: true}, func(w *walk) { w.leave(net, p, frame{}, treated{}) })
 	return found.tagged(bare)
 }
 
 // tagged gives which of the VLANs frames leave the host with.
 func (found *ways) tagged(vlans []VLANRange) (out []VLANRange) {
 	for i := range found.exits {
-		if w := &found.exits[i]; w.tunnel == nil && w.tags.count == 1 && !w.tags.tags[0].service {
+		if w := &found.exits[i]; !w.tunnel && w.tags.count == 1 && !w.tags.tags[0].service {
 			v := w.tags.tags[0].vlan
 			out = join(out, meet(vlans, []VLANRange{{v, v}}))
 		}

@@ -24,8 +24,9 @@ func (h *hostView) waysInside(net *fabric, own *port, inside vlanFrame, from inv
 			in, key.in = p, p.name
 		}
 	}
-	if brief { // which nobody asks for again
-		w := &walk{h: h, from: from, brief: true}
+	if brief {
+		w := h.briefWalk()
+		w.from = from
 		w.flood(net, in, inside, Hop{})
 		return &w.ways
 	}
@@ -35,9 +36,21 @@ func (h *hostView) waysInside(net *fabric, own *port, inside vlanFrame, from inv
 	})
 }
 
+// briefWalk begins a walk that nobody asks for again, with the room of the one before.
+func (h *hostView) briefWalk() *walk {
+	w := h.brief
+	if w == nil {
+		w = &walk{h: h, brief: true}
+		h.brief = w
+	}
+	*w = walk{h: h, brief: true, hops: w.hops[:0], steps: w.steps[:0], inside: w.inside[:0], kept: w.kept[:0],
+		ways: ways{exits: w.ways.exits[:0]}}
+	return w
+}
+
 // waysBelow follows frames that are sent without a tag by a link.
 func (h *hostView) waysBelow(link *inventory.Link) *ways {
-	return h.walkFrom(origin{at: link.Name, link: true}, func(w *walk) { w.transmit(link, frame{}, Hop{}) })
+	return h.walkFrom(origin{at: link.Name, link: true}, func(w *walk) { w.transmit(link, frame{}, treated{}) })
 }
 
 func (h *hostView) walkFrom(key origin, from func(*walk)) *ways {

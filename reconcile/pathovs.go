@@ -65,29 +65,29 @@ func admitOVS(p *inventory.OVSPort, got frame) (vlanFrame, string) {
 	return inside, ""
 }
 
-func releaseOVS(p *inventory.OVSPort, inside vlanFrame) (frame, Hop, bool) {
+func releaseOVS(p *inventory.OVSPort, inside vlanFrame) (frame, Treatment, bool) {
 	switch mode := ovsMode(p); {
 	case mode == "access" || mode == "dot1q-tunnel":
 		if inside.vlan != ovsTag(p) {
-			return frame{}, Hop{}, false
+			return frame{}, "", false
 		}
 		return inside.below, untags(inside.vlan), true
 	case !ovsTrunks(p, inside.vlan):
-		return frame{}, Hop{}, false
+		return frame{}, "", false
 	case mode == "native-untagged" && inside.vlan == ovsTag(p):
 		return inside.below, untags(inside.vlan), true
 	}
 	if inside.vlan == 0 {
-		return inside.below, Hop{}, true
+		return inside.below, "", true
 	}
-	return inside.tagged(), Hop{Does: Tags, VLAN: &inside.vlan}, true
+	return inside.tagged(), Tags, true
 }
 
-func untags(vlan inventory.VLAN) Hop {
+func untags(vlan inventory.VLAN) Treatment {
 	if vlan == 0 {
-		return Hop{}
+		return ""
 	}
-	return Hop{Does: Untags}
+	return Untags
 }
 
 // ovsFabric gives the switch of an OVS bridge.
@@ -172,14 +172,15 @@ func (h *hostView) ovsLeadsOff(p *port, seen map[string]bool) bool {
 }
 
 // leaveOVS goes on behind an OVS port.
-func (w *walk) leaveOVS(out *port, f frame, does Hop) {
+func (w *walk) leaveOVS(out *port, f frame, does treated) {
 	interfaces := out.ovs.Interfaces
 	if len(interfaces) > 1 {
 		w.throughOVSBond(out, f, does)
 		return
 	}
 	i := &interfaces[0]
-	hop := Hop{Kind: "OVS port", Name: out.name, Does: does.Does, VLAN: does.VLAN}
+	hop := Hop{Kind: "OVS port", Name: out.name}
+	w.treat(&hop, does)
 	if i.LinkState == "down" {
 		hop.Down, hop.Note = true, "down"
 	}
@@ -190,7 +191,10 @@ func (w *walk) leaveOVS(out *port, f frame, does Hop) {
 		}
 	case "internal":
 		if out.link != nil {
-			w.then(hop, step{}, func() { w.receive(out.link, f) })
+			if t, may := w.on(&hop, step{}); may {
+				w.receive(out.link, f)
+				w.undo(t)
+			}
 		}
 	case "patch":
 		hop.Kind = "patch port"
@@ -199,45 +203,51 @@ func (w *walk) leaveOVS(out *port, f frame, does Hop) {
 			w.unsure("the peer of patch port %s is unknown", out.name)
 			return
 		}
-		w.then(hop, step{}, func() { w.enter(net, peer, f) })
+		if t, may := w.on(&hop, step{}); may {
+			w.enter(net, peer, f)
+			w.undo(t)
+		}
 	case "dpdk":
-		w.then(hop, step{}, func() { w.exit(out.name, f, nil) })
+		w.leaveBy(&hop, step{}, out.name, f, false)
 	case "vxlan", "geneve", "gre", "ip6gre", "stt", "lisp", "erspan", "ip6erspan", "gtpu":
 		hop.Kind = i.Type
 		if i.Remote != "" {
 			hop.Note = joinNotes(hop.Note, "to "+i.Remote)
 		}
-		w.then(hop, step{}, func() { w.exit(out.name, f, &hop) })
+		w.leaveBy(&hop, step{}, out.name, f, true)
 	default:
 		w.unsure("avstem doesn't know where frames go by %s, an OVS interface of type %s", out.name, i.Type)
 	}
 }
 
 // throughOVSBond takes the members of an OVS bond for one way.
-func (w *walk) throughOVSBond(out *port, f frame, does Hop) {
-	hop := Hop{Kind: "OVS bond", Name: out.name, Does: does.Does, VLAN: does.VLAN, Note: out.ovs.BondMode}
+func (w *walk) throughOVSBond(out *port, f frame, does treated) {
+	hop := Hop{Kind: "OVS bond", Name: out.name, Note: out.ovs.BondMode}
+	w.treat(&hop, does)
 	members := slices.Clone(out.ovs.Interfaces)
 	slices.SortStableFunc(members, func(a, b inventory.OVSInterface) int {
 		return yesFirst(a.Name == out.ovs.ActiveMember, b.Name == out.ovs.ActiveMember)
 	})
-	w.then(hop, step{}, func() {
-		n, alive, down := len(w.hops), 0, w.down
-		for i := range members {
-			m := Hop{Kind: "physical", Name: members[i].Name, Beside: i > 0}
-			if link := w.h.links[members[i].Name]; link != nil {
-				m = w.linkHop(link)
-				m.Beside = i > 0
-			}
-			if members[i].Name == out.ovs.ActiveMember {
-				m.Note = joinNotes(m.Note, "active")
-			}
-			if !m.Down {
-				alive++
-			}
-			w.hops = append(w.hops, m)
+	t, may := w.on(&hop, step{})
+	if !may {
+		return
+	}
+	alive := 0
+	for i := range members {
+		m := Hop{Kind: "physical", Name: members[i].Name, Beside: i > 0}
+		if link := w.h.links[members[i].Name]; link != nil {
+			m = w.linkHop(link)
+			m.Beside = i > 0
 		}
-		w.down = w.down || alive == 0
-		w.exit(out.name, f, nil)
-		w.hops, w.down = w.hops[:n], down
-	})
+		if members[i].Name == out.ovs.ActiveMember {
+			m.Note = joinNotes(m.Note, "active")
+		}
+		if !m.Down {
+			alive++
+		}
+		w.hops = append(w.hops, m)
+	}
+	w.down = w.down || alive == 0
+	w.exit(out.name, f, false)
+	w.undo(t)
 }

@@ -88,22 +88,23 @@ func (f *fabric) admit(in *port, got frame) (vlanFrame, string) {
 	return vlanFrame{vlan: in.link.PortVLANs[i].ID, service: service, assigned: true, below: got}, ""
 }
 
-// release gives the frame as it leaves by a port, if the port carries its VLAN.
-func (f *fabric) release(out *port, inside vlanFrame) (frame, Hop, bool) {
+// release gives the frame as it leaves by a port, with what that does to its VLAN,
+// if the port carries it.
+func (f *fabric) release(out *port, inside vlanFrame) (frame, Treatment, bool) {
 	if f.ovs != nil {
 		return releaseOVS(out.ovs, inside)
 	}
 	if !f.filters() {
-		return inside.below, Hop{}, true
+		return inside.below, "", true
 	}
 	i := slices.IndexFunc(out.link.PortVLANs, func(v inventory.PortVLAN) bool { return v.Holds(inside.vlan) })
 	if i < 0 {
-		return frame{}, Hop{}, false
+		return frame{}, "", false
 	}
 	if out.link.PortVLANs[i].Untagged {
-		return inside.below, Hop{Does: Untags}, true
+		return inside.below, Untags, true
 	}
-	return inside.tagged(), Hop{Does: Tags, VLAN: &inside.vlan}, true
+	return inside.tagged(), Tags, true
 }
 
 // tagged gives the frame with its VLAN as the outermost tag.

@@ -15,7 +15,7 @@ type way struct {
 	tags     frame  // as they are there
 	wireTags []Tag  // the same, for readers
 	from     inventory.Field
-	tunnel   *Hop // frames leave inside a tunnel's packets
+	tunnel   bool // frames leave inside a tunnel's packets
 	narrow   narrowest
 	down     bool // some hop is down
 }
@@ -73,7 +73,8 @@ type walk struct {
 	down   bool
 	brief  bool // hops and tags as readers see them are left out
 	inside []visit
-	taken  int // steps, of all ways
+	kept   []step // of the ways that were found
+	taken  int    // steps, of all ways
 	ways   ways
 }
 
@@ -88,27 +89,61 @@ type visit struct {
 	inside vlanFrame
 }
 
-// then walks on behind a hop, and forgets the hop afterwards.
-func (w *walk) then(hop Hop, s step, on func()) {
+// treated is what a switch's port did to the VLAN of frames that leave by it.
+type treated struct {
+	does Treatment
+	vlan inventory.VLAN // of its tag, where they have that now
+}
+
+func (w *walk) treat(hop *Hop, by treated) {
+	if hop.Does = by.does; by.does == Tags && !w.brief {
+		vlan := by.vlan
+		hop.VLAN = &vlan
+	}
+}
+
+// turn is where a walk stood before it went on behind a hop.
+type turn struct {
+	hops, steps int
+	from        inventory.Field
+	narrow      narrowest
+	down        bool
+}
+
+// on walks on behind a hop, if it may; undo goes back to where it was.
+func (w *walk) on(hop *Hop, s step) (t turn, may bool) {
 	if w.taken++; w.taken > maxSteps {
 		w.unsure("there are too many ways that frames may take")
-		return
+		return t, false
 	}
-	hops, steps, from, narrow, down := len(w.hops), len(w.steps), w.from, w.narrow, w.down
+	t = turn{len(w.hops), len(w.steps), w.from, w.narrow, w.down}
 	w.down = w.down || hop.Down
 	w.steps = append(w.steps, s)
 	if hop.Kind != "" && !w.brief {
-		w.hops = append(w.hops, hop)
+		w.hops = append(w.hops, *hop)
 	}
 	if s.link != nil && s.link.Kind != "bridge" && s.link.MTU != nil && (w.narrow.mtu == 0 || *s.link.MTU < w.narrow.mtu) {
 		w.narrow = narrowest{s.link.Name, *s.link.MTU} // a bridge forwards by its ports' MTUs, not by its own
 	}
-	on()
-	w.hops, w.steps, w.from, w.narrow, w.down = w.hops[:hops], w.steps[:steps], from, narrow, down
+	return t, true
 }
 
-func (w *walk) exit(name string, f frame, tunnel *Hop) {
-	out := way{steps: slices.Clone(w.steps), exit: name, tags: f, from: w.from, tunnel: tunnel, narrow: w.narrow, down: w.down}
+func (w *walk) undo(t turn) {
+	w.hops, w.steps, w.from, w.narrow, w.down = w.hops[:t.hops], w.steps[:t.steps], t.from, t.narrow, t.down
+}
+
+// leaveBy is a hop behind which frames leave the host.
+func (w *walk) leaveBy(hop *Hop, s step, name string, f frame, tunnel bool) {
+	if t, may := w.on(hop, s); may {
+		w.exit(name, f, tunnel)
+		w.undo(t)
+	}
+}
+
+func (w *walk) exit(name string, f frame, tunnel bool) {
+	begin := len(w.kept)
+	w.kept = append(w.kept, w.steps...)
+	out := way{steps: w.kept[begin:len(w.kept):len(w.kept)], exit: name, tags: f, from: w.from, tunnel: tunnel, narrow: w.narrow, down: w.down}
 	if !w.brief {
 		out.hops, out.wireTags = slices.Clone(w.hops), f.list()
 	}
@@ -123,9 +158,9 @@ func (w *walk) unsure(format string, args ...any) {
 
 // transmit sends a frame by a link, as a bridge does that has it as a port, or
 // the host itself.
-func (w *walk) transmit(link *inventory.Link, f frame, does Hop) {
+func (w *walk) transmit(link *inventory.Link, f frame, does treated) {
 	hop := w.linkHop(link)
-	hop.Does, hop.VLAN = does.Does, does.VLAN
+	w.treat(&hop, does)
 	s := step{link: link}
 	switch link.Kind {
 	case "physical":
@@ -138,21 +173,32 @@ func (w *walk) transmit(link *inventory.Link, f frame, does Hop) {
 		w.below(link, f, hop)
 	case "veth":
 		if peer := w.h.links[link.Peer]; peer != nil {
-			w.then(hop, s, func() { w.receive(peer, f) })
+			if t, may := w.on(&hop, s); may {
+				w.receive(peer, f)
+				w.undo(t)
+			}
 		} else if !w.h.guests[link.Name] { // what goes into a container stays on the host
 			w.ways.away = append(w.ways.away, link.Name)
 		}
 	case "bridge":
 		if net := w.h.fabricOf(link.Name); net != nil {
-			w.then(Hop{}, s, func() { w.enter(net, net.self(), f) })
+			if t, may := w.on(&Hop{}, s); may {
+				w.enter(net, net.self(), f)
+				w.undo(t)
+			}
 		}
 	case "openvswitch":
 		if net, p := w.h.ovsPortNamed(link.Name); p != nil {
-			w.then(hop, s, func() { w.enter(net, p, f) })
+			if t, may := w.on(&hop, s); may {
+				w.enter(net, p, f)
+				w.undo(t)
+			}
 		}
 	case "vxlan", "geneve", "gretap", "ip6gretap", "l2tpeth", "bareudp", "wireguard":
-		hop.Note = tunnelNote(link)
-		w.then(hop, s, func() { w.exit(link.Name, f, &hop) })
+		if !w.brief {
+			hop.Note = tunnelNote(link)
+		}
+		w.leaveBy(&hop, s, link.Name, f, true)
 	case "tun", "dummy", "ifb", "loopback", "vcan", "nlmon":
 		// A guest's, or nobody's.
 	default:
@@ -184,11 +230,14 @@ func (w *walk) below(link *inventory.Link, f frame, hop Hop) {
 		w.unsure("the link below %s is not in this network namespace", link.Name)
 		return
 	}
-	w.then(hop, step{link: link}, func() { w.transmit(parent, f, Hop{}) })
+	if t, may := w.on(&hop, step{link: link}); may {
+		w.transmit(parent, f, treated{})
+		w.undo(t)
+	}
 }
 
 // throughVLANLink adds the link's tag around what the frame has.
-func (w *walk) throughVLANLink(link *inventory.Link, f frame, hop, does Hop) {
+func (w *walk) throughVLANLink(link *inventory.Link, f frame, hop Hop, does treated) {
 	if link.VLAN == nil || *link.VLAN == 0 { // 0 is a priority without a VLAN
 		w.unsure("%s has no VLAN that was read", link.Name)
 		return
@@ -197,8 +246,13 @@ func (w *walk) throughVLANLink(link *inventory.Link, f frame, hop, does Hop) {
 		w.unsure("frames would have more than %d tags behind %s", maxTags, link.Name)
 		return
 	}
-	if does.Does == Tags { // by the bridge that has the link as a port
-		w.then(Hop{Kind: "port", Name: link.Name, Does: Tags, VLAN: does.VLAN}, step{}, func() { w.throughVLANLink(link, f, hop, Hop{}) })
+	if does.does == Tags { // by the bridge that has the link as a port
+		port := Hop{Kind: "port", Name: link.Name}
+		w.treat(&port, does)
+		if t, may := w.on(&port, step{}); may {
+			w.throughVLANLink(link, f, hop, treated{})
+			w.undo(t)
+		}
 		return
 	}
 	hop.Does, hop.VLAN = Adds, link.VLAN
@@ -217,12 +271,11 @@ func (w *walk) throughBond(bond *inventory.Link, f frame, hop Hop) {
 	members := w.h.members[bond.Name]
 	if w.brief {
 		hop.Down = hop.Down || len(members) == 0
-		w.then(hop, step{link: bond}, func() {
-			down := w.down
+		if t, may := w.on(&hop, step{link: bond}); may {
 			w.down = w.down || !slices.ContainsFunc(members, func(m *inventory.Link) bool { down, _ := linkDown(m); return !down })
-			w.exit(bond.Name, f, nil)
-			w.down = down
-		})
+			w.exit(bond.Name, f, false)
+			w.undo(t)
+		}
 		return
 	}
 	hop.Note = joinNotes(bond.BondMode, hop.Note)
@@ -233,23 +286,23 @@ func (w *walk) throughBond(bond *inventory.Link, f frame, hop Hop) {
 	slices.SortStableFunc(members, func(a, b *inventory.Link) int {
 		return yesFirst(a.Name == bond.ActiveMember, b.Name == bond.ActiveMember)
 	})
-	w.then(hop, step{link: bond}, func() {
-		n := len(w.hops)
-		alive := 0
-		for i, member := range members {
-			m := w.linkHop(member)
-			m.Beside = i > 0
-			m.Note = joinNotes(m.Note, member.BondState)
-			if !m.Down {
-				alive++
-			}
-			w.hops = append(w.hops, m)
+	t, may := w.on(&hop, step{link: bond})
+	if !may {
+		return
+	}
+	alive := 0
+	for i, member := range members {
+		m := w.linkHop(member)
+		m.Beside = i > 0
+		m.Note = joinNotes(m.Note, member.BondState)
+		if !m.Down {
+			alive++
 		}
-		down := w.down
-		w.down = w.down || alive == 0
-		w.exit(bond.Name, f, nil)
-		w.hops, w.down = w.hops[:n], down
-	})
+		w.hops = append(w.hops, m)
+	}
+	w.down = w.down || alive == 0
+	w.exit(bond.Name, f, false)
+	w.undo(t)
 }
 
 // receive takes in a frame that arrived by a link (net/core/dev.c): a VLAN link
@@ -257,19 +310,31 @@ func (w *walk) throughBond(bond *inventory.Link, f frame, hop Hop) {
 func (w *walk) receive(link *inventory.Link, f frame) {
 	hop := w.linkHop(link)
 	if taker := w.h.takes(link, f); taker != nil {
-		t, _ := f.top()
-		w.then(hop, step{link: link, taken: true}, func() {
-			taken := w.linkHop(taker)
-			taken.Does, taken.VLAN = Removes, &t.vlan
-			w.then(taken, step{link: taker, taken: true}, func() { w.receive(taker, f.pop()) })
-		})
+		w.takenBy(taker, link, f, &hop)
 		return
 	}
 	net, p := w.h.portNamed(link)
 	if p == nil {
 		return // the host's own
 	}
-	w.then(hop, step{}, func() { w.enter(net, p, f) })
+	if t, may := w.on(&hop, step{}); may {
+		w.enter(net, p, f)
+		w.undo(t)
+	}
+}
+
+// takenBy goes on with a VLAN link that takes a frame which arrived by another one.
+func (w *walk) takenBy(taker, link *inventory.Link, f frame, hop *Hop) {
+	outer, _ := f.top()
+	taken := w.linkHop(taker)
+	taken.Does, taken.VLAN = Removes, &outer.vlan
+	if t, may := w.on(hop, step{link: link, taken: true}); may {
+		if t, may := w.on(&taken, step{link: taker, taken: true}); may {
+			w.receive(taker, f.pop())
+			w.undo(t)
+		}
+		w.undo(t)
+	}
 }
 
 // takes gives the VLAN link that frames with this tag go to when they arrive by
@@ -296,8 +361,9 @@ func (w *walk) enter(net *fabric, in *port, f frame) {
 	}
 	hop := Hop{Kind: net.word(), Name: net.name}
 	net.tellDown(&hop)
-	if inside.assigned {
-		hop.Does, hop.VLAN = Assigns, &inside.vlan
+	if inside.assigned && !w.brief {
+		vlan := inside.vlan
+		hop.Does, hop.VLAN = Assigns, &vlan
 	}
 	w.flood(net, in, inside, hop)
 }
@@ -329,13 +395,16 @@ func (w *walk) flood(net *fabric, in *port, inside vlanFrame, hop Hop) {
 			continue
 		}
 		cross := step{cross: crossing{net, in, out}}
-		w.then(hop, cross, func() { w.leave(net, out, f, does) })
+		if t, may := w.on(&hop, cross); may {
+			w.leave(net, out, f, treated{does, inside.vlan})
+			w.undo(t)
+		}
 	}
 	w.inside = w.inside[:len(w.inside)-1]
 }
 
 // leave goes on behind a switch's port.
-func (w *walk) leave(net *fabric, out *port, f frame, does Hop) {
+func (w *walk) leave(net *fabric, out *port, f frame, does treated) {
 	if out.self {
 		// Towards the host itself, which hands frames on to what sits on the
 		// switch's own link.
