@@ -295,32 +295,30 @@ func (b *Book) touchLoad(t *thing) {
 
 // settleLoads judges what hosts have promised their VMs.
 func (b *Book) settleLoads() {
-	p := b.scratch()
-	for hp := range b.dirtyLoads {
-		if !b.hostPairs[hp] {
-			continue
-		}
-		p.begin()
-		hp.loads, hp.blindPaths = nil, false
-		u := p.loadOf(hp)
-		p.checkEmptied(u)
-		p.checkCuts(u)
-		p.checkOvercommit(u)
-		if len(b.opened) > manyOpened {
-			b.closeHosts()
-		}
+	b.judgeHosts(b.dirtyLoads, (*pass).weighHost, func(p *pass, hp *hostPair) {
 		b.wake("host", hp.id())
 		b.put(&hp.ofLoad, p.findings)
 		b.ledger.blame(&hp.ofLoad, p.blames)
-	}
+	})
 	b.dirtyLoads = emptied(b.dirtyLoads)
+}
+
+// weighHost judges what a host has promised its VMs, and what they have lost on it.
+func (p *pass) weighHost(hp *hostPair) {
+	hp.loads, hp.blindPaths = nil, false
+	u := p.loadOf(hp)
+	p.checkEmptied(u)
+	p.checkCuts(u)
+	p.checkOvercommit(u)
 }
 
 // loadOf gives a host with the VMs that it shows and those that records bind to it.
 func (p *pass) loadOf(hp *hostPair) *hostUnit {
 	u := &hostUnit{hostPair: hp}
 	if hp.Intended != nil && hp.Intended.ID != "" && p.book.hostRecord[hp.Intended.ID] == hp {
-		u.bound = p.book.home(hp.Intended.ID).things
+		if home := p.book.homes[hp.Intended.ID]; home != nil {
+			u.bound = home.things
+		}
 	}
 	if hp.view == nil {
 		return u

@@ -139,24 +139,8 @@ func (b *Book) noteFacts(h *hostView) {
 // settleHosts judges the hosts that were touched, and notes what others read of
 // them.
 func (b *Book) settleHosts() {
-	if len(b.dirtyHosts) == 0 {
-		return
-	}
-	p := b.scratch()
-	for hp := range b.dirtyHosts {
-		if !b.hostPairs[hp] {
-			continue
-		}
-		p.begin()
-		hp.Blind, hp.unknown, hp.otherRuntime, hp.Comparisons = "", "", "", nil
-		if hp.view != nil {
-			b.open(hp.view)
-		}
-		p.seeHost(hp)
+	b.judgeHosts(b.dirtyHosts, (*pass).seeHost, func(p *pass, hp *hostPair) {
 		b.wakeHost(hp)
-		if len(b.opened) > manyOpened {
-			b.closeHosts()
-		}
 		b.put(&hp.ofHost, p.findings)
 		b.tellSite(hp, factsOf(hp))
 		if hp.Intended != nil {
@@ -173,7 +157,7 @@ func (b *Book) settleHosts() {
 			}
 		}
 		b.dirtyPools[hp], b.dirtyLoads[hp] = true, true
-	}
+	})
 	b.dirtyHosts = emptied(b.dirtyHosts)
 }
 

@@ -13,6 +13,7 @@ import (
 // seeHost finds a host that is missing, unknown or silent, what can't be seen of
 // another, and where its links and disks differ from the record.
 func (p *pass) seeHost(hp *hostPair) {
+	hp.Blind, hp.unknown, hp.otherRuntime, hp.Comparisons = "", "", "", nil
 	switch {
 	case hp.Observed == nil:
 		p.missingHost(hp)
@@ -107,11 +108,12 @@ func policyStep(d, limit time.Duration) time.Duration {
 
 // holdHost records a comparison of a host, and the finding that it makes: it
 // returns that one's ID.
-func (p *pass) holdHost(hp *hostPair, doc *source, c Comparison, f Finding) string {
+func (p *pass) holdHost(hp *hostPair, doc *source, c Comparison, finding func() Finding) string {
 	if doc != nil {
 		c.Provenance = doc.provenance(c.Field)
 	}
 	if c.Class != Equal && c.Class != Unknown {
+		f := finding()
 		f.Subject, f.Field, f.Intended, f.Observed, f.Provenance, f.Match = hp.subject(), c.Path, c.Intended, c.Observed, c.Provenance, hp.Match
 		if hp.Match.Weak {
 			f.Verdict = Potential
@@ -128,7 +130,7 @@ func (p *pass) compareLinks(hp *hostPair) {
 	}
 	doc := hp.view.network
 	if why := hp.view.cantJudge(doc, "network", &p.in); why != "" {
-		p.holdHost(hp, doc, Comparison{Field: "link.name", Path: "links", Class: Unknown, Reason: why}, Finding{})
+		p.holdHost(hp, doc, Comparison{Field: "link.name", Path: "links", Class: Unknown, Reason: why}, nil)
 		return
 	}
 	for _, want := range hp.Intended.Links {
@@ -137,18 +139,7 @@ func (p *pass) compareLinks(hp *hostPair) {
 }
 
 func (p *pass) compareLink(hp *hostPair, doc *source, want *sentral.HostLink) {
-	link := hp.view.links[want.Name]
-	if i := slices.IndexFunc(doc.Links, func(l inventory.Link) bool { return slices.Contains(l.AltNames, want.Name) }); link == nil && i >= 0 {
-		link = &doc.Links[i]
-	}
-	if want.MAC.Identifies() {
-		i := slices.IndexFunc(doc.Links, func(l inventory.Link) bool {
-			return l.PermanentMAC == want.MAC || (l.PermanentMAC == inventory.MAC{} && l.MAC == want.MAC && l.Kind == "physical")
-		})
-		if i >= 0 {
-			link = &doc.Links[i] // renamed links keep their address
-		}
-	}
+	link := recordedLink(doc.Links, want)
 	name := orElse(want.Name, want.MAC.String())
 	path := "links[" + name + "]"
 	if link == nil {
@@ -156,10 +147,12 @@ func (p *pass) compareLink(hp *hostPair, doc *source, want *sentral.HostLink) {
 		if !doc.Complete {
 			c.Class, c.Reason = Unknown, "the host's links were not all enumerated"
 		}
-		p.holdHost(hp, doc, c, Finding{
-			Kind:        HostLink,
-			Message:     fmt.Sprintf("%s has no link %s", hp.key(), name),
-			Resolutions: bothWays("see whether the NIC is there and its driver is loaded", "person", "take the link out of the record"),
+		p.holdHost(hp, doc, c, func() Finding {
+			return Finding{
+				Kind:        HostLink,
+				Message:     fmt.Sprintf("%s has no link %s", hp.key(), name),
+				Resolutions: bothWays("see whether the NIC is there and its driver is loaded", "person", "take the link out of the record"),
+			}
 		})
 		return
 	}
@@ -172,21 +165,41 @@ func (p *pass) compareLink(hp *hostPair, doc *source, want *sentral.HostLink) {
 		if mac == (inventory.MAC{}) {
 			c.Class, c.Reason = Unknown, "the link's address was not read"
 		}
-		p.holdHost(hp, doc, c, Finding{
-			Kind:        HostLink,
-			Message:     fmt.Sprintf("link %s of %s has MAC %s, Sentral says %s", link.Name, hp.key(), mac, want.MAC),
-			Resolutions: bothWays("see whether the NIC was replaced or the cables were swapped", "person", "set the link's mac to "+mac.String()),
+		p.holdHost(hp, doc, c, func() Finding {
+			return Finding{
+				Kind:        HostLink,
+				Message:     fmt.Sprintf("link %s of %s has MAC %s, Sentral says %s", link.Name, hp.key(), mac, want.MAC),
+				Resolutions: bothWays("see whether the NIC was replaced or the cables were swapped", "person", "set the link's mac to "+mac.String()),
+			}
 		})
 	}
 	c := Comparison{Field: "link.operState", Path: path + ".operState", Intended: "up", Observed: link.OperState, Class: class(link.OperState == "up")}
 	if link.OperState == "" || link.OperState == "unknown" {
 		c.Class, c.Reason = Unknown, "the driver doesn't say"
 	}
-	p.holdHost(hp, doc, c, Finding{
-		Kind:        HostLink,
-		Message:     fmt.Sprintf("link %s of %s is %s", link.Name, hp.key(), link.OperState),
-		Resolutions: bothWays("see its cable, its switch port and whether it is set up", "person", "take the link out of the record, if it isn't used"),
+	p.holdHost(hp, doc, c, func() Finding {
+		return Finding{
+			Kind:        HostLink,
+			Message:     fmt.Sprintf("link %s of %s is %s", link.Name, hp.key(), link.OperState),
+			Resolutions: bothWays("see its cable, its switch port and whether it is set up", "person", "take the link out of the record, if it isn't used"),
+		}
 	})
+}
+
+// recordedLink finds the link that a record means; nil if there is none.
+func recordedLink(links []inventory.Link, want *sentral.HostLink) (found *inventory.Link) {
+	for i := range links {
+		link := &links[i]
+		switch {
+		case want.MAC.Identifies() && (link.PermanentMAC == want.MAC || link.PermanentMAC == inventory.MAC{} && link.MAC == want.MAC && link.Kind == "physical"):
+			return link // renamed links keep their address
+		case link.Name == want.Name:
+			found = link
+		case found == nil && slices.Contains(link.AltNames, want.Name):
+			found = link
+		}
+	}
+	return found
 }
 
 func (p *pass) compareHostDisks(hp *hostPair) {
@@ -195,7 +208,7 @@ func (p *pass) compareHostDisks(hp *hostPair) {
 	}
 	doc := hp.view.source("storage")
 	if why := hp.view.cantJudge(doc, "storage", &p.in); why != "" {
-		p.holdHost(hp, doc, Comparison{Field: "blockDevice.serial", Path: "disks", Class: Unknown, Reason: why}, Finding{})
+		p.holdHost(hp, doc, Comparison{Field: "blockDevice.serial", Path: "disks", Class: Unknown, Reason: why}, nil)
 		return
 	}
 	for _, want := range hp.Intended.Disks {
@@ -237,22 +250,26 @@ func (p *pass) compareHostDisk(hp *hostPair, doc *source, want *sentral.HostDisk
 		if !doc.Complete || doc.hidesAny("blockDevice.serial", "blockDevice.wwn") {
 			c.Class, c.Reason = Unknown, "serials of the host's disks were not all read"
 		}
-		p.holdHost(hp, doc, c, Finding{
-			Kind:        HostDisk,
-			Message:     fmt.Sprintf("%s has no disk %s", hp.key(), name),
-			Resolutions: bothWays("see whether the disk failed or was pulled", "person", "take the disk out of the record"),
+		p.holdHost(hp, doc, c, func() Finding {
+			return Finding{
+				Kind:        HostDisk,
+				Message:     fmt.Sprintf("%s has no disk %s", hp.key(), name),
+				Resolutions: bothWays("see whether the disk failed or was pulled", "person", "take the disk out of the record"),
+			}
 		})
 		return
 	}
 	switch have := doc.BlockDevices[i].Size; {
 	case want.Size == nil:
 	case have == nil:
-		p.holdHost(hp, doc, Comparison{Field: "blockDevice.size", Path: path + ".size", Intended: *want.Size, Class: Unknown, Reason: "its size was not read"}, Finding{})
+		p.holdHost(hp, doc, Comparison{Field: "blockDevice.size", Path: path + ".size", Intended: *want.Size, Class: Unknown, Reason: "its size was not read"}, nil)
 	default:
-		p.holdHost(hp, doc, Comparison{Field: "blockDevice.size", Path: path + ".size", Intended: *want.Size, Observed: *have, Class: class(nearly(*want.Size, *have))}, Finding{
-			Kind:        HostDisk,
-			Message:     fmt.Sprintf("disk %s of %s is %s, Sentral says %s", name, hp.key(), *have, *want.Size),
-			Resolutions: bothWays("see whether it is the right disk", "person", "set the disk's size to "+plain(*have)),
+		p.holdHost(hp, doc, Comparison{Field: "blockDevice.size", Path: path + ".size", Intended: *want.Size, Observed: *have, Class: class(nearly(*want.Size, *have))}, func() Finding {
+			return Finding{
+				Kind:        HostDisk,
+				Message:     fmt.Sprintf("disk %s of %s is %s, Sentral says %s", name, hp.key(), *have, *want.Size),
+				Resolutions: bothWays("see whether it is the right disk", "person", "set the disk's size to "+plain(*have)),
+			}
 		})
 	}
 }

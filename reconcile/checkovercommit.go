@@ -107,7 +107,6 @@ func (p *pass) promises(u *hostUnit, limits []limit, named bool) promises {
 		}
 		var paths []DiskPath
 		if disks && r.leads() {
-			p.book.open(u.view)
 			at := p.place(r.at)
 			paths = at.diskPaths(&p.in)
 		}

@@ -37,7 +37,10 @@ func (p *pass) checkRuntime(hp *hostPair) {
 		return
 	}
 	for _, r := range seen {
-		if r.vms = r.besides(seen[i].doc); r.vms > 0 && !slices.Contains(r.names, want) {
+		if slices.Contains(r.names, want) {
+			continue
+		}
+		if r.vms = r.besides(seen[i].doc); r.vms > 0 {
 			p.secondRuntime(hp, want, &r)
 		}
 	}
@@ -130,11 +133,13 @@ func (p *pass) otherRuntime(hp *hostPair, want string, seen []runtimeSeen, hidde
 	if len(used) > 0 {
 		doc = used[0].doc
 	}
-	hp.otherRuntime = p.holdHost(hp, doc, c, Finding{
-		Kind: HostRuntime, Verdict: verdict,
-		Message:     fmt.Sprintf("%s runs %s, Sentral says %s", hp.key(), listed(words, "and"), want),
-		Evidence:    []string{"its agent looked for " + want + " and found " + listed(words, "and")},
-		Resolutions: bothWays("install "+want+" on it and move its VMs over", "person", "set its platform to "+listed(names, "or")),
+	hp.otherRuntime = p.holdHost(hp, doc, c, func() Finding {
+		return Finding{
+			Kind: HostRuntime, Verdict: verdict,
+			Message:     fmt.Sprintf("%s runs %s, Sentral says %s", hp.key(), listed(words, "and"), want),
+			Evidence:    []string{"its agent looked for " + want + " and found " + listed(words, "and")},
+			Resolutions: bothWays("install "+want+" on it and move its VMs over", "person", "set its platform to "+listed(names, "or")),
+		}
 	})
 }
 
@@ -147,9 +152,11 @@ func (hp *hostPair) lacksRuntime() bool {
 // secondRuntime reports VMs under a runtime of which Sentral says nothing.
 func (p *pass) secondRuntime(hp *hostPair, want string, r *runtimeSeen) {
 	name := r.names[0]
-	p.holdHost(hp, r.doc, Comparison{Field: "runtime.name", Path: "runtimes[" + name + "]", Observed: r.words(), Class: Unexpected}, Finding{
-		Kind:        HostRuntime,
-		Message:     fmt.Sprintf("%s runs %s beside %s, and Sentral says %s alone", hp.key(), r.words(), want, want),
-		Resolutions: bothWays(fmt.Sprintf("move its %s to %s, or remove %s", plural(r.vms, "VM"), want, name), "person", "set its platform to "+name+", if that is what it is for"),
+	p.holdHost(hp, r.doc, Comparison{Field: "runtime.name", Path: "runtimes[" + name + "]", Observed: r.words(), Class: Unexpected}, func() Finding {
+		return Finding{
+			Kind:        HostRuntime,
+			Message:     fmt.Sprintf("%s runs %s beside %s, and Sentral says %s alone", hp.key(), r.words(), want, want),
+			Resolutions: bothWays(fmt.Sprintf("move its %s to %s, or remove %s", plural(r.vms, "VM"), want, name), "person", "set its platform to "+name+", if that is what it is for"),
+		}
 	})
 }

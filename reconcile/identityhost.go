@@ -95,12 +95,14 @@ func (p *pass) holdHardware(hp *hostPair, doc *source, c Comparison, what, key s
 			c.Reason = problemWords(problem)
 		}
 	}
-	p.holdHost(hp, doc, c, Finding{
-		Kind:     HostChanged,
-		Message:  fmt.Sprintf("%s has %s %v, Sentral says %v: its board was replaced, or the record is wrong", hp.key(), what, c.Observed, c.Intended),
-		Evidence: says(hp.evidence()),
-		Resolutions: bothWays("see whether this is the machine that the record means", "person",
-			fmt.Sprintf("set %s to %v", key, c.Observed)),
+	p.holdHost(hp, doc, c, func() Finding {
+		return Finding{
+			Kind:     HostChanged,
+			Message:  fmt.Sprintf("%s has %s %v, Sentral says %v: its board was replaced, or the record is wrong", hp.key(), what, c.Observed, c.Intended),
+			Evidence: says(hp.evidence()),
+			Resolutions: bothWays("see whether this is the machine that the record means", "person",
+				fmt.Sprintf("set %s to %v", key, c.Observed)),
+		}
 	})
 }
 
@@ -113,12 +115,14 @@ func (p *pass) compareSite(hp *hostPair) {
 	}
 	have := hp.Observed.Site
 	c := Comparison{Field: "host.hostname", Path: "site", Intended: want.Site, Observed: have, Class: class(want.Site == have)}
-	p.holdHost(hp, nil, c, Finding{
-		Kind:     HostSite,
-		Message:  fmt.Sprintf("%s reports from site %s, Sentral says %s", hp.key(), have, want.Site),
-		Evidence: says(hp.evidence()),
-		Resolutions: bothWays("set the site in its agent's configuration (--site "+want.Site+"), if it stands there", "person",
-			"set its site to "+have+", if it was moved"),
+	p.holdHost(hp, nil, c, func() Finding {
+		return Finding{
+			Kind:     HostSite,
+			Message:  fmt.Sprintf("%s reports from site %s, Sentral says %s", hp.key(), have, want.Site),
+			Evidence: says(hp.evidence()),
+			Resolutions: bothWays("set the site in its agent's configuration (--site "+want.Site+"), if it stands there", "person",
+				"set its site to "+have+", if it was moved"),
+		}
 	})
 }
 

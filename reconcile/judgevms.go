@@ -9,48 +9,83 @@ import (
 	"github.com/dataverket/avstem/sentral"
 )
 
-// manyUnits is from how many on units are judged side by side. Fewer are judged
-// before others have begun.
-const manyUnits = 64
+// many is from how many on things are judged side by side. Fewer are judged before
+// others have begun.
+const many = 64
+
+// sideBySide judges n things, on as many cores as there are where they are many.
+// Each is judged once, with a pass that no other is judged with meanwhile.
+func (b *Book) sideBySide(n int, judge func(p *pass, at int)) {
+	workers := min(runtime.GOMAXPROCS(0), n)
+	if n < many || workers == 1 {
+		p := b.scratch()
+		for at := range n {
+			judge(p, at)
+		}
+		return
+	}
+	b.closeHosts()
+	var next atomic.Int64
+	var working sync.WaitGroup
+	for range workers {
+		working.Go(func() {
+			p := b.scratch()
+			for at := int(next.Add(1)) - 1; at < n; at = int(next.Add(1)) - 1 {
+				judge(p, at)
+			}
+		})
+	}
+	working.Wait()
+}
+
+// judgeHosts judges those of the hosts that are still there. Judging one changes
+// nothing but what is its own; what it comes to is taken in one after another.
+func (b *Book) judgeHosts(hosts map[*hostPair]bool, judge, take func(p *pass, hp *hostPair)) {
+	there := make([]*hostPair, 0, len(hosts))
+	for hp := range hosts {
+		if b.hostPairs[hp] {
+			there = append(there, hp)
+		}
+	}
+	var results sync.Mutex
+	b.sideBySide(len(there), func(p *pass, at int) {
+		hp := there[at]
+		p.begin()
+		judge(p, hp)
+		if hp.view != nil {
+			hp.view.close()
+		}
+		results.Lock()
+		defer results.Unlock()
+		take(p, hp)
+	})
+}
 
 // judgeUnits judges units. Judging one changes nothing but its things and the
 // indexes of the hosts that they are on, so that units on different hosts are
 // judged at the same time where they are many; what each comes to is taken in one
 // after another, in whatever order, as the order says nothing.
 func (b *Book) judgeUnits(units []*vmUnit) {
-	workers := runtime.GOMAXPROCS(0)
-	if len(units) < manyUnits || workers == 1 {
+	if len(units) < many || runtime.GOMAXPROCS(0) == 1 {
 		b.judgeInTurn(units)
 		return
 	}
 	b.closeHosts()
 	hosts, others := byHost(units)
-	var next atomic.Int64
 	var results sync.Mutex
-	var working sync.WaitGroup
-	for range min(workers, len(hosts)) {
-		working.Go(func() {
-			p := b.scratch()
-			for {
-				n := int(next.Add(1)) - 1
-				if n >= len(hosts) {
-					return
-				}
-				h := hosts[n]
-				h.opened = true // by this pass, and closed by it
-				h.open()
-				for _, u := range h.units {
-					pairs := b.judgeUnit(p, u)
-					results.Lock()
-					b.take(p, u, pairs)
-					results.Unlock()
-				}
-				h.units = nil
-				h.close()
-			}
-		})
-	}
-	working.Wait()
+	b.sideBySide(len(hosts), func(p *pass, at int) {
+		h := hosts[at]
+		h.opened = true // by this pass, and closed by it
+		h.open()
+		for _, u := range h.units {
+			pairs := b.judgeUnit(p, u)
+			results.Lock()
+			b.take(p, u, pairs)
+			results.Unlock()
+		}
+		h.units = nil
+		h.close()
+	})
 	b.judgeInTurn(others)
 }
 
