@@ -30,8 +30,12 @@ func (b *Book) intend(inv *sentral.Inventory) {
 		b.things.reserve(2*more, more*marksEach)
 		b.dirtyThings = slices.Grow(b.dirtyThings, 2*more)
 	}
-	for i := range inv.VMs {
-		b.intendVM(&inv.VMs[i])
+	if len(b.things.things) == 0 {
+		b.intendFirst(inv.VMs)
+	} else {
+		for i := range inv.VMs {
+			b.intendVM(&inv.VMs[i])
+		}
 	}
 	for i := range old.VMs {
 		if t := b.recordOf(old.VMs[i].ID, func(t *thing) bool { return t.round != b.round }); t != nil {
@@ -51,7 +55,7 @@ func sameRest(a, b *sentral.Inventory) bool {
 
 // recordOf finds the first record with the ID of which something is so.
 func (b *Book) recordOf(id string, so func(*thing) bool) (found *thing) {
-	b.things.each(b.marker.label(id), func(t *thing) {
+	b.marked(b.marker.label(id), func(t *thing) {
 		if t.want != nil && t.want.ID == id && so(t) && (found == nil || t.at < found.at) {
 			found = t
 		}
@@ -59,10 +63,22 @@ func (b *Book) recordOf(id string, so func(*thing) bool) (found *thing) {
 	return found
 }
 
+// intendFirst takes the records of a book that is empty.
+func (b *Book) intendFirst(vms []sentral.VM) {
+	things := make([]thing, len(vms))
+	for i := range vms {
+		t := &things[i]
+		t.want, t.round = &vms[i], b.round
+		b.bind(t)
+		b.addThing(t)
+	}
+	b.early.records = uint32(len(vms))
+}
+
 func (b *Book) intendVM(want *sentral.VM) {
 	var t *thing
 	at := int32(0) // after those of this ID that there are
-	b.things.each(b.marker.label(want.ID), func(other *thing) {
+	b.marked(b.marker.label(want.ID), func(other *thing) {
 		if other.want == nil || other.want.ID != want.ID {
 			return
 		}

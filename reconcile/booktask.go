@@ -163,7 +163,7 @@ func (b *Book) wakeTasks(what, name string) {
 // vmNamed finds a VM by Sentral's ID, or by its UUID where there is no record.
 func (b *Book) vmNamed(id string) *pair {
 	var record, place *thing
-	b.things.each(b.marker.label(id), func(t *thing) {
+	b.marked(b.marker.label(id), func(t *thing) {
 		if t.want != nil && strings.EqualFold(t.want.ID, id) && (record == nil || compareThings(record, t) < 0) {
 			record = t
 		}
@@ -173,7 +173,7 @@ func (b *Book) vmNamed(id string) *pair {
 		b.marker.marks = b.marker.marks[:0]
 		b.marker.uuid(parsed)
 		for _, mark := range b.marker.marks {
-			b.things.each(mark, func(t *thing) {
+			b.marked(mark, func(t *thing) {
 				if t.vm != nil && t.vm.UUID == parsed && t.doc.host.former == nil && !t.vm.IsContainer() {
 					place = t
 				}

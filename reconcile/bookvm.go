@@ -142,24 +142,29 @@ func sameFrame(a, b *inventory.Observation) bool {
 	return reflect.DeepEqual(&x, &y)
 }
 
+// mark has a thing found by its marks: at once, or while none is judged yet before
+// the first are.
 func (b *Book) mark(t *thing) {
+	if b.early != nil {
+		return
+	}
 	for _, mark := range b.marker.ofVM(t) {
-		other := b.things.add(mark, t)
-		switch {
-		case b.early == nil || other == 0:
-		case mark&junk == 0:
-			b.early.join(t.number, other)
-		default:
-			b.early.junk = append(b.early.junk, mark)
-		}
+		b.things.add(mark, t.number)
 	}
 }
 
 func (b *Book) unmark(t *thing) {
+	b.markEarly()
 	b.early = nil
 	for _, mark := range b.marker.ofVM(t) {
 		b.things.remove(mark, t)
 	}
+}
+
+// marked gives the things that have a mark.
+func (b *Book) marked(mark uint64, do func(*thing)) {
+	b.markEarly()
+	b.things.each(mark, do)
 }
 
 func (b *Book) addThing(t *thing) {
@@ -167,9 +172,6 @@ func (b *Book) addThing(t *thing) {
 		b.leadsOutward(h, t.vm)
 	}
 	b.things.enter(t)
-	if b.early != nil {
-		b.early.enter(t)
-	}
 	b.mark(t)
 	b.touch(t)
 }
@@ -233,7 +235,7 @@ func (b *Book) findUnits(starts []*thing) (units []*vmUnit) {
 				if mark&junk != 0 && !b.isRecorded(mark) {
 					continue
 				}
-				b.things.each(mark, func(t *thing) {
+				b.marked(mark, func(t *thing) {
 					if t.unit == u {
 						return
 					}
@@ -250,7 +252,7 @@ func (b *Book) findUnits(starts []*thing) (units []*vmUnit) {
 
 // isRecorded says whether a record has the mark.
 func (b *Book) isRecorded(mark uint64) (recorded bool) {
-	b.things.each(mark, func(t *thing) { recorded = recorded || t.want != nil })
+	b.marked(mark, func(t *thing) { recorded = recorded || t.want != nil })
 	return recorded
 }
 

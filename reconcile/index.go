@@ -9,19 +9,22 @@ import (
 // so that the collector of garbage passes it by, and is cut into pieces of which
 // one is made anew when it is full, so that no change pays for all of it.
 type index struct {
-	pieces [256]piece
+	pieces [pieces]piece
 	things []*thing // by their numbers, of which 0 is none
 	free   []uint32 // numbers that nobody has
-	// more are chains of things with one mark, where they are more than two.
-	more []link
-	last uint32 // a chain of those that are free
 }
 
+// pieces is how many the first byte of a mark tells apart.
+const pieces = 256
+
 // piece holds the marks with the same first byte, at the place that their next four
-// bytes say or soon after.
+// bytes say or soon after. Pieces have nothing to do with each other.
 type piece struct {
 	slots []slot
 	used  int
+	// more are chains of things with one mark, where they are more than two.
+	more []link
+	last uint32 // a chain of those that are free
 }
 
 // slot is one mark with the things that have it.
@@ -147,46 +150,47 @@ func (x *index) leave(t *thing) {
 	t.number = 0
 }
 
-// add gives a mark to a thing, and the number of another one that has it, if any.
-func (x *index) add(mark uint64, t *thing) uint32 {
+// add gives a mark to the thing of a number, and the number of another one that has
+// it, if any.
+func (x *index) add(mark uint64, number uint32) uint32 {
 	p, rest := x.of(mark)
 	s := p.find(rest)
 	switch {
 	case s == nil:
 		p.grow()
-		*p.free(rest) = slot{mark: rest, one: t.number}
+		*p.free(rest) = slot{mark: rest, one: number}
 		return 0
 	case s.two == 0:
-		s.two = t.number
+		s.two = number
 	default:
 		if s.two&chained == 0 {
-			s.two = x.chain(s.two, 0)
+			s.two = p.chain(s.two, 0)
 		}
-		s.two = x.chain(t.number, s.two)
+		s.two = p.chain(number, s.two)
 	}
 	return s.one
 }
 
 // chain makes a link before a chain.
-func (x *index) chain(number, next uint32) uint32 {
-	at := x.last
+func (p *piece) chain(number, next uint32) uint32 {
+	at := p.last
 	if at == 0 {
-		if len(x.more) == 0 {
-			x.more = append(x.more, link{})
+		if len(p.more) == 0 {
+			p.more = append(p.more, link{})
 		}
-		x.more = append(x.more, link{})
-		at = uint32(len(x.more)-1) | chained
+		p.more = append(p.more, link{})
+		at = uint32(len(p.more)-1) | chained
 	} else {
-		x.last = x.more[at&^chained].next
+		p.last = p.more[at&^chained].next
 	}
-	x.more[at&^chained] = link{number, next}
+	p.more[at&^chained] = link{number, next}
 	return at
 }
 
-func (x *index) unchain(at uint32) link {
-	l := &x.more[at&^chained]
+func (p *piece) unchain(at uint32) link {
+	l := &p.more[at&^chained]
 	was := *l
-	*l, x.last = link{next: x.last}, at
+	*l, p.last = link{next: p.last}, at
 	return was
 }
 
@@ -202,14 +206,14 @@ func (x *index) remove(mark uint64, t *thing) {
 	case s.one == t.number && s.two&chained == 0:
 		s.one, s.two = s.two, 0
 	case s.one == t.number:
-		first := x.unchain(s.two)
+		first := p.unchain(s.two)
 		s.one, s.two = first.thing, first.next
 	case s.two == t.number:
 		s.two = 0
 	case s.two&chained != 0:
-		for at := &s.two; *at != 0; at = &x.more[*at&^chained].next {
-			if x.more[*at&^chained].thing == t.number {
-				*at = x.unchain(*at).next
+		for at := &s.two; *at != 0; at = &p.more[*at&^chained].next {
+			if p.more[*at&^chained].thing == t.number {
+				*at = p.unchain(*at).next
 				break
 			}
 		}
@@ -231,7 +235,7 @@ func (x *index) each(mark uint64, do func(*thing)) {
 		}
 		return
 	}
-	for at := two; at != 0; at = x.more[at&^chained].next {
-		do(x.things[x.more[at&^chained].thing])
+	for at := two; at != 0; at = p.more[at&^chained].next {
+		do(x.things[p.more[at&^chained].thing])
 	}
 }

@@ -55,7 +55,7 @@ func (b *Book) unitsOf(id string) []*vmUnit {
 			units = append(units, u)
 		}
 	}
-	b.things.each(b.marker.label(id), func(t *thing) {
+	b.marked(b.marker.label(id), func(t *thing) {
 		if t.want != nil && t.want.ID == id {
 			add(t)
 		}
@@ -64,7 +64,7 @@ func (b *Book) unitsOf(id string) []*vmUnit {
 		b.marker.marks = b.marker.marks[:0]
 		b.marker.uuid(parsed)
 		for _, mark := range b.marker.marks {
-			b.things.each(mark, func(t *thing) {
+			b.marked(mark, func(t *thing) {
 				if t.vm != nil && t.vm.UUID == parsed {
 					add(t)
 				}
@@ -278,7 +278,7 @@ func (b *Book) Numbers() Numbers {
 
 // Matched says whether a VM was found for the record of that ID.
 func (b *Book) Matched(id string) (matched bool) {
-	b.things.each(b.marker.label(id), func(t *thing) {
+	b.marked(b.marker.label(id), func(t *thing) {
 		matched = matched || t.want != nil && t.want.ID == id && t.matched
 	})
 	return matched

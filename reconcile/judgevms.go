@@ -26,14 +26,23 @@ func (b *Book) sideBySide(n int, judge func(p *pass, at int)) {
 	}
 	b.closeHosts()
 	var next atomic.Int64
+	atOnce(workers, func(int) {
+		p := b.scratch()
+		for at := int(next.Add(1)) - 1; at < n; at = int(next.Add(1)) - 1 {
+			judge(p, at)
+		}
+	})
+}
+
+// atOnce does n things at the same time.
+func atOnce(n int, do func(nth int)) {
+	if n == 1 {
+		do(0)
+		return
+	}
 	var working sync.WaitGroup
-	for range workers {
-		working.Go(func() {
-			p := b.scratch()
-			for at := int(next.Add(1)) - 1; at < n; at = int(next.Add(1)) - 1 {
-				judge(p, at)
-			}
-		})
+	for nth := range n {
+		working.Go(func() { do(nth) })
 	}
 	working.Wait()
 }
