@@ -40,9 +40,6 @@ func (f *Fence) Lane(lane int) jetstream.PublishOpt {
 // Last is the highest sequence of a mark.
 func (f *Fence) Last() uint64 { return slices.Max(f.seq[:]) }
 
-// First is the lowest sequence of a mark.
-func (f *Fence) First() uint64 { return slices.Min(f.seq[:]) }
-
 func fenceSubject(site string, lane int) string {
 	return strings.Join([]string{fencePrefix, site, strconv.Itoa(lane)}, ".")
 }

@@ -52,7 +52,7 @@ func (s *Server) recall(ctx context.Context) {
 			s.log.Warn(lost, "err", err)
 		}
 	}
-	switch version, err := s.ledger.used(ctx); {
+	switch version, err := s.ledger.usedLast(ctx); {
 	case err != nil:
 		s.log.Warn(lost, "err", err)
 	case version != "" && version != own:
@@ -71,7 +71,7 @@ func (s *Server) learn(ctx context.Context) error {
 	if s.engine.HeldBack() == "" {
 		return nil
 	}
-	version, err := s.ledger.used(ctx)
+	version, err := s.ledger.usedLast(ctx)
 	if err != nil {
 		return err
 	}

@@ -23,21 +23,19 @@ const (
 // until ctx ends. An error means that the connection was closed for good.
 func (s *Server) takeTurns(ctx context.Context) error {
 	for {
-		standing, sit := context.WithCancel(ctx)
-		var waiting sync.WaitGroup
-		waiting.Go(func() { s.stand(standing) })
+		stopStanding := s.beginStanding(ctx)
 		lease, err := s.o.Conn.AwaitLease(ctx, s.o.Site, s.store.self, func(holder string) {
 			s.log.Info("standing by: another reconciler has this site, and this one takes over when it ends", "site", s.o.Site, "other", holder)
 		})
-		sit()
-		waiting.Wait()
 		if ctx.Err() != nil {
+			stopStanding()
 			return nil
 		}
 		if err != nil {
+			stopStanding()
 			return err
 		}
-		err = s.lead(ctx, lease)
+		err = s.lead(ctx, lease, stopStanding)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -51,6 +49,18 @@ func (s *Server) takeTurns(ctx context.Context) error {
 			return nil
 		case <-time.After(againAfter):
 		}
+	}
+}
+
+// beginStanding keeps both books current until the function that it gives is called,
+// which waits for the last look.
+func (s *Server) beginStanding(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var standing sync.WaitGroup
+	standing.Go(func() { s.stand(ctx) })
+	return func() {
+		cancel()
+		standing.Wait()
 	}
 }
 
@@ -79,8 +89,10 @@ func (s *Server) stand(ctx context.Context) {
 	}
 }
 
-// lead reconciles while it has the lease, which it gives back when ctx ends.
-func (s *Server) lead(ctx context.Context, lease *bus.Lease) error {
+// lead reconciles while it has the lease, which it gives back when ctx ends. It keeps
+// the lease from the start: a look at a large fleet's books, which standing by may be
+// at, can take longer than a lease lasts.
+func (s *Server) lead(ctx context.Context, lease *bus.Lease, stopStanding func()) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	keepCtx, giveBack := context.WithCancel(context.WithoutCancel(ctx))
@@ -93,6 +105,7 @@ func (s *Server) lead(ctx context.Context, lease *bus.Lease) error {
 	defer keeping.Wait()
 	defer giveBack()
 
+	stopStanding()
 	if err := s.takeUp(ctx, lease); err != nil {
 		return errors.Join(context.Cause(ctx), err)
 	}

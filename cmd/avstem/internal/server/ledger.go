@@ -27,17 +27,23 @@ type ledger struct {
 	log  *slog.Logger
 	wake chan struct{} // holds one when there is something to write
 
-	mu   sync.Mutex
-	next *sentral.Inventory // the newest; nil once it is written
-	last *sentral.Inventory // that was noted
-	by   reconcile.Policy   // what it is judged by
+	mu      sync.Mutex
+	now     used   // what is used now
+	written uint64 // the change of it that this turn wrote last; 0 before the first
 
 	heads map[string]bus.IntendedHead // by subject, as they are kept; nil until read
 }
 
+// used is what findings rest on, and how often that has changed.
+type used struct {
+	inventory *sentral.Inventory // nil until there is one
+	policy    reconcile.Policy
+	changes   uint64
+}
+
 // newLedger makes one that writes while may gives no error.
 func newLedger(conn *bus.Conn, site string, by reconcile.Policy, may func() error, log *slog.Logger) *ledger {
-	return &ledger{conn: conn, site: site, by: by, may: may, log: log, wake: make(chan struct{}, 1)}
+	return &ledger{conn: conn, site: site, now: used{policy: by}, may: may, log: log, wake: make(chan struct{}, 1)}
 }
 
 // RecordOf reads what stands on AVSTEM_INTENDED.
@@ -88,9 +94,9 @@ func (l *ledger) decided(ctx context.Context, inv *sentral.Inventory) error {
 	return l.conn.KeepIntended(ctx, r)
 }
 
-// used gives the version of the inventory that was written last, "" where there is
+// usedLast gives the version of the inventory that was written last, "" where there is
 // none.
-func (l *ledger) used(ctx context.Context) (version string, err error) {
+func (l *ledger) usedLast(ctx context.Context) (version string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, writeWithin)
 	defer cancel()
 	err = l.conn.IntendedNow(ctx, l.site, history.WholeID.Type, func(k bus.Kept) error {
@@ -123,42 +129,60 @@ func (l *ledger) whole(ctx context.Context) (*sentral.Inventory, error) {
 // note takes the inventory that is used from now on. One that isn't written yet
 // gives way to it.
 func (l *ledger) note(inv *sentral.Inventory) {
-	l.mu.Lock()
-	if inv == nil || inv == l.last {
-		l.mu.Unlock()
-		return
-	}
-	l.last = inv
-	l.next = inv
-	l.mu.Unlock()
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
+	l.change(func(u *used) bool {
+		differs := inv != nil && inv != u.inventory
+		if differs {
+			u.inventory = inv
+		}
+		return differs
+	})
 }
 
 // judge takes the policy that is judged by from now on.
 func (l *ledger) judge(by reconcile.Policy) {
+	l.change(func(u *used) bool { u.policy = by; return true })
+}
+
+// change has the run look again if set says that it changed something.
+func (l *ledger) change(set func(*used) bool) {
 	l.mu.Lock()
-	l.by, l.next = by, l.last // which is looked over again
+	changed := set(&l.now)
+	if changed {
+		l.now.changes++
+	}
 	l.mu.Unlock()
+	if !changed {
+		return
+	}
 	select {
 	case l.wake <- struct{}{}:
 	default:
 	}
 }
 
-// run writes until ctx ends. What another reconciler wrote before is read again.
+// unwritten gives what is used if that isn't written down yet.
+func (l *ledger) unwritten() (used, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now, l.now.inventory != nil && l.now.changes != l.written
+}
+
+func (l *ledger) done(change uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.written = change
+}
+
+// run writes until ctx ends. It begins with what is used, changed or not: another
+// reconciler may have led meanwhile, and by something else.
 func (l *ledger) run(ctx context.Context) {
 	said := ""
 	l.heads = nil
+	l.done(0)
 	for {
 		var again <-chan time.Time
-		l.mu.Lock()
-		inv := l.next
-		l.mu.Unlock()
-		if inv != nil {
-			err := l.write(ctx, inv)
+		if now, is := l.unwritten(); is {
+			err := l.write(ctx, now)
 			switch {
 			case ctx.Err() != nil:
 				return
@@ -171,7 +195,8 @@ func (l *ledger) run(ctx context.Context) {
 				again = time.After(retryAfter)
 			default:
 				said = ""
-				l.done(inv)
+				l.done(now.changes)
+				continue // it may have changed meanwhile
 			}
 		}
 		select {
@@ -183,17 +208,10 @@ func (l *ledger) run(ctx context.Context) {
 	}
 }
 
-func (l *ledger) done(inv *sentral.Inventory) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.next == inv {
-		l.next = nil
-	}
-}
-
 // write keeps every record that differs from what is kept, and the policy, and notes
 // those that are gone.
-func (l *ledger) write(ctx context.Context, inv *sentral.Inventory) error {
+func (l *ledger) write(ctx context.Context, now used) error {
+	inv := now.inventory
 	if l.heads == nil {
 		heads, err := l.conn.IntendedHeads(ctx, l.site)
 		if err != nil {
@@ -213,9 +231,7 @@ func (l *ledger) write(ctx context.Context, inv *sentral.Inventory) error {
 		}
 		there[subject] = true
 	}
-	l.mu.Lock()
-	by := history.Judged(l.by)
-	l.mu.Unlock()
+	by := history.Judged(now.policy)
 	r, err := recordOf(&by, l.site)
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ type store struct {
 	mu      sync.Mutex
 	lease   *bus.Lease
 	fence   *bus.Fence
-	since   uint64            // the lowest of the turn's marks: what others wrote after it, they wrote without the lease
+	since   uint64            // the last of the turn's first marks: what others wrote after it, they wrote without the lease
 	seq     map[string]uint64 // by finding; absent means that there is none
 	last    uint64            // the highest of all that were written
 	created time.Time         // of the stream
@@ -76,8 +76,8 @@ func (s *store) raise(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fence, s.last = fence, max(s.last, fence.Last())
-	if first := fence.First(); s.since == 0 || first < s.since { // the stream may be another one by now
-		s.since = first
+	if last := fence.Last(); s.since == 0 || last < s.since { // the stream may be another one by now
+		s.since = last
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"testing"
 	"time"
@@ -89,7 +90,7 @@ func TestNewReconcilerHoldsBackWhatLostMuch(t *testing.T) {
 	first, stop := r.reconcilerWith(Options{Watch: saying(r.many("whole", 40))}, new(logs))
 	r.shows(2)
 	r.until("the inventory is written down", func() error {
-		if version, err := first.ledger.used(t.Context()); version != "whole" {
+		if version, err := first.ledger.usedLast(t.Context()); version != "whole" {
 			return fmt.Errorf("%q, %v", version, err)
 		}
 		return nil
@@ -164,6 +165,9 @@ func TestFormerLeaderIsNoStranger(t *testing.T) {
 	if err != nil || len(all) != 1 {
 		t.Fatalf("%v, %v", all, err)
 	}
+	if all[0].seq = s.store.fence.Last() - 1; s.store.foreign(all[0]) {
+		t.Error("what the former leader wrote while marks were put down is taken for a stranger's")
+	}
 	all[0].at = time.Now().Add(time.Hour)
 	if s.store.foreign(all[0]) {
 		t.Error("what the former leader wrote is taken for a stranger's")
@@ -211,5 +215,80 @@ func TestPoliciesAreWrittenDown(t *testing.T) {
 			}
 			return nil
 		})
+	}
+}
+
+// One that leads again writes down what it uses, unchanged as that may be: another one
+// led meanwhile, by something else.
+func TestLeadingAgainIsWrittenDown(t *testing.T) {
+	r := newRig(t)
+	leads := func() error { return nil }
+	turn := func(l *ledger, version string) {
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); l.run(ctx) }()
+		r.until(version+" is written down", func() error {
+			if got, err := l.usedLast(ctx); got != version {
+				return fmt.Errorf("%q, %v", got, err)
+			}
+			return nil
+		})
+		stop()
+		<-ended
+	}
+	first := newLedger(r.connect("first"), "lab", reconcile.DefaultPolicy(), leads, slog.New(slog.DiscardHandler))
+	second := newLedger(r.connect("second"), "lab", reconcile.DefaultPolicy(), leads, slog.New(slog.DiscardHandler))
+	first.note(r.many("one", 1))
+	second.note(r.many("two", 2))
+	turn(first, "one")
+	turn(second, "two")
+	turn(first, "one")
+}
+
+// What comes while something else is written is not taken for written.
+func TestChangeWhileWriting(t *testing.T) {
+	l := newLedger(nil, "lab", reconcile.Policy{}, nil, nil)
+	if _, is := l.unwritten(); is {
+		t.Error("there is something to write before there is an inventory")
+	}
+	inv := &sentral.Inventory{Version: "one"}
+	l.note(inv)
+	writing, is := l.unwritten()
+	if !is {
+		t.Fatal("there is nothing to write")
+	}
+	l.judge(reconcile.Policy{TaskGrace: time.Hour})
+	l.done(writing.changes)
+	if next, is := l.unwritten(); !is || next.policy.TaskGrace != time.Hour || next.inventory != inv {
+		t.Errorf("the policy is lost: %v", is)
+	} else {
+		l.done(next.changes)
+	}
+	l.note(inv)
+	if _, is := l.unwritten(); is {
+		t.Error("the same inventory is written again")
+	}
+}
+
+// A lease that was won is kept while standing by takes its time to end.
+func TestLeaseIsKeptBeforeItsTurnBegins(t *testing.T) {
+	r := newRig(t)
+	s := New(Options{Conn: r.connect("slow"), Site: "lab"})
+	lease, err := s.o.Conn.AwaitLease(t.Context(), "lab", s.store.self, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := r.connect("other")
+	ctx, stop := context.WithCancel(t.Context())
+	err = s.lead(ctx, lease, func() {
+		defer stop()
+		within, cancel := context.WithTimeout(ctx, 2*bus.LeaseFor)
+		defer cancel()
+		if _, err := other.AwaitLease(within, "lab", "other", nil); err == nil {
+			t.Error("another one has it")
+		}
+	})
+	if _, lost := errors.AsType[*bus.LostLeaseError](err); lost {
+		t.Error(err)
 	}
 }
