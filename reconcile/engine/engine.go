@@ -49,11 +49,11 @@ type Engine struct {
 	tasks []reconcile.Task  // Maskin's
 	told  []reconcile.Event // by requests, since the last step
 
-	recalled   []*sentral.Inventory // those in use when we ended last, the newest first, until one is
-	taken      map[string]bool      // versions that somebody has taken already, here or elsewhere
-	held       *held                // what was read, and isn't used
-	unreadable string               // why the source can't be read; "" if it can
-	presented  *sentral.Inventory   // intended, with what is to be said of it
+	recalled   *sentral.Inventory // the newest of those in use when reconcilers ended last, until one is
+	taken      map[string]bool    // versions that somebody has taken already, here or elsewhere
+	held       *held              // what was read, and isn't used
+	unreadable string             // why the source can't be read; "" if it can
+	presented  *sentral.Inventory // intended, with what is to be said of it
 
 	book    *reconcile.Book
 	lives   *lives
@@ -116,19 +116,19 @@ func (e *Engine) lookBare() {
 	e.bare = e.delivered && len(e.lives.all) > 0 && !slices.ContainsFunc(slices.Collect(maps.Values(e.hosts)), func(h *host) bool { return len(h.held) > 0 })
 }
 
-// Taken is what became of a document.
-type Taken string
+// Reception is what became of a document.
+type Reception string
 
 // What can become of a document.
 const (
-	Newer   Taken = "newer"   // it replaced what was held
-	Again   Taken = "again"   // it is what is held: the time it was received is taken
-	Older   Taken = "older"   // it is older than what is held, and ignored
-	Refused Taken = "refused" // it can't be: see the refusals
+	Newer   Reception = "newer"   // it replaced what was held
+	Again   Reception = "again"   // it is what is held: the time it was received is taken
+	Older   Reception = "older"   // it is older than what is held, and ignored
+	Refused Reception = "refused" // it can't be: see the refusals
 )
 
 // Observe takes a document that came at the given time.
-func (e *Engine) Observe(o *inventory.Observation, received time.Time) Taken {
+func (e *Engine) Observe(o *inventory.Observation, received time.Time) Reception {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	h := e.host(o.Host)

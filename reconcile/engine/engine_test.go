@@ -225,7 +225,7 @@ func TestObserveSaysWhatBecameOfADocument(t *testing.T) {
 	e := started(t, begin, shown(t, 2, 5, 2))
 	for _, step := range []struct {
 		doc  *inventory.Observation
-		want Taken
+		want Reception
 	}{
 		{shown(t, 2, 5, 2), Again},
 		{shown(t, 2, 4, 2), Older},

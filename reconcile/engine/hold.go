@@ -29,22 +29,25 @@ type Held struct {
 var ErrNotHeld = errors.New("no inventory is held back")
 
 // Recall takes the inventories that were in use when reconcilers of the site ended
-// last, as each kept it: what is read first is held against them, and used if it
-// lost little of any. It is called before [Engine.Intend].
+// last, as each kept it: what is read first is held against the newest of them, as an
+// older one says nothing of what has come since. It is called before [Engine.Intend].
 func (e *Engine) Recall(invs ...*sentral.Inventory) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.recalled = slices.Clone(invs)
-	slices.SortStableFunc(e.recalled, func(a, b *sentral.Inventory) int { return b.ReadAt.Compare(a.ReadAt) })
 	for _, inv := range invs {
-		e.taken[inv.Version] = true
+		if e.recalled == nil || inv.ReadAt.After(e.recalled.ReadAt) {
+			e.recalled = inv
+		}
+	}
+	if e.recalled != nil {
+		e.taken = map[string]bool{e.recalled.Version: true}
 	}
 }
 
-// Taken notes that another reconciler of the site uses a version: somebody has
+// UsedElsewhere notes that another reconciler of the site uses a version: somebody has
 // confirmed it there, or it never lost much. It says whether that was held back
 // here, and is used from now on.
-func (e *Engine) Taken(version string) bool {
+func (e *Engine) UsedElsewhere(version string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.taken = map[string]bool{version: true}
@@ -86,26 +89,18 @@ func (e *Engine) guard(inv *sentral.Inventory) {
 }
 
 // losses are what is gone in an inventory that was read; none where it may be used.
-func (e *Engine) losses(inv *sentral.Inventory) (losses []reconcile.Loss) {
-	if inv.Version != "" && e.taken[inv.Version] {
+func (e *Engine) losses(inv *sentral.Inventory) []reconcile.Loss {
+	before := e.previous()
+	if before == nil || inv.Version != "" && e.taken[inv.Version] {
 		return nil
 	}
-	before := e.recalled
-	if len(before) == 0 && e.intended != nil {
-		before = []*sentral.Inventory{e.intended}
-	}
-	for _, previous := range before {
-		if losses = reconcile.Guard(previous, inv, e.policy.Mass); len(losses) == 0 {
-			return nil
-		}
-	}
-	return losses
+	return reconcile.Guard(before, inv, e.policy.Mass)
 }
 
 // previous is the inventory in use, or the one that was when we ended last.
 func (e *Engine) previous() *sentral.Inventory {
-	if e.intended == nil && len(e.recalled) > 0 {
-		return e.recalled[0]
+	if e.intended == nil {
+		return e.recalled
 	}
 	return e.intended
 }
@@ -132,6 +127,7 @@ func (e *Engine) Confirm(version string) (Held, error) {
 	}
 	was := Held{inv.Source, inv.Version, inv.ReadAt, e.held.losses}
 	e.dirty = true
+	e.taken[inv.Version] = true
 	e.accept(inv)
 	return was, nil
 }

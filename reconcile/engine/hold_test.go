@@ -145,10 +145,10 @@ func TestVersionThatAnotherOneTookIsUsed(t *testing.T) {
 	e := started(t, begin, shown(t, 1, 1, 2))
 	e.Intend(manyBooks("whole", 40))
 	e.Intend(manyBooks("cut", 0))
-	if e.HeldBack() != "cut" || e.Taken("whole") || e.HeldBack() != "cut" {
+	if e.HeldBack() != "cut" || e.UsedElsewhere("whole") || e.HeldBack() != "cut" {
 		t.Errorf("held back: %q", e.HeldBack())
 	}
-	if !e.Taken("cut") || e.HeldBack() != "" || e.Accepted().Version != "cut" {
+	if !e.UsedElsewhere("cut") || e.HeldBack() != "" || e.Accepted().Version != "cut" {
 		t.Errorf("held back: %q, used: %s", e.HeldBack(), e.Accepted().Version)
 	}
 	e.Intend(manyBooks("whole", 40))
@@ -158,21 +158,48 @@ func TestVersionThatAnotherOneTookIsUsed(t *testing.T) {
 	}
 }
 
-// TestInventoryIsHeldAgainstAllThatWereInUse: what lost little of one of them is
-// used.
-func TestInventoryIsHeldAgainstAllThatWereInUse(t *testing.T) {
-	old, newer := manyBooks("old", 40), manyBooks("newer", 2)
-	newer.ReadAt = old.ReadAt.Add(time.Hour)
-	e := New("lab", policy)
-	e.Recall(old, newer)
-	e.Intend(manyBooks("newest", 1))
-	if e.HeldBack() != "" || e.Accepted().Version != "newest" {
-		t.Errorf("held back: %q, used: %s", e.HeldBack(), e.Accepted().Version)
+// TestInventoryIsHeldAgainstTheNewestThatWasInUse: one from before that was as small
+// doesn't make it right.
+func TestInventoryIsHeldAgainstTheNewestThatWasInUse(t *testing.T) {
+	for name, c := range map[string]struct {
+		older, newer, read int
+		held               bool
+	}{
+		"little is gone":             {40, 2, 1, false},
+		"much is gone":               {41, 40, 1, true},
+		"much is gone, as once":      {2, 40, 2, true},
+		"much is gone, but not new":  {40, 2, 2, false},
+		"more has come since":        {2, 40, 41, false},
+		"as few as before, but more": {40, 2, 3, false},
+	} {
+		older, newer := manyBooks("older", c.older), manyBooks("newer", c.newer)
+		newer.ReadAt = older.ReadAt.Add(time.Hour)
+		for _, recalled := range [][]*sentral.Inventory{{older, newer}, {newer, older}} {
+			e := New("lab", policy)
+			e.Recall(recalled...)
+			read := manyBooks("read", c.read)
+			if c.read == c.older {
+				read.Version = "older"
+			}
+			e.Intend(read)
+			if held := e.HeldBack() != ""; held != c.held {
+				t.Errorf("%s: held back is %q, used %s", name, e.HeldBack(), e.Accepted().Version)
+			}
+		}
 	}
-	e = New("lab", policy)
-	e.Recall(manyBooks("older", 41), old)
-	e.Intend(manyBooks("newest", 1))
-	if e.HeldBack() != "newest" {
-		t.Errorf("%s is used", e.Accepted().Version)
+}
+
+// TestConfirmedVersionIsNotAskedAgain: it was decided, whatever is between.
+func TestConfirmedVersionIsNotAskedAgain(t *testing.T) {
+	e := started(t, begin, shown(t, 1, 1, 2))
+	e.Intend(manyBooks("whole", 40))
+	e.Intend(manyBooks("cut", 0))
+	if _, err := e.Confirm("cut"); err != nil {
+		t.Fatal(err)
+	}
+	e.Intend(manyBooks("whole", 40))
+	e.Intend(manyBooks("cut", 0))
+	if e.HeldBack() != "" {
+		t.Errorf("%q is held back although it was confirmed", e.HeldBack())
 	}
 }

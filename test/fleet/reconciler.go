@@ -78,7 +78,7 @@ func (r *Reconciler) Read(ctx context.Context, conn *bus.Conn) error {
 	return nil
 }
 
-func (r *Reconciler) observe(o *inventory.Observation, now time.Time) engine.Taken {
+func (r *Reconciler) observe(o *inventory.Observation, now time.Time) engine.Reception {
 	taken := r.engines[o.Site].Observe(o, now)
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -75,7 +75,7 @@ func (s *Server) learn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.engine.Taken(version) {
+	if s.engine.UsedElsewhere(version) {
 		s.log.Info("the inventory that was held back is used, as the site's other reconciler does", "version", version)
 		_ = s.keep() // it was said in the log
 	}
