@@ -65,7 +65,7 @@ frames: deps ## 500 generated networks, built for real: do frames go where their
 	go test -timeout 40m -v ./test/frames -rapid.checks=500
 
 histories: ## long random histories: is what changes step by step what a full pass finds?
-	go test -timeout 60m ./reconcile ./reconcile/engine -run 'TestBookIsAPass|TestStepsAreAdvances|TestReplayIsTheSame' -rapid.checks=5000 -rapid.seed=$$(date +%s)
+	go test -timeout 60m ./reconcile ./reconcile/engine ./replay -run 'TestBookIsAPass|TestStepsAreAdvances|TestReplayIsTheSame|TestReplayTellsWhatWasTold|TestSamePolicySaysTheSame' -rapid.checks=5000 -rapid.seed=$$(date +%s)
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt'd: $$unformatted"; exit 1; }

@@ -110,6 +110,28 @@ func (c *Conn) keptTasks(ctx context.Context, filter string, take func(string, [
 	}
 }
 
+// TasksSince gives what Maskin said of the tasks of a site since a time, as far as a
+// stream of Maskin's keeps it; kept is false where there is none. What is no task is
+// passed over.
+func (c *Conn) TasksSince(ctx context.Context, site string, since time.Time, take func(Task, time.Time)) (kept bool, err error) {
+	if err := CheckName("site", site); err != nil {
+		return false, fmt.Errorf("read tasks: %w", err)
+	}
+	filter := taskPrefix + "." + site + ".>"
+	stream, err := c.js.StreamNameBySubject(ctx, filter)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return false, nil
+	} else if err != nil {
+		return false, fmt.Errorf("read tasks: %w", err)
+	}
+	return true, c.Read(ctx, Past{Stream: stream, Subjects: []string{filter}, Since: since}, func(k Kept) error {
+		if t, err := DecodeTask(k.Subject, k.Data); err == nil {
+			take(t, k.Time)
+		}
+		return nil
+	})
+}
+
 // DecodeTask reads a message of Maskin's. It refuses what is not about the VM of
 // its subject, and an action or state that it doesn't know.
 func DecodeTask(subject string, data []byte) (Task, error) {

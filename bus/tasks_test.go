@@ -115,3 +115,58 @@ func TestTasksOfMaskinsStream(t *testing.T) {
 		t.Errorf("%+v, refused %v", heard.tasks, heard.refused)
 	}
 }
+
+// TestTasksSince: everything that a stream of Maskin's keeps since a time is given, in
+// order, and that there is none is said.
+func TestTasksSince(t *testing.T) {
+	conn := startServer(t).connect(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var got []string
+	read := func(since time.Time) bool {
+		t.Helper()
+		got = nil
+		kept, err := conn.TasksSince(ctx, "osl1", since, func(task Task, at time.Time) {
+			if at.Before(since) {
+				t.Errorf("%+v was said at %s", task, at)
+			}
+			got = append(got, task.VM+" "+task.State)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return kept
+	}
+	if read(time.Now().Add(-time.Hour)) {
+		t.Error("a stream is kept that there isn't")
+	}
+	if _, err := conn.js.CreateStream(ctx, jetstream.StreamConfig{Name: "MASKIN_TASKS", Subjects: []string{"maskin.v1.task.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	say := func(subject, text string) time.Time {
+		t.Helper()
+		ack, err := conn.js.Publish(ctx, subject, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept, err := conn.Message(ctx, "MASKIN_TASKS", ack.Sequence)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return kept.Time
+	}
+	task := func(vm, state string) string {
+		return `{"task": "t-` + vm + `", "vm": "` + vm + `", "action": "start", "state": "` + state + `"}`
+	}
+	say("maskin.v1.task.osl1.a", task("a", "running"))
+	since := say("maskin.v1.task.osl1.b", task("b", "running"))
+	say("maskin.v1.task.osl1.b", `{"vm": "none"}`)
+	say("maskin.v1.task.trd1.c", task("c", "running"))
+	say("maskin.v1.task.osl1.b", task("b", "succeeded"))
+	if !read(since) || strings.Join(got, ", ") != "b running, b succeeded" {
+		t.Errorf("since then: %q", got)
+	}
+	if _, err := conn.TasksSince(ctx, "OSL 1", since, nil); err == nil {
+		t.Error("a site that is no name is taken")
+	}
+}

@@ -37,6 +37,7 @@ func TestInterrupted(t *testing.T) {
 		"explain":        {"explain", "web-01", "--server", server},
 		"history":        {"history", "web-01", "--server", server},
 		"blame":          {"blame", "web-01", "memory", "--server", server},
+		"replay":         {"replay", "--policy", "../../docs/examples/policy.yaml", "--server", server},
 		"bundle":         {"bundle", "web-01", "-f", "DIR/web-01.zip", "--server", server},
 		"report":         {"report", "-o", "DIR/drift.html", "--server", server},
 		"platforms":      {"platforms", "--server", server},

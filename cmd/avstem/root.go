@@ -94,6 +94,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newExplainCommand(a),
 		newHistoryCommand(a),
 		newBlameCommand(a),
+		newReplayCommand(a),
 		newBundleCommand(a),
 		newDiffCommand(a),
 		newReportCommand(a),

@@ -103,12 +103,17 @@ func (s *Server) tasks() bus.TaskHandler {
 	return bus.TaskHandler{
 		Task: func(t bus.Task, at time.Time) {
 			s.log.Debug("task heard", "task", t.Task, "vm", t.VM, "action", t.Action, "state", t.State)
-			s.engine.Task(reconcile.Task{
-				ID: t.Task, VM: t.VM, Action: reconcile.Action(t.Action), State: reconcile.TaskState(t.State), Fields: t.Fields, Deadline: t.Deadline.UTC(),
-			}, at, time.Now().UTC())
+			s.engine.Task(TaskOf(t), at, time.Now().UTC())
 			s.poke()
 		},
 		Refused: func(subject string, err error) { s.log.Warn("task refused", "subject", subject, "err", err) },
+	}
+}
+
+// TaskOf is what a task of Maskin's is to the core.
+func TaskOf(t bus.Task) reconcile.Task {
+	return reconcile.Task{
+		ID: t.Task, VM: t.VM, Action: reconcile.Action(t.Action), State: reconcile.TaskState(t.State), Fields: t.Fields, Deadline: t.Deadline.UTC(),
 	}
 }
 
