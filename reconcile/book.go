@@ -47,8 +47,12 @@ type Book struct {
 	early  *early // nil from the first settling on
 	// lone is the unit of each record that is alone in one and has nothing to say:
 	// those of other sites' VMs are.
-	lone     vmUnit
-	round    bool   // changes with each inventory
+	lone  vmUnit
+	round bool // changes with each inventory
+	// records are the things of the inventory's records of VMs, in its order, and
+	// repeated the IDs that several of them had.
+	records  []*thing
+	repeated map[string]bool
 	settling uint32 // which settling this is
 	marker   marker
 	tables   map[uint64][]*capabilities
@@ -77,6 +81,7 @@ type Book struct {
 	dirtyStrays    map[*hostPair]bool
 	dirtySites     map[string]bool
 	allPools       bool
+	dirtyPaths     map[string]bool // of which it changed whether Sentral knows what is there
 	dirtyInventory bool
 	opened         []*hostView
 	dirtySpeakers  bool
@@ -133,6 +138,8 @@ func NewBook(policy Policy) *Book {
 		dirtyStrays:   map[*hostPair]bool{},
 		dirtySites:    map[string]bool{},
 
+		dirtyPaths: map[string]bool{},
+		repeated:   map[string]bool{},
 		taskUnits:  map[string]*taskUnit{},
 		readers:    map[dependency]map[*taskUnit]bool{},
 		dirtyTasks: map[*taskUnit]bool{},

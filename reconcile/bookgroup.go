@@ -33,36 +33,6 @@ type leave struct {
 	thing *thing
 }
 
-// intendProjects takes the projects whose quotas are to be held.
-func (b *Book) intendProjects(records []sentral.Project) {
-	for _, g := range b.projects {
-		g.gone = true
-		b.put(&g.unit, nil)
-	}
-	clear(b.projects)
-	known := map[projectKey]bool{}
-	for i := range records {
-		record := &records[i]
-		key := projectKey{record.Tenant, record.ID}
-		if !known[key] && limitsOf(record.Quota) != (amounts{}) {
-			b.projects[key] = &vmGroup{unit: unit{stage: stageProject, key: key.String()}, project: record, members: map[*thing]member{}}
-		}
-		known[key] = true
-	}
-}
-
-// intendNetworks finds those that name projects which Sentral has not.
-func (b *Book) intendNetworks(records []sentral.Network) {
-	for _, g := range b.unresolved {
-		g.gone = true
-		b.put(&g.unit, nil)
-	}
-	clear(b.unresolved)
-	for i := range records {
-		b.unresolvedGroup(projectKey{records[i].Tenant, records[i].Project})
-	}
-}
-
 // unresolvedGroup is that of a project which Sentral has not; nil if it has it.
 func (b *Book) unresolvedGroup(k projectKey) *vmGroup {
 	if !b.intended.unresolved(k) {

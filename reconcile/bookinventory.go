@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"reflect"
 	"slices"
 
 	"github.com/google/uuid"
@@ -12,45 +11,36 @@ import (
 // marksEach is about how many marks a record has.
 const marksEach = 5
 
-// intend takes in an inventory: records of VMs and hosts one by one, and
-// everything anew where something else differs.
+// intend takes in an inventory: what differs of it from the one before, record by
+// record.
 func (b *Book) intend(inv *sentral.Inventory) {
-	old := b.in.Intended
+	old, was := b.in.Intended, b.intended
 	b.in.Intended = inv
-	b.intended = newIntended(inv)
 	// A problem may follow from what a record says.
 	b.dirtyInventory = b.dirtyInventory || len(old.Problems)+len(inv.Problems) > 0
-	if !sameRest(old, inv) {
-		b.all = true
-		b.intendProjects(inv.Projects)
-		b.intendNetworks(inv.Networks)
+	rest := *was
+	rest.Inventory = inv
+	b.intended = &rest
+	if !sharesRest(old, inv) {
+		b.intended = newIntended(inv)
 	}
-	b.round = !b.round
-	if more := len(inv.VMs) - len(old.VMs); more > 0 {
-		b.things.reserve(2*more, more*marksEach)
-		b.dirtyThings = slices.Grow(b.dirtyThings, 2*more)
+	b.intendVMs(old.VMs, inv.VMs)
+	b.intendHosts(old.Hosts, inv.Hosts)
+	if !sharesRest(old, inv) {
+		b.intendRest(was)
 	}
-	if len(b.things.things) == 0 {
-		b.intendFirst(inv.VMs)
-	} else {
-		for i := range inv.VMs {
-			b.intendVM(&inv.VMs[i])
-		}
-	}
-	for i := range old.VMs {
-		if t := b.recordOf(old.VMs[i].ID, func(t *thing) bool { return t.round != b.round }); t != nil {
-			b.unbind(t)
-			b.removeThing(t)
-		}
-	}
-	b.intendHosts(inv.Hosts)
 }
 
-// sameRest says whether two inventories differ in records of VMs and hosts alone.
-func sameRest(a, b *sentral.Inventory) bool {
-	return a.Incomplete == b.Incomplete && reflect.DeepEqual(a.Networks, b.Networks) && reflect.DeepEqual(a.Images, b.Images) &&
-		reflect.DeepEqual(a.LeftOut, b.LeftOut) && reflect.DeepEqual(a.Projects, b.Projects) && reflect.DeepEqual(a.Sites, b.Sites) &&
-		reflect.DeepEqual(a.FailureDomains, b.FailureDomains)
+// sharesRest says whether two inventories have everything in common but records of
+// VMs and hosts.
+func sharesRest(a, b *sentral.Inventory) bool {
+	return a.Incomplete == b.Incomplete && shared(a.Networks, b.Networks) && shared(a.Images, b.Images) && shared(a.LeftOut, b.LeftOut) &&
+		shared(a.Projects, b.Projects) && shared(a.FailureDomains, b.FailureDomains)
+}
+
+// shared says whether two slices are one.
+func shared[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // recordOf finds the first record with the ID of which something is so.
@@ -63,19 +53,60 @@ func (b *Book) recordOf(id string, so func(*thing) bool) (found *thing) {
 	return found
 }
 
+// intendVMs takes the records of VMs instead of those before. What is in both costs
+// no more than to see that it says the same.
+func (b *Book) intendVMs(old, all []sentral.VM) {
+	if shared(old, all) {
+		return
+	}
+	b.round = !b.round
+	if more := len(all) - len(old); more > 0 {
+		b.things.reserve(2*more, more*marksEach)
+		b.dirtyThings = slices.Grow(b.dirtyThings, 2*more)
+	}
+	if len(b.things.things) == 0 {
+		b.records = b.intendFirst(all)
+		return
+	}
+	b.markEarly() // which finds those of one ID
+	before, records := b.records, make([]*thing, len(all))
+	var left []*thing
+	come := func(j int) { records[j] = b.intendVM(&all[j]) }
+	inStep(len(old), len(all), func(i, j int) bool { return old[i].ID == all[j].ID }, func(i, j int) {
+		t := before[i]
+		if t.round == b.round || b.repeated[all[j].ID] { // there are several of this ID
+			left = append(left, t)
+			come(j)
+			return
+		}
+		b.renewRecord(t, &all[j])
+		records[j] = t
+	}, func(i int) { left = append(left, before[i]) }, come)
+	for _, t := range left {
+		if t.round != b.round {
+			b.unbind(t)
+			b.removeThing(t)
+		}
+	}
+	b.records = records
+}
+
 // intendFirst takes the records of a book that is empty.
-func (b *Book) intendFirst(vms []sentral.VM) {
-	things := make([]thing, len(vms))
+func (b *Book) intendFirst(vms []sentral.VM) []*thing {
+	things, records := make([]thing, len(vms)), make([]*thing, len(vms))
 	for i := range vms {
 		t := &things[i]
-		t.want, t.round = &vms[i], b.round
+		t.want, t.round, records[i] = &vms[i], b.round, t
 		b.bind(t)
 		b.addThing(t)
 	}
 	b.early.records = uint32(len(vms))
+	return records
 }
 
-func (b *Book) intendVM(want *sentral.VM) {
+// intendVM takes a record that isn't where it was in the inventory before, if it was
+// there.
+func (b *Book) intendVM(want *sentral.VM) *thing {
 	var t *thing
 	at := int32(0) // after those of this ID that there are
 	b.marked(b.marker.label(want.ID), func(other *thing) {
@@ -86,14 +117,22 @@ func (b *Book) intendVM(want *sentral.VM) {
 			t = other
 		}
 	})
-	if t == nil {
-		t = &thing{want: want, round: b.round, at: at}
-		b.bind(t)
-		b.addThing(t)
-		return
+	if t != nil {
+		b.renewRecord(t, want)
+		return t
 	}
+	if at > 0 {
+		b.repeated[want.ID] = true
+	}
+	t = &thing{want: want, round: b.round, at: at}
+	b.bind(t)
+	b.addThing(t)
+	return t
+}
+
+func (b *Book) renewRecord(t *thing, want *sentral.VM) {
 	t.round = b.round
-	if reflect.DeepEqual(t.want, want) {
+	if t.want.Equal(want) {
 		t.want = want
 		return
 	}
@@ -137,11 +176,16 @@ func (b *Book) countSources(want *sentral.VM, by int) {
 		if b.sources[source] = before + by; before+by == 0 {
 			delete(b.sources, source)
 		}
-		b.allPools = b.allPools || before == 0 || before+by == 0
+		if before == 0 || before+by == 0 {
+			b.dirtyPaths[source] = true
+		}
 	}
 }
 
-func (b *Book) intendHosts(hosts []sentral.Host) {
+func (b *Book) intendHosts(old, hosts []sentral.Host) {
+	if shared(old, hosts) {
+		return
+	}
 	seen := make(map[string]int, len(hosts))
 	for i := range hosts {
 		want := &hosts[i]
@@ -155,7 +199,7 @@ func (b *Book) intendHosts(hosts []sentral.Host) {
 			continue
 		}
 		node := held[n]
-		if reflect.DeepEqual(node.want, want) {
+		if node.want.Equal(want) {
 			b.renewHost(node, want)
 			continue
 		}

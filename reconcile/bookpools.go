@@ -137,7 +137,10 @@ func (b *Book) settlePools() {
 			b.dirtyPools[hp] = true
 		}
 		b.allPools = false
+	} else if len(b.dirtyPaths) > 0 {
+		b.touchPoolsWith(b.dirtyPaths)
 	}
+	b.dirtyPaths = emptied(b.dirtyPaths)
 	touched := make([]*hostPair, 0, len(b.dirtyPools))
 	for hp := range b.dirtyPools {
 		touched = append(touched, hp)
@@ -171,6 +174,28 @@ func (b *Book) settlePools() {
 			b.quiet(s)
 		}
 	}
+}
+
+// touchPoolsWith has the pools judged again that have a volume at one of the paths.
+func (b *Book) touchPoolsWith(paths map[string]bool) {
+	for hp := range b.hostPairs {
+		if hp.view != nil && hp.view.hasVolume(paths) {
+			b.dirtyPools[hp] = true
+		}
+	}
+}
+
+func (h *hostView) hasVolume(paths map[string]bool) bool {
+	for _, doc := range h.docs {
+		for i := range doc.StoragePools {
+			for j := range doc.StoragePools[i].Volumes {
+				if paths[doc.StoragePools[i].Volumes[j].Path] {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // sharedDisk says whether several hosts see a disk of that WWN.

@@ -21,8 +21,7 @@ type taskUnit struct {
 // Follow takes Maskin's tasks: all that run, or ended of late. They are not to be
 // changed afterwards.
 func (b *Book) Follow(all []Task) {
-	before := b.in.Tasks
-	if len(before) == len(all) && (len(all) == 0 || &before[0] == &all[0]) {
+	if shared(b.in.Tasks, all) {
 		return
 	}
 	was := b.tasks

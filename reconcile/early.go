@@ -103,6 +103,9 @@ func (b *Book) countSame(t *thing) {
 			t.at++
 		}
 	})
+	if t.at > 0 {
+		b.repeated[t.want.ID] = true
+	}
 }
 
 // workersFor gives as many as there are cores, or one for what is soon done.

@@ -27,6 +27,9 @@ func (l Loss) String() string {
 // that were deleted, but by how many they are. Records count by their IDs, wherever
 // they are now, and those that can't be used count as there.
 func Guard(previous, next *sentral.Inventory, m Mass) []Loss {
+	if gone(previous, next) < max(m.Records, 1) {
+		return nil
+	}
 	there := map[string]bool{}
 	for name := range records(next) {
 		there[name] = true
@@ -51,6 +54,30 @@ func Guard(previous, next *sentral.Inventory, m Mass) []Loss {
 	}
 	slices.SortFunc(losses, func(a, b Loss) int { return cmp.Or(cmp.Compare(b.Lost, a.Lost), cmp.Compare(a.What, b.What)) })
 	return losses
+}
+
+// gone counts the records that are in one inventory and not in the next, or a few
+// more: most are in both at the same place, and cost little.
+func gone(previous, next *sentral.Inventory) int {
+	return goneOf(previous.VMs, next.VMs, func(vm *sentral.VM) string { return vm.ID }) +
+		goneOf(previous.Hosts, next.Hosts, func(h *sentral.Host) string { return h.ID }) +
+		goneOf(previous.Networks, next.Networks, func(n *sentral.Network) string { return n.ID }) +
+		goneOf(previous.Projects, next.Projects, func(p *sentral.Project) string { return p.Tenant + "/" + p.ID }) +
+		goneOf(previous.Images, next.Images, func(i *sentral.Image) string { return i.ID + "/" + i.Version })
+}
+
+func goneOf[T any](previous, next []T, id func(*T) string) (n int) {
+	left := map[string]int{}
+	var come []string
+	inStep(len(previous), len(next), func(i, j int) bool { return id(&previous[i]) == id(&next[j]) }, func(int, int) {},
+		func(i int) { left[strings.ToLower(id(&previous[i]))]++ }, func(j int) { come = append(come, strings.ToLower(id(&next[j]))) })
+	for _, name := range come {
+		delete(left, name)
+	}
+	for _, several := range left {
+		n += several
+	}
+	return n
 }
 
 // records gives the name of each record, with the groups that it counts in: all

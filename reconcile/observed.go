@@ -44,7 +44,9 @@ type hostView struct {
 	changed bool       // something was read of it that its VMs' units may read
 	retimed bool       // only times of its documents changed
 	wwns    []string   // of its disks, as counted
-	units   []*vmUnit  // on it alone, while they wait to be judged
+	// vlans are those that VMs on it were found on, sorted, lately or before.
+	vlans []inventory.VLAN
+	units []*vmUnit // on it alone, while they wait to be judged
 }
 
 type ovsPort struct {

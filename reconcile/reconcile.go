@@ -145,6 +145,7 @@ func (p *pass) judgeOnce(things []*thing) []*pair {
 		p.compareVM(vp)
 		if vp.seen != nil {
 			at := vp.seen.lead.thing
+			at.doc.host.noteVLANs(vp.Paths)
 			at.blind = vp.blindPaths()
 			at.setCuts(vp.cuts)
 		}

@@ -13,34 +13,66 @@ import (
 // hostKeys are Sentral's.
 var hostKeys = []string{"hv1", "hv2", "hv3", "hv4"}
 
-// intend gives an inventory of which one record differs.
+// intend gives an inventory of which one record differs, or all of one kind. What is
+// the same in both it shares with the one before, or not.
 func (w *World) intend() Change {
 	inv := *w.Inventory
-	switch n := w.pick(20); {
-	case n < 11:
+	switch n := w.pick(24); {
+	case n < 10:
 		inv.VMs = w.edited(inv.VMs)
-	case n < 16:
+	case n < 14:
 		inv.Hosts = change(w, inv.Hosts, 5, func(h *sentral.Host) string { return h.ID }, w.hostRecord)
-	case n < 17 && w.pick(2) == 0:
-		inv.Projects = few(w, 2, func() sentral.Project {
-			return sentral.Project{Tenant: w.tenant(), ID: w.project(), Environments: one(w, nil, []string{"test"}), Quota: &sentral.Quota{VCPUs: some(w, 1+w.pick(4)), Memory: some(w, 2*inventory.GiB), Storage: some(w, 20*inventory.GiB)}}
-		})
-		inv.FailureDomains = few(w, 2, func() sentral.FailureDomain { return sentral.FailureDomain{ID: one(w, "rack1", "rack2"), Site: "osl1"} })
+	case n < 16:
+		inv.Projects = change(w, inv.Projects, 3, func(p *sentral.Project) string { return p.Tenant + "/" + p.ID }, w.projectRecord)
 	case n < 17:
-		inv.Networks = few(w, 3, w.network)
-	case n < 18:
-		inv.Images = few(w, 2, w.image)
+		inv.FailureDomains = few(w, 3, func() sentral.FailureDomain {
+			return sentral.FailureDomain{ID: one(w, "rack1", "rack2"), Site: one(w, "osl1", "trd1")}
+		})
 	case n < 19:
-		inv.LeftOut = few(w, 1, w.leftOut)
+		inv.Networks = change(w, inv.Networks, 3, func(n *sentral.Network) string { return n.ID }, w.network)
+	case n < 21:
+		inv.Images = change(w, inv.Images, 3, func(i *sentral.Image) string { return i.ID + i.Version }, w.image)
+	case n < 22:
+		inv.LeftOut = few(w, 2, w.leftOut)
 		inv.Problems = few(w, 2, func() sentral.Problem {
 			return sentral.Problem{Where: one(w, "a.yaml:1:1", "a.yaml:2:1"), Record: one(w, "", "vm x", "vm "+one(w, vmIDs...).String(), "network n1"), Key: one(w, "", "name", "project"), Error: one(w, "is missing", "is twice"), Duplicate: w.pick(2) == 0}
 		})
+	case n < 23:
+		w.everything(&inv)
 	default:
-		inv.Incomplete = w.pick(3) == 0
+		inv.Incomplete = w.pick(4) == 0
+	}
+	if w.pick(4) == 0 { // all of it is read anew
+		inv.VMs, inv.Hosts, inv.Projects, inv.FailureDomains = slices.Clone(inv.VMs), slices.Clone(inv.Hosts), slices.Clone(inv.Projects), slices.Clone(inv.FailureDomains)
+		inv.Networks, inv.Images, inv.LeftOut = slices.Clone(inv.Networks), slices.Clone(inv.Images), slices.Clone(inv.LeftOut)
 	}
 	inv.ReadAt = w.Now
 	w.Inventory = &inv
 	return Change{Intended: &inv}
+}
+
+// everything makes all records of one kind anew.
+func (w *World) everything(inv *sentral.Inventory) {
+	switch w.pick(5) {
+	case 0:
+		inv.VMs = few(w, 9, w.vmRecord)
+	case 1:
+		inv.Hosts = few(w, 5, w.hostRecord)
+	case 2:
+		inv.Projects = few(w, 3, w.projectRecord)
+	case 3:
+		inv.Networks = few(w, 3, w.network)
+	default:
+		inv.Images = few(w, 3, w.image)
+	}
+}
+
+func (w *World) projectRecord() sentral.Project {
+	p := sentral.Project{Tenant: w.tenant(), ID: w.project(), Environments: one(w, nil, []string{"test"})}
+	if w.pick(3) > 0 {
+		p.Quota = &sentral.Quota{VCPUs: some(w, 1+w.pick(4)), Memory: some(w, 2*inventory.GiB), Storage: some(w, 20*inventory.GiB)}
+	}
+	return p
 }
 
 func (w *World) edited(vms []sentral.VM) []sentral.VM {
@@ -121,7 +153,7 @@ func (w *World) image() sentral.Image {
 }
 
 func (w *World) leftOut() sentral.LeftOut {
-	record := sentral.LeftOut{Type: one(w, "vm", "host", "network", "project"), ID: one(w, "", one(w, vmIDs...).String()), Name: w.hostname(), Serial: w.serial()}
+	record := sentral.LeftOut{Type: one(w, "vm", "vm", "host", "network", "project", "project"), ID: one(w, "", one(w, vmIDs...).String(), "acme/web", "umbrella/db"), Name: w.hostname(), Serial: w.serial()}
 	if w.pick(2) == 0 {
 		record.UUID = one(w, append(vmIDs, append(hosts, uuid.Nil)...)...)
 	}
