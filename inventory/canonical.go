@@ -165,12 +165,46 @@ func (m *MAC) UnmarshalText(text []byte) error {
 		*m = MAC{}
 		return nil
 	}
+	if m.readCanonical(text) {
+		return nil
+	}
 	parsed, err := ParseMAC(string(text))
 	if err != nil {
 		return err
 	}
 	*m = parsed
 	return nil
+}
+
+// readCanonical reads the spelling that MarshalText writes, and says whether it is that.
+// A fleet's documents have millions of them.
+func (m *MAC) readCanonical(text []byte) bool {
+	if len(text) != 17 {
+		return false
+	}
+	var read MAC
+	for i := range read {
+		at := 3 * i
+		high, low := hexDigit(text[at]), hexDigit(text[at+1])
+		if high > 15 || low > 15 || i < 5 && text[at+2] != ':' {
+			return false
+		}
+		read[i] = high<<4 | low
+	}
+	*m = read
+	return true
+}
+
+// hexDigit gives the value of a hexadecimal digit in lower case, and more than 15 of
+// anything else.
+func hexDigit(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 0xff
 }
 
 // VLAN is an IEEE 802.1Q VLAN ID, 1 to 4094. Zero means untagged.

@@ -26,6 +26,8 @@ type options struct {
 	churn  int // changes a second
 	during time.Duration
 	dir    string
+	// profile is where profiles of the cold start are written, if anywhere.
+	profile string
 }
 
 func main() {
@@ -37,6 +39,7 @@ func main() {
 	flag.IntVar(&o.churn, "churn", 100, "how many `CHANGES` a second are published for a while")
 	flag.DurationVar(&o.during, "during", 15*time.Second, "for how `LONG`")
 	flag.StringVar(&o.dir, "dir", "", "make a directory for everything that is written in `DIR`, and remove it at the end")
+	flag.StringVar(&o.profile, "profile", "", "write profiles of the cold start, cpu.pprof and heap.pprof, into `DIR`, which costs time")
 	publish := flag.String("publish", "", "be the NATS server and the hosts, in this `DIR`")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -134,6 +137,10 @@ func engines(ctx context.Context, f *fleet.Fleet, o options, dir string, m *meas
 	before := fleet.Heap()
 	r := fleet.NewReconciler(f)
 	books := fleet.Heap()
+	profile, err := startProfile(o.profile)
+	if err != nil {
+		return err
+	}
 	watch := fleet.Start()
 	if err := r.Read(ctx, conn); err != nil {
 		return err
@@ -143,6 +150,9 @@ func engines(ctx context.Context, f *fleet.Fleet, o options, dir string, m *meas
 		return err
 	}
 	m.cold = watch.Used()
+	if err := profile.end(); err != nil {
+		return err
+	}
 	figure("cold start from the streams", seconds(m.cold.Clock), "s", of(m.cold.Clock.Seconds(), coldTarget*m.share, "the limit for this size"))
 	figure("  CPU", seconds(m.cold.CPU), "s", of(m.cold.CPU.Seconds(), cores*coldTarget*m.share, "what the limit's two cores have"))
 	figure("  of it reading the documents", seconds(read.Clock), "s", seconds(read.CPU)+" s of CPU")
