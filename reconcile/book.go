@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/dataverket/avstem/inventory/packed"
 	"github.com/dataverket/avstem/sentral"
 )
 
@@ -57,7 +58,9 @@ type Book struct {
 	marker   marker
 	tables   map[uint64][]*capabilities
 	recent   [4]*capabilities // of tables, those that were shared last
-	sources  map[string]int   // of records' disks
+	packer   *packed.Packer[wires]
+	loose    []*source      // of which the wires are to be packed
+	sources  map[string]int // of records' disks
 	// projects are those that have a quota, groups the anti-affinity groups.
 	projects map[projectKey]*vmGroup
 	groups   map[groupKey]*vmGroup
@@ -252,6 +255,7 @@ func (b *Book) Settle(now time.Time) (changed []string) {
 	b.settleInventory()
 	b.settleTasks()
 	b.closeHosts()
+	b.packWires()
 	changed = make([]string, 0, len(b.changed))
 	for id := range b.changed {
 		changed = append(changed, id)

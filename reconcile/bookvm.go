@@ -53,7 +53,7 @@ type counts struct {
 // may be read of any of them.
 func (b *Book) replace(h *hostView, old, next *source) {
 	h.retimed = true
-	if old == nil || next == nil || !sameFrame(old.Observation, next.Observation) {
+	if old == nil || next == nil || !sameFrame(old, next) {
 		h.changed = true
 	}
 	var before []*thing
@@ -135,11 +135,14 @@ func (b *Book) leadsOutward(h *hostView, vms ...*inventory.VM) {
 
 // sameFrame says whether two documents of one source say the same besides of VMs,
 // and besides when they were made.
-func sameFrame(a, b *inventory.Observation) bool {
-	x, y := *a, *b
-	x.VMs, x.ObservedAt, x.Took, x.Epoch, x.Gen, x.Digest = nil, time.Time{}, 0, 0, 0, ""
-	y.VMs, y.ObservedAt, y.Took, y.Epoch, y.Gen, y.Digest = nil, time.Time{}, 0, 0, 0, ""
-	return reflect.DeepEqual(&x, &y)
+func sameFrame(a, b *source) bool {
+	frame := func(s *source) *inventory.Observation {
+		o := *s.Observation
+		o.VMs, o.Links, o.OVSBridges = nil, nil, nil
+		o.ObservedAt, o.Took, o.Epoch, o.Gen, o.Digest = time.Time{}, 0, 0, 0, ""
+		return &o
+	}
+	return sameWires(a, b) && reflect.DeepEqual(frame(a), frame(b))
 }
 
 // mark has a thing found by its marks: at once, or while none is judged yet before
@@ -315,6 +318,9 @@ func (b *Book) newSource(h *hostView, doc Document, old *source) *source {
 		o := *doc.Observation
 		o.Capabilities = s.capabilities.table
 		s.Observation = &o
+	}
+	if s.isWired() {
+		b.loose = append(b.loose, s)
 	}
 	return s
 }

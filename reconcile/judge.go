@@ -242,7 +242,7 @@ func (b *Book) Document(host uuid.UUID, source string) (Document, bool) {
 	}
 	if h := b.hosts[host]; h != nil {
 		if doc := h.source(source); doc != nil {
-			return doc.Document, true
+			return doc.whole(), true
 		}
 	}
 	return Document{}, false
@@ -254,7 +254,7 @@ func (b *Book) Input() Input {
 	in.Heard = map[uuid.UUID]time.Time{}
 	for id, h := range b.hosts {
 		for _, doc := range h.docs {
-			in.Observed = append(in.Observed, doc.Document)
+			in.Observed = append(in.Observed, doc.whole())
 		}
 		if h.spoke {
 			in.Heard[id] = h.said

@@ -18,6 +18,7 @@ type hostView struct {
 	ObservedHost
 	docs    []*source // by source
 	network *source
+	wires   *wires // of network, once they were asked for
 	links   map[string]*inventory.Link
 	ports   map[string]ovsPort           // by the name of an interface
 	portOf  map[inventory.MAC]ovsPort    // by attached-mac, where a tap has no name
@@ -79,7 +80,7 @@ func (h *hostView) read(in *Input) {
 		if doc.Identity != nil {
 			h.Identity = doc.Identity
 		}
-		if len(doc.Links) > 0 || len(doc.OVSBridges) > 0 {
+		if doc.isWired() {
 			h.network = doc
 		}
 	}
@@ -94,7 +95,7 @@ func (h *hostView) open() {
 }
 
 func (h *hostView) close() {
-	h.opened = false
+	h.opened, h.wires = false, nil
 	h.links, h.ports, h.portOf, h.members, h.guests = nil, nil, nil, nil, nil
 	h.vlanLinks, h.fabrics, h.walked, h.brief, h.grounds = nil, nil, nil, nil, nil
 	for _, doc := range h.docs {

@@ -36,8 +36,9 @@ func (h *hostView) functionOf(nic *inventory.NIC) (pf *inventory.Link, vf *inven
 	if h.network == nil || !nic.MAC.Identifies() {
 		return nil, nil
 	}
-	for i := range h.network.Links {
-		link := &h.network.Links[i]
+	links := h.wiring().Links
+	for i := range links {
+		link := &links[i]
 		for j := range link.VFs {
 			if link.VFs[j].MAC != nic.MAC {
 				continue

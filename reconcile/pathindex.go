@@ -68,10 +68,11 @@ func (h *hostView) walkFrom(key origin, from func(*walk)) *ways {
 
 // indexNetwork makes what following a path looks up.
 func (h *hostView) indexNetwork() {
-	h.links = make(map[string]*inventory.Link, len(h.network.Links))
+	w := h.wiring()
+	h.links = make(map[string]*inventory.Link, len(w.Links))
 	h.members, h.vlanLinks = map[string][]*inventory.Link{}, map[string][]*inventory.Link{}
-	for i := range h.network.Links {
-		link := &h.network.Links[i]
+	for i := range w.Links {
+		link := &w.Links[i]
 		h.links[link.Name] = link
 		if link.Master != "" && link.Kind != "tun" && !strings.HasPrefix(link.Master, "ovs-") {
 			h.members[link.Master] = append(h.members[link.Master], link)
@@ -91,12 +92,12 @@ func (h *hostView) indexNetwork() {
 		}
 	}
 	count := 0
-	for i := range h.network.OVSBridges {
-		count += len(h.network.OVSBridges[i].Ports)
+	for i := range w.OVSBridges {
+		count += len(w.OVSBridges[i].Ports)
 	}
 	h.ports, h.portOf = make(map[string]ovsPort, count), map[inventory.MAC]ovsPort{}
-	for i := range h.network.OVSBridges {
-		bridge := &h.network.OVSBridges[i]
+	for i := range w.OVSBridges {
+		bridge := &w.OVSBridges[i]
 		for j := range bridge.Ports {
 			at := ovsPort{bridge, &bridge.Ports[j]}
 			for _, iface := range at.port.Interfaces {

@@ -15,6 +15,7 @@ type source struct {
 	problems map[string][]*inventory.Problem // by entity
 	origins  map[inventory.Field]*Provenance // made when first asked for
 	things   []*thing                        // its VMs, in order
+	packed   packedWires
 }
 
 // provenance says where the source has a field from. What it gives is shared.

@@ -1,0 +1,282 @@
+package packed
+
+import (
+	"bytes"
+	"encoding/binary"
+	"maps"
+	"math/bits"
+	"reflect"
+	"slices"
+	"time"
+)
+
+var (
+	momentType     = reflect.TypeFor[time.Time]()
+	dictionaryType = reflect.TypeFor[map[string]string]()
+)
+
+// writer and reader know of each struct of the type the one that came last.
+type writer struct {
+	out  []byte
+	last []reflect.Value
+}
+
+type reader struct {
+	text string
+	at   int
+	last []reflect.Value
+}
+
+func (w *writer) number(n uint64) { w.out = binary.AppendUvarint(w.out, n) }
+
+func (w *writer) word(s string) {
+	w.number(uint64(len(s)))
+	w.out = append(w.out, s...)
+}
+
+func (r *reader) number() (n uint64) {
+	for shift := 0; ; shift += 7 {
+		b := r.text[r.at]
+		r.at++
+		n |= uint64(b&0x7f) << shift
+		if b < 0x80 {
+			return n
+		}
+	}
+}
+
+// take gives the next n bytes, which keep all of the text in memory.
+func (r *reader) take(n int) string {
+	r.at += n
+	return r.text[r.at-n : r.at]
+}
+
+// word gives a string of its own memory.
+func (r *reader) word() string { return string([]byte(r.take(int(r.number())))) }
+
+type word struct{}
+
+func (word) put(w *writer, v reflect.Value) { w.word(v.String()) }
+func (word) get(r *reader, v reflect.Value) { v.SetString(r.word()) }
+func (word) same(a, b reflect.Value) bool   { return a.String() == b.String() }
+
+type truth struct{}
+
+func (truth) put(w *writer, v reflect.Value) {
+	if v.Bool() {
+		w.number(1)
+	} else {
+		w.number(0)
+	}
+}
+func (truth) get(r *reader, v reflect.Value) { v.SetBool(r.number() == 1) }
+func (truth) same(a, b reflect.Value) bool   { return a.Bool() == b.Bool() }
+
+type signed struct{}
+
+func (signed) put(w *writer, v reflect.Value) { w.number(uint64(v.Int()<<1) ^ uint64(v.Int()>>63)) }
+func (signed) get(r *reader, v reflect.Value) {
+	n := r.number()
+	v.SetInt(int64(n>>1) ^ -int64(n&1))
+}
+func (signed) same(a, b reflect.Value) bool { return a.Int() == b.Int() }
+
+type unsigned struct{}
+
+func (unsigned) put(w *writer, v reflect.Value) { w.number(v.Uint()) }
+func (unsigned) get(r *reader, v reflect.Value) { v.SetUint(r.number()) }
+func (unsigned) same(a, b reflect.Value) bool   { return a.Uint() == b.Uint() }
+
+// octets are arrays of bytes: UUIDs, MACs.
+type octets struct{}
+
+func (octets) put(w *writer, v reflect.Value) { w.out = append(w.out, v.Bytes()...) }
+func (octets) get(r *reader, v reflect.Value) { copy(v.Bytes(), r.take(v.Len())) }
+func (octets) same(a, b reflect.Value) bool   { return bytes.Equal(a.Bytes(), b.Bytes()) }
+
+// moment is a time. Its zone keeps its offset, and not its name.
+type moment struct{}
+
+func (moment) of(v reflect.Value) *time.Time { return v.Addr().Interface().(*time.Time) }
+
+func (m moment) put(w *writer, v reflect.Value) {
+	text, err := m.of(v).MarshalBinary()
+	if err != nil {
+		panic("packed: " + err.Error()) // no zone is years away
+	}
+	w.word(string(text))
+}
+
+func (m moment) get(r *reader, v reflect.Value) {
+	if err := m.of(v).UnmarshalBinary([]byte(r.take(int(r.number())))); err != nil {
+		panic("packed: " + err.Error())
+	}
+}
+
+func (m moment) same(a, b reflect.Value) bool { return *m.of(a) == *m.of(b) }
+
+type pointer struct {
+	to   reflect.Type
+	elem coder
+}
+
+func (p pointer) put(w *writer, v reflect.Value) {
+	if v.IsNil() {
+		w.number(0)
+		return
+	}
+	w.number(1)
+	p.elem.put(w, v.Elem())
+}
+
+func (p pointer) get(r *reader, v reflect.Value) {
+	if r.number() == 1 {
+		to := reflect.New(p.to)
+		p.elem.get(r, to.Elem())
+		v.Set(to)
+	}
+}
+
+func (p pointer) same(a, b reflect.Value) bool {
+	if a.IsNil() || b.IsNil() {
+		return a.IsNil() && b.IsNil()
+	}
+	return a.UnsafePointer() == b.UnsafePointer() || p.elem.same(a.Elem(), b.Elem())
+}
+
+type list struct {
+	t    reflect.Type
+	elem coder
+}
+
+func (l list) put(w *writer, v reflect.Value) {
+	if v.IsNil() {
+		w.number(0)
+		return
+	}
+	w.number(uint64(v.Len()) + 1)
+	for i := range v.Len() {
+		l.elem.put(w, v.Index(i))
+	}
+}
+
+func (l list) get(r *reader, v reflect.Value) {
+	n := int(r.number())
+	if n == 0 {
+		return
+	}
+	v.Set(reflect.MakeSlice(l.t, n-1, n-1))
+	for i := range n - 1 {
+		l.elem.get(r, v.Index(i))
+	}
+}
+
+func (l list) same(a, b reflect.Value) bool {
+	n := a.Len()
+	if n != b.Len() || a.IsNil() != b.IsNil() {
+		return false
+	}
+	if a.UnsafePointer() == b.UnsafePointer() {
+		return true
+	}
+	for i := range n {
+		if !l.elem.same(a.Index(i), b.Index(i)) {
+			return false
+		}
+	}
+	return true
+}
+
+// dictionary is a map of strings, written by its keys' order.
+type dictionary struct{}
+
+func (dictionary) of(v reflect.Value) map[string]string {
+	return *v.Addr().Interface().(*map[string]string)
+}
+
+func (d dictionary) put(w *writer, v reflect.Value) {
+	m := d.of(v)
+	if m == nil {
+		w.number(0)
+		return
+	}
+	w.number(uint64(len(m)) + 1)
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		w.word(key)
+		w.word(m[key])
+	}
+}
+
+func (d dictionary) get(r *reader, v reflect.Value) {
+	n := int(r.number())
+	if n == 0 {
+		return
+	}
+	m := make(map[string]string, n-1)
+	for range n - 1 {
+		key := r.word()
+		m[key] = r.word()
+	}
+	v.Set(reflect.ValueOf(m))
+}
+
+func (d dictionary) same(a, b reflect.Value) bool {
+	x, y := d.of(a), d.of(b)
+	return (x == nil) == (y == nil) && maps.Equal(x, y)
+}
+
+// object is a struct: the set of the fields that are otherwise than in the last one,
+// and those.
+type object struct {
+	t      reflect.Type
+	number int // among the type's structs
+	fields []coder
+}
+
+// mostFields is how many bits the set has.
+const mostFields = 64
+
+// last gives the last one, and the zero one at the beginning.
+func (o *object) last(all []reflect.Value) reflect.Value {
+	if !all[o.number].IsValid() {
+		all[o.number] = reflect.New(o.t).Elem()
+	}
+	return all[o.number]
+}
+
+func (o *object) put(w *writer, v reflect.Value) {
+	last := o.last(w.last)
+	var changed uint64
+	for i, f := range o.fields {
+		if !f.same(last.Field(i), v.Field(i)) {
+			changed |= 1 << i
+		}
+	}
+	w.number(changed)
+	for rest := changed; rest != 0; rest &= rest - 1 {
+		i := bits.TrailingZeros64(rest)
+		o.fields[i].put(w, v.Field(i))
+	}
+	w.last[o.number] = v
+}
+
+func (o *object) get(r *reader, v reflect.Value) {
+	last := o.last(r.last)
+	v.Set(last)
+	for changed := r.number(); changed != 0; changed &= changed - 1 {
+		i := bits.TrailingZeros64(changed)
+		field := v.Field(i)
+		field.SetZero()
+		o.fields[i].get(r, field)
+	}
+	r.last[o.number] = v
+}
+
+func (o *object) same(a, b reflect.Value) bool {
+	for i, f := range o.fields {
+		if !f.same(a.Field(i), b.Field(i)) {
+			return false
+		}
+	}
+	return true
+}
