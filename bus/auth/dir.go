@@ -14,6 +14,7 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/statefile"
+	"github.com/dataverket/avstem/statefile/asuser"
 )
 
 // Dir is a directory of keys and what was made with them.
@@ -164,33 +165,41 @@ func Init(path string, o Options) (_ *Dir, made []Made, err error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, nil, err
 	}
-	d := &Dir{path: path, now: time.Now}
-	for _, dir := range []string{path, d.file("creds"), d.file("sites"), d.file("hosts"), d.file("tls")} {
+	m := maker{Dir: &Dir{path: path, now: time.Now}}
+	// See [Dir.change]: natsDir, too, is whose the directory is.
+	if err := asuser.Below(path, func() error { return m.all(o) }); err != nil {
+		return nil, nil, err
+	}
+	return m.Dir, m.made, nil
+}
+
+// all makes all of it.
+func (m *maker) all(o Options) error {
+	for _, dir := range []string{m.path, m.file("creds"), m.file("sites"), m.file("hosts"), m.file("tls")} {
 		if err := statefile.MkdirAll(dir); err != nil {
-			return nil, nil, err
+			return err
 		}
 	}
-	unlock, err := d.Lock("lock")
+	unlock, err := m.Lock("lock")
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	defer unlock()
-	if err := d.load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, err
+	if err := m.load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	if err := d.setup.take(o, path); err != nil {
-		return nil, nil, err
+	if err := m.setup.take(o, m.path); err != nil {
+		return err
 	}
-	if err := statefile.MkdirAll(d.setup.NATSDir); err != nil {
-		return nil, nil, err
+	if err := statefile.MkdirAll(m.setup.NATSDir); err != nil {
+		return err
 	}
-	m := maker{Dir: d}
 	for _, step := range []func() error{m.keys, m.tls, m.account, m.credentials, m.config} {
 		if err := step(); err != nil {
-			return nil, nil, err
+			return err
 		}
 	}
-	return d, m.made, m.keep(d.file("setup.json"), "what this directory was made with", func(path string) error { return writeJSON(path, d.setup) })
+	return m.keep(m.file("setup.json"), "what this directory was made with", func(path string) error { return writeJSON(path, m.setup) })
 }
 
 // take lays what is asked over what there was.

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/dataverket/avstem/statefile"
+	"github.com/dataverket/avstem/statefile/asuser"
 )
 
 func writeJSON(path string, v any) error {
@@ -42,6 +43,23 @@ func (d *Dir) Lock(name string) (unlock func(), err error) {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return func() { f.Close() }, nil // and with it the lock
+}
+
+// change calls do with the rights of whose the directory is, while no other process
+// changes anything: setup.json says where files are, and is written by who has the
+// directory.
+func (d *Dir) change(do func() error) error {
+	return asuser.Below(d.path, func() error {
+		unlock, err := d.Lock("lock")
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		if err := d.load(); err != nil {
+			return err
+		}
+		return do()
+	})
 }
 
 // loadKey reads a seed.

@@ -141,17 +141,14 @@ type Issue struct {
 // Issue signs a JWT for a host's key with the key of its site, and notes it. Where
 // it replaces another key, [Dir.Push] makes running servers know.
 func (d *Dir) Issue(i Issue) (token string, h Host, err error) {
-	unlock, err := d.Lock("lock")
+	err = d.change(func() error {
+		if token, h, err = d.issue(i); err != nil {
+			return fmt.Errorf("issue credentials to host %s: %w", i.ID, err)
+		}
+		return nil
+	})
 	if err != nil {
 		return "", Host{}, err
-	}
-	defer unlock()
-	if err := d.load(); err != nil {
-		return "", Host{}, err
-	}
-	token, h, err = d.issue(i)
-	if err != nil {
-		return "", Host{}, fmt.Errorf("issue credentials to host %s: %w", i.ID, err)
 	}
 	return token, h, nil
 }
@@ -223,26 +220,20 @@ func (d *Dir) issue(i Issue) (token string, h Host, err error) {
 }
 
 // Revoke ends a host's credentials. [Dir.Push] makes running servers know.
-func (d *Dir) Revoke(id uuid.UUID) (Host, error) {
-	unlock, err := d.Lock("lock")
-	if err != nil {
-		return Host{}, err
-	}
-	defer unlock()
-	if err := d.load(); err != nil {
-		return Host{}, err
-	}
-	h, err := d.readHost(d.hostFile(id))
-	if err != nil {
-		return Host{}, fmt.Errorf("revoke host %s: %w", id, err)
-	}
-	if err := d.revokeKey(h.Key); err != nil {
-		return Host{}, fmt.Errorf("revoke host %s: %w", id, err)
-	}
-	if h.Revoked.IsZero() {
-		h.Revoked = d.now().UTC()
-	}
-	return h, writeJSON(d.hostFile(id), h)
+func (d *Dir) Revoke(id uuid.UUID) (h Host, err error) {
+	err = d.change(func() error {
+		if h, err = d.readHost(d.hostFile(id)); err != nil {
+			return fmt.Errorf("revoke host %s: %w", id, err)
+		}
+		if err := d.revokeKey(h.Key); err != nil {
+			return fmt.Errorf("revoke host %s: %w", id, err)
+		}
+		if h.Revoked.IsZero() {
+			h.Revoked = d.now().UTC()
+		}
+		return writeJSON(d.hostFile(id), h)
+	})
+	return h, err
 }
 
 // revokeKey writes the account anew, without the key.

@@ -183,22 +183,20 @@ func (d *Dir) issueCertificate() (*x509.Certificate, error) {
 // RenewCertificate replaces the server's certificate by a new one of the private
 // CA, with the names that it had.
 func (d *Dir) RenewCertificate() (until time.Time, err error) {
-	unlock, err := d.Lock("lock")
+	err = d.change(func() error {
+		if d.setup.OwnTLS {
+			return fmt.Errorf("%s is not of avstem's own CA: renew it where it came from", d.setup.Cert)
+		}
+		c, err := d.issueCertificate()
+		if err == nil {
+			until = c.NotAfter
+		}
+		return err
+	})
 	if err != nil {
 		return time.Time{}, fmt.Errorf("renew certificate: %w", err)
 	}
-	defer unlock()
-	if err := d.load(); err != nil {
-		return time.Time{}, fmt.Errorf("renew certificate: %w", err)
-	}
-	if d.setup.OwnTLS {
-		return time.Time{}, fmt.Errorf("renew certificate: %s is not of avstem's own CA: renew it where it came from", d.setup.Cert)
-	}
-	c, err := d.issueCertificate()
-	if err != nil {
-		return time.Time{}, fmt.Errorf("renew certificate: %w", err)
-	}
-	return c.NotAfter, nil
+	return until, nil
 }
 
 // CertificateEnds is when the server's certificate and its CA's end.

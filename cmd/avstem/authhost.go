@@ -19,6 +19,8 @@ import (
 	"github.com/dataverket/avstem/cmd/avstem/internal/names"
 	"github.com/dataverket/avstem/cmd/internal/durationflag"
 	"github.com/dataverket/avstem/enroll"
+	"github.com/dataverket/avstem/statefile"
+	"github.com/dataverket/avstem/statefile/asuser"
 )
 
 const authHostLong = `Makes credentials for one host, in a directory that is to be copied into the
@@ -131,7 +133,7 @@ func (a *app) hostToIssue(dir *auth.Dir, name string, flags authHostFlags) (auth
 
 // writeBundle writes what a host's state directory needs.
 func writeBundle(dir *auth.Dir, out, token string, key nkeys.KeyPair, h auth.Host) error {
-	if err := os.MkdirAll(out, 0o700); err != nil {
+	if err := statefile.MkdirAll(out); err != nil {
 		return err
 	}
 	seed, err := key.Seed()
@@ -142,7 +144,9 @@ func writeBundle(dir *auth.Dir, out, token string, key nkeys.KeyPair, h auth.Hos
 		return err
 	}
 	if ca := dir.CA(); ca != "" {
-		pem, err := os.ReadFile(ca)
+		var pem []byte
+		// The directory says which file that is: root must not read another for it.
+		err := asuser.Below(dir.Path(), func() (err error) { pem, err = os.ReadFile(ca); return err })
 		if err != nil {
 			return err
 		}
@@ -150,7 +154,7 @@ func writeBundle(dir *auth.Dir, out, token string, key nkeys.KeyPair, h auth.Hos
 			return err
 		}
 	}
-	if err := os.WriteFile(filepath.Join(out, "host-id"), []byte(h.ID.String()+"\n"), 0o600); err != nil {
+	if err := statefile.Write(filepath.Join(out, "host-id"), []byte(h.ID.String()+"\n")); err != nil {
 		return err
 	}
 	return enroll.Member{Host: h.ID, Site: h.Site, Server: dir.Server(), Issued: h.Issued, Expires: h.Expires}.Write(out)

@@ -133,7 +133,7 @@ func (a *app) initialize(c *cobra.Command, flags *initFlags, format string) erro
 			if strings.Contains(p.inventory, ":") {
 				return nil // no directory: the reconciler says how it does
 			}
-			return s.Inventory(p.inventory, p.site, p.stateDir)
+			return s.Inventory(p.inventory, p.site, filepath.Dir(p.path))
 		},
 		func() error { return s.Settings(p.path, p.example, p.keys, p.settings) },
 	}

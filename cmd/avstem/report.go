@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/report"
 	"github.com/dataverket/avstem/report/drift"
+	"github.com/dataverket/avstem/statefile"
 )
 
 const reportLong = `Report on drift, platform by platform: what is open by kind and severity, how
@@ -108,7 +108,7 @@ func (a *app) report(ctx context.Context, flags *reportFlags) error {
 		return nil
 	}
 	// That is told and no failure: the report itself has been written.
-	err = os.MkdirAll(filepath.Dir(kept), 0o700)
+	err = statefile.MkdirAll(filepath.Dir(kept))
 	if err == nil {
 		err = replaceFile(kept, 0o600, func(w io.Writer) error { return report.DriftJSON(w, r) })
 	}

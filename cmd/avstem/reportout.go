@@ -16,6 +16,7 @@ import (
 	"github.com/dataverket/avstem/report"
 	"github.com/dataverket/avstem/report/drift"
 	"github.com/dataverket/avstem/statefile"
+	"github.com/dataverket/avstem/statefile/asuser"
 )
 
 // reportOutput is a flag that takes a format, a place, or by turns both.
@@ -85,7 +86,7 @@ func (o *reportOutput) write(a *app, r *drift.Report) error {
 	}
 	path := o.place
 	if o.isDir() {
-		if err := os.MkdirAll(path, 0o755); err != nil {
+		if err := asuser.Below(path, func() error { return os.MkdirAll(path, 0o755) }); err != nil {
 			return fmt.Errorf("write to %s: %w", path, err)
 		}
 		path = filepath.Join(path, "avstem-"+selectionName(r.Site, r.Platform)+r.At.Format("20060102T150405Z")+endings[o.format])

@@ -99,7 +99,7 @@ func (f *inventoryFiles) patch() []byte {
 // save writes what was changed.
 func (f *inventoryFiles) save(a *app) error {
 	for _, name := range slices.Sorted(maps.Keys(f.is)) {
-		if err := replaceText(name, f.is[name]); err != nil {
+		if err := statefile.Replace(name, f.is[name], 0o644); err != nil {
 			return fmt.Errorf("write the inventory: %w", err)
 		}
 		fmt.Fprintf(a.stdout, "changed %s\n", name)
@@ -118,24 +118,11 @@ func (f *inventoryFiles) add(a *app, text []byte) error {
 	default:
 		text = append(append(before, "---\n"...), text...)
 	}
-	if err := replaceText(name, text); err != nil {
+	if err := statefile.Replace(name, text, 0o644); err != nil {
 		return fmt.Errorf("write the inventory: %w", err)
 	}
 	fmt.Fprintf(a.stdout, "wrote %s\n", name)
 	return nil
-}
-
-// replaceText puts a file in the place of another at once, so that a reader sees
-// the one or the other. Links stay.
-func replaceText(name string, text []byte) error {
-	mode := fs.FileMode(0o644)
-	if real, err := filepath.EvalSymlinks(name); err == nil {
-		name = real
-		if info, err := os.Stat(name); err == nil {
-			mode = info.Mode().Perm()
-		}
-	}
-	return statefile.WriteMode(name, text, mode)
 }
 
 // mended is one finding and what became of it.

@@ -21,6 +21,7 @@ import (
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/bus/auth"
 	"github.com/dataverket/avstem/enroll"
+	"github.com/dataverket/avstem/statefile/asuser"
 )
 
 const (
@@ -129,7 +130,12 @@ func (i *Issuer) Approve(id string) (Pending, error) { return i.decide(id, Appro
 // Deny turns a waiting host away.
 func (i *Issuer) Deny(id string) (Pending, error) { return i.decide(id, Denied) }
 
-func (i *Issuer) decide(id string, to State) (Pending, error) {
+func (i *Issuer) decide(id string, to State) (p Pending, err error) {
+	err = asuser.Below(i.path, func() error { p, err = i.decided(id, to); return err })
+	return p, err
+}
+
+func (i *Issuer) decided(id string, to State) (Pending, error) {
 	unlock, err := i.lock()
 	if err != nil {
 		return Pending{}, err

@@ -7,16 +7,15 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"strconv"
 
-	"golang.org/x/sys/unix"
+	"github.com/dataverket/avstem/statefile/asuser"
 )
 
 // Owner is the user that a service runs as.
 type Owner struct {
-	Name     string
-	UID, GID int
+	Name string
+	asuser.User
 }
 
 // FindOwner finds a user of this machine.
@@ -30,20 +29,26 @@ func FindOwner(name string) (Owner, error) {
 	if errUID != nil || errGID != nil {
 		return Owner{}, fmt.Errorf("find the service's user: %s has the IDs %q and %q", name, found.Uid, found.Gid)
 	}
-	return Owner{Name: name, UID: uid, GID: gid}, nil
+	owner := Owner{name, asuser.User{UID: uid, GID: gid}}
+	// systemd, too, gives a service all groups of its user.
+	groups, err := found.GroupIds()
+	if err != nil {
+		return Owner{}, fmt.Errorf("find the service's user: find the groups of %s: %w", name, err)
+	}
+	for _, group := range groups {
+		id, err := strconv.Atoi(group)
+		if err != nil {
+			return Owner{}, fmt.Errorf("find the service's user: %s has the group %q", name, group)
+		}
+		owner.Groups = append(owner.Groups, id)
+	}
+	return owner, nil
 }
 
 // CheckRead tries to read a file or list a directory as that user does, and says
 // what to type where that is refused.
 func (o Owner) CheckRead(path string) error {
-	failed := make(chan error)
-	go func() {
-		// For good: the thread takes the user's rights in the file system and goes
-		// with the goroutine.
-		runtime.LockOSThread()
-		failed <- o.read(path)
-	}()
-	err := <-failed
+	err := o.Do(func() error { return read(path) })
 	if err == nil || !os.IsPermission(err) {
 		return err
 	}
@@ -54,20 +59,7 @@ func (o Owner) CheckRead(path string) error {
 		err, o.Name, path, filepath.Base(path))
 }
 
-// read reads with the user's rights: with another fsuid the kernel takes away the
-// right of root to read everything.
-func (o Owner) read(path string) error {
-	if os.Geteuid() == 0 && o.UID != 0 {
-		if err := setGroups(o.GID); err != nil {
-			return fmt.Errorf("take the rights of user %s: %w", o.Name, err)
-		}
-		if err := unix.Setfsgid(o.GID); err != nil {
-			return fmt.Errorf("take the rights of user %s: %w", o.Name, err)
-		}
-		if err := unix.Setfsuid(o.UID); err != nil {
-			return fmt.Errorf("take the rights of user %s: %w", o.Name, err)
-		}
-	}
+func read(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dataverket/avstem/cmd/internal/config"
 	"github.com/dataverket/avstem/statefile"
+	"github.com/dataverket/avstem/statefile/asuser"
 )
 
 // Setting is a key of the configuration file and what it is to be.
@@ -56,10 +57,10 @@ func (s *Setup) Settings(path, example string, keys *pflag.FlagSet, want []Setti
 	if s.DryRun {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := makeDir(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
-	if err := statefile.WriteMode(path, []byte(text), 0o644); err != nil {
+	if err := statefile.Replace(path, []byte(text), 0o644); err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
 	return nil
@@ -69,11 +70,7 @@ func (s *Setup) Settings(path, example string, keys *pflag.FlagSet, want []Setti
 func (s *Setup) Lend(from, to, what string) error {
 	data, err := os.ReadFile(from)
 	if err == nil {
-		err = s.put(data, to, what)
-	}
-	if err == nil && !s.DryRun {
-		// Also where a run before this one was ended in between.
-		err = errors.Join(os.Chown(to, os.Geteuid(), s.Owner.GID), os.Chmod(to, 0o640))
+		err = s.lend(data, to, what)
 	}
 	if err != nil {
 		return fmt.Errorf("lend %s to user %s: %w", what, s.Owner.Name, err)
@@ -81,25 +78,37 @@ func (s *Setup) Lend(from, to, what string) error {
 	return nil
 }
 
+func (s *Setup) lend(data []byte, to, what string) error {
+	did, err := is(to, data)
+	if err != nil {
+		return err
+	}
+	if did == Kept && s.Owner.CheckRead(to) != nil {
+		did = Changed
+	}
+	s.note(did, to, what+", for user "+s.Owner.Name)
+	if did == Kept || s.DryRun {
+		return nil
+	}
+	if err := makeDir(filepath.Dir(to)); err != nil {
+		return err
+	}
+	return statefile.Put(to, data, statefile.Access{Mode: 0o640, UID: -1, GID: s.Owner.GID})
+}
+
 // State puts data into a file below the service's state directory.
 func (s *Setup) State(data []byte, to, what string) error {
-	if err := s.put(data, to, what); err != nil {
+	err := asuser.Below(filepath.Dir(to), func() error { return s.state(data, to, what) })
+	if err != nil {
 		return fmt.Errorf("give %s to user %s: %w", what, s.Owner.Name, err)
 	}
 	return nil
 }
 
-// put writes a file unless it says the same already.
-func (s *Setup) put(data []byte, to, what string) error {
-	before, err := os.ReadFile(to)
-	did := Changed
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		did = Made
-	case err != nil:
+func (s *Setup) state(data []byte, to, what string) error {
+	did, err := is(to, data)
+	if err != nil {
 		return err
-	case bytes.Equal(before, data):
-		did = Kept
 	}
 	s.note(did, to, what+", for user "+s.Owner.Name)
 	if did == Kept || s.DryRun {
@@ -109,4 +118,18 @@ func (s *Setup) put(data []byte, to, what string) error {
 		return err
 	}
 	return statefile.Write(to, data)
+}
+
+// is says what would become of a file that is to have data in it.
+func is(path string, data []byte) (Did, error) {
+	before, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Made, nil
+	case err != nil:
+		return "", err
+	case bytes.Equal(before, data):
+		return Kept, nil
+	}
+	return Changed, nil
 }

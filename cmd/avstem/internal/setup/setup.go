@@ -21,6 +21,7 @@ import (
 
 	"github.com/dataverket/avstem/bus/auth"
 	"github.com/dataverket/avstem/statefile"
+	"github.com/dataverket/avstem/statefile/asuser"
 )
 
 // Did is what became of a step.
@@ -72,13 +73,14 @@ func (s *Setup) StateDir(dir string) error {
 		if s.DryRun {
 			return nil
 		}
-		if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		if err := makeDir(filepath.Dir(dir)); err != nil {
 			return fmt.Errorf("make state directory: %w", err)
 		}
-		if err := os.Mkdir(dir, 0o700); err != nil {
+		if err := statefile.MkdirAll(dir); err != nil {
 			return fmt.Errorf("make state directory: %w", err)
 		}
-		return s.give(dir)
+		_, err := s.give(dir)
+		return err
 	}
 	if err != nil {
 		return fmt.Errorf("look at state directory: %w", err)
@@ -86,46 +88,93 @@ func (s *Setup) StateDir(dir string) error {
 	if !info.IsDir() {
 		return fmt.Errorf("make state directory: %s is a file: move it away, or name another directory with --state-dir", dir)
 	}
-	switch uid := info.Sys().(*syscall.Stat_t).Uid; {
-	case int(uid) == s.Owner.UID:
-		s.note(Kept, dir, what)
-		return nil
-	case uid != 0:
+	did, text := Kept, what
+	if uid := info.Sys().(*syscall.Stat_t).Uid; uid == 0 && s.Owner.UID != 0 {
+		did, text = Changed, what+", which was root's and is user "+s.Owner.Name+"'s now"
+	} else if int(uid) != s.Owner.UID {
 		return fmt.Errorf("take state directory %s: it belongs to user %d, and the service is user %s: if it is the service's, run: chown -R %[3]s: %[1]s; else name another with --state-dir",
 			dir, uid, s.Owner.Name)
 	}
-	s.note(Changed, dir, what+", which was root's and is user "+s.Owner.Name+"'s now")
-	if s.DryRun {
-		return nil
+	if !s.DryRun {
+		given, err := s.give(dir)
+		if err != nil {
+			return err
+		}
+		if did == Kept && given > 0 {
+			did, text = Changed, fmt.Sprintf("%s; in it were %d files that weren't user %s's", what, given, s.Owner.Name)
+		}
 	}
-	return s.give(dir)
+	s.note(did, dir, text)
+	return nil
 }
 
-// give gives a directory and what is in it to the service. Nothing outside is
-// touched, whatever links the service may have put there.
-func (s *Setup) give(dir string) error {
+// give gives a directory of root's or the service's and all in it to the service, and
+// counts what wasn't. Nothing outside is touched: it goes from the directory that it
+// has opened, and a link is given and not followed.
+func (s *Setup) give(dir string) (given int, err error) {
+	if os.Geteuid() != 0 {
+		return 0, nil // it is the service itself
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("give %s to user %s: %w", dir, s.Owner.Name, err)
+		}
+	}()
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return fmt.Errorf("give %s to user %s: %w", dir, s.Owner.Name, err)
+		return 0, err
 	}
 	defer root.Close()
-	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) == s.Owner.UID {
-			return nil
-		}
-		return root.Lchown(name, s.Owner.UID, s.Owner.GID)
-	})
+	info, err := root.Stat(".")
 	if err != nil {
-		return fmt.Errorf("give %s to user %s: %w", dir, s.Owner.Name, err)
+		return 0, err
 	}
-	return nil
+	if uid := info.Sys().(*syscall.Stat_t).Uid; uid == 0 {
+		// Who has a directory above, or a link on the way, could have led to any of root's.
+		if way, err := asuser.OwnerOf(dir); err != nil || way.UID != 0 {
+			return 0, errors.Join(err, fmt.Errorf("it is root's, and user %d could have put another in its place: give it to %s yourself", way.UID, s.Owner.Name))
+		}
+	} else if int(uid) != s.Owner.UID {
+		return 0, fmt.Errorf("it is user %d's by now", uid)
+	}
+	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil {
+			info, err = entry.Info()
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // the service runs
+		}
+		if err != nil {
+			return err
+		}
+		stat, ok := info.Sys().(*syscall.Stat_t)
+		switch {
+		case !ok || int(stat.Uid) == s.Owner.UID:
+			return nil
+		case !entry.IsDir() && stat.Nlink > 1:
+			return fmt.Errorf("%s has another name elsewhere, and may be somebody's: remove it, or give it yourself", name)
+		}
+		if err := root.Lchown(name, s.Owner.UID, s.Owner.GID); !errors.Is(err, fs.ErrNotExist) {
+			given++
+			return err
+		}
+		return nil
+	})
+	return given, err
+}
+
+// makeDir makes a directory that everybody may enter, and those above it: the service
+// is to find what is in it, whatever root's umask.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makeDir(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	return asuser.Below(dir, func() error {
+		return errors.Join(os.Mkdir(dir, 0o755), os.Chmod(dir, 0o755))
+	})
 }
 
 // Auth makes the directory of keys, credentials and the NATS server's configuration.
@@ -148,9 +197,6 @@ func (s *Setup) Auth(path string, o auth.Options) (*auth.Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.give(path); err != nil {
-		return nil, err
-	}
 	did, news := Kept, 0
 	for _, m := range made {
 		if m.New || m.Changed {
@@ -169,12 +215,13 @@ func (s *Setup) Auth(path string, o auth.Options) (*auth.Dir, error) {
 	return dir, nil
 }
 
-// InventoryFile is the only file of an inventory that was begun here.
-const InventoryFile = "site.yaml"
+// inventoryFile is the only file of an inventory that was begun here.
+const inventoryFile = "site.yaml"
 
-// sumFile says in the state directory what that file was begun with, as sha256sum
-// writes it: who purges the package removes it if nobody has written in it.
-const sumFile = "inventory.sha256"
+// sumFile says beside the configuration what that file was begun with, as sha256sum
+// writes it: who purges the package removes it if nobody has written in it. It is
+// root's, since root's purge believes it.
+const sumFile = ".inventory.sha256"
 
 const firstInventory = `# Sentral's inventory: what should run. It is read again when it changes.
 # Everything that isn't written down here is found as unknown, and
@@ -184,8 +231,9 @@ sites:
   - {id: %[1]s}
 `
 
-// Inventory begins an inventory where there is none.
-func (s *Setup) Inventory(dir, site, stateDir string) error {
+// Inventory begins an inventory where there is none, and notes that in the directory
+// of the configuration.
+func (s *Setup) Inventory(dir, site, configDir string) error {
 	const what = "inventory: what should run"
 	some, err := hasRecords(dir)
 	if err != nil {
@@ -203,12 +251,14 @@ func (s *Setup) Inventory(dir, site, stateDir string) error {
 		return nil
 	}
 	text := fmt.Appendf(nil, firstInventory, site, dir)
-	file := filepath.Join(dir, InventoryFile)
+	file := filepath.Join(dir, inventoryFile)
 	sum := fmt.Appendf(nil, "%x  %s\n", sha256.Sum256(text), file)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("begin the inventory: %w", err)
+	for _, made := range []string{configDir, dir} {
+		if err := makeDir(made); err != nil {
+			return fmt.Errorf("begin the inventory: %w", err)
+		}
 	}
-	if err := statefile.Write(filepath.Join(stateDir, sumFile), sum); err != nil {
+	if err := statefile.Write(filepath.Join(configDir, sumFile), sum); err != nil {
 		return fmt.Errorf("begin the inventory: %w", err)
 	}
 	if err := statefile.WriteMode(file, text, 0o644); err != nil {
