@@ -93,6 +93,25 @@ func (t target) shown() string {
 	return strings.Join(shown, ",")
 }
 
+// First is where [Connect] would go now: the unix socket of an avstem up that
+// answers, or else what names another server, of which it isn't known whether it
+// answers. Neither means that there is none.
+func (o Options) First() (socket, how string) {
+	found, _, err := o.targets()
+	if err != nil {
+		return "", ""
+	}
+	for _, t := range found {
+		switch {
+		case t.socket == "":
+			return "", t.how
+		case socketDialer(t.socket).probe() == nil:
+			return t.socket, t.how
+		}
+	}
+	return "", ""
+}
+
 // targets lists where to look, and notes what was looked for and isn't there.
 func (o Options) targets() (found []target, tried []string, err error) {
 	if o.Getenv == nil {

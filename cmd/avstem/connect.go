@@ -22,25 +22,35 @@ func (a *app) connectLogged(ctx context.Context, name string, log *slog.Logger) 
 	return a.connectAs(ctx, name, log, func(d *auth.Dir) string { return d.ReaderCreds() })
 }
 
-// connectAs connects to the server that is meant. Where nothing names one, and
-// avstem auth keeps its keys on this machine, it is that one's, with the credentials
-// that are chosen.
+// connectAs connects to the server that is meant.
 func (a *app) connectAs(ctx context.Context, name string, log *slog.Logger, creds func(*auth.Dir) string) (*bus.Conn, error) {
-	o, err := a.where.Options(a.file, a.env)
+	o, err := a.target(a.global.stateDir, creds)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
-	o.StateDir, o.Name, o.Logger = a.global.stateDir, name, log
-	if a.where.Elsewhere(a.env) || o.File.Server != "" || o.File.Context != "" {
-		return bus.Connect(ctx, o)
+	o.Name, o.Logger = name, log
+	return bus.Connect(ctx, o)
+}
+
+// target says which server is meant, --state-dir being the given one. Where nothing
+// names one, and avstem auth keeps its keys on this machine, it is that one's, with
+// the credentials that are chosen.
+func (a *app) target(stateDir string, creds func(*auth.Dir) string) (bus.Options, error) {
+	o, err := a.where.Options(a.file, a.env)
+	if err != nil {
+		return bus.Options{}, err
 	}
-	if _, err := os.Stat(filepath.Join(bus.StateDir(a.global.stateDir, a.env), bus.SocketName)); err == nil {
-		return bus.Connect(ctx, o) // an avstem up runs here
+	o.StateDir = stateDir
+	if a.where.Elsewhere(a.env) || o.File.Server != "" || o.File.Context != "" {
+		return o, nil
+	}
+	if _, err := os.Stat(filepath.Join(bus.StateDir(stateDir, a.env), bus.SocketName)); err == nil {
+		return o, nil // an avstem up runs here
 	}
 	if dir, err := auth.Open(a.authPath()); err == nil {
 		o.Server, o.StateDir, o.Auth = dir.Reachable(), "", bus.Auth{Creds: creds(dir), CA: dir.CA()}
 	}
-	return bus.Connect(ctx, o)
+	return o, nil
 }
 
 // site is the site that was asked for, "" for any.

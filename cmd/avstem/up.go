@@ -15,12 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/bus/auth"
 	"github.com/dataverket/avstem/bus/embedded"
 	"github.com/dataverket/avstem/cmd/avstem/internal/server"
 	"github.com/dataverket/avstem/cmd/avstem/internal/source"
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
 	"github.com/dataverket/avstem/cmd/internal/durationflag"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
+	"github.com/dataverket/avstem/cmd/internal/natsflags"
 	"github.com/dataverket/avstem/inventory"
 )
 
@@ -34,8 +36,9 @@ against the inventory. Nothing is changed on the host but the state directory.
 The inventory is read again whenever it changes. What was found is kept over a
 restart.
 
-Other commands on this machine find it by themselves. From elsewhere on the
-machine's loopback it takes the token in STATE/nats.token.`
+Other commands on this machine find it by themselves, and where they go to another
+one, the first lines say so. From elsewhere on the machine's loopback it takes the
+token in STATE/nats.token.`
 
 const upExample = `  avstem up --inventory ./inventory
 
@@ -118,7 +121,7 @@ func (a *app) up(ctx context.Context, flags *upFlags) error {
 	if err != nil {
 		return fmt.Errorf("find the state directory: %w", err)
 	}
-	link, note := runLink(bus.RunLink(a.env), stateDir)
+	link, other, note := runLink(bus.RunLink(a.env), stateDir)
 	nats, err := embedded.Start(ctx, embedded.Options{StateDir: stateDir, Listen: flags.listen, Link: link, Logger: log.With("part", "nats")})
 	if err != nil {
 		return err
@@ -165,15 +168,16 @@ func (a *app) up(ctx context.Context, flags *upFlags) error {
 			return nil
 		}
 	}
-	a.printStart(&start{intended: intended, nats: nats, host: host, stateDir: stateDir, interval: flags.interval, linked: link != "", note: note, metrics: watcher.Address()})
+	a.printStart(&start{intended: intended, nats: nats, host: host, stateDir: stateDir, interval: flags.interval, other: other, note: note, metrics: watcher.Address()})
 	return runTogether(ctx, log, task{"agent", observe}, task{"reconciler", reconciler.Run}, task{"metrics", watcher.run})
 }
 
 // runLink says where to put the link by which other commands find this one, and
-// for people why there is none.
-func runLink(link, stateDir string) (place, note string) {
+// where there is to be none, the state directory of the other one that has it, or
+// what stands in the way.
+func runLink(link, stateDir string) (place, other, note string) {
 	if to, err := os.Readlink(link); err == nil && to != stateDir && answers(filepath.Join(to, bus.SocketName)) {
-		return "", fmt.Sprintf("another avstem up runs with %s, and commands without --state-dir go there", to)
+		return "", to, ""
 	}
 	dir := filepath.Dir(link)
 	err := os.MkdirAll(dir, 0o755)
@@ -181,9 +185,42 @@ func runLink(link, stateDir string) (place, note string) {
 		err = unix.Access(dir, unix.W_OK)
 	}
 	if err != nil {
-		return "", fmt.Sprintf("commands must be given --state-dir, as there can be no link in %s: %v", dir, err)
+		return "", "", fmt.Sprintf("there can be no link in %s by which commands find this one: %v", dir, err)
 	}
-	return link, ""
+	return link, "", ""
+}
+
+// reached says whether a command that names no server comes to the one with this
+// socket, and where it goes otherwise.
+func (a *app) reached(socket string) (here bool, elsewhere string) {
+	plain := *a
+	plain.where = natsflags.Flags{}
+	plain.env = func(name string) string {
+		if name == "STATE_DIRECTORY" { // systemd's word to this service alone
+			return ""
+		}
+		return a.env(name)
+	}
+	o, err := plain.target("", (*auth.Dir).OncallCreds)
+	if err != nil {
+		return false, ""
+	}
+	first, how := o.First()
+	if first == "" {
+		return false, how
+	}
+	one, err := os.Stat(socket)
+	if err != nil {
+		return false, first
+	}
+	other, err := os.Stat(first)
+	if err == nil && os.SameFile(one, other) {
+		return true, ""
+	}
+	if at, err := filepath.EvalSymlinks(first); err == nil {
+		first = at
+	}
+	return false, filepath.Dir(first)
 }
 
 // answers says whether somebody listens on a unix socket.
@@ -202,7 +239,7 @@ type start struct {
 	host     *hostagent.Host
 	stateDir string
 	interval time.Duration
-	linked   bool
+	other    string // state directory of another up to which the link goes, "" for none
 	note     string
 	metrics  string // "" where there are none
 }
@@ -224,11 +261,18 @@ func (a *app) printStart(s *start) {
 		fmt.Fprintf(a.stdout, "  %-10s %s\n", line[0], line[1])
 	}
 	command := "avstem drift"
-	if !s.linked && s.stateDir != bus.StateDir("", a.env) {
+	here, elsewhere := a.reached(s.nats.Socket())
+	if !here {
 		command += " --state-dir " + s.stateDir
 	}
 	if s.note != "" {
 		fmt.Fprintf(a.stdout, "\n%s\n", s.note)
+	}
+	switch {
+	case !here && elsewhere != "":
+		fmt.Fprintf(a.stdout, "\ncommands without --state-dir go to another one: %s\n", elsewhere)
+	case here && s.other != "":
+		fmt.Fprintf(a.stdout, "\nanother avstem up runs, which commands reach with --state-dir %s\n", s.other)
 	}
 	if n := len(inv.Problems); n > 0 {
 		fmt.Fprintf(a.stdout, "\n%s in the inventory: the log below says where\n", count(n, "problem"))

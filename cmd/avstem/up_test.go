@@ -297,12 +297,45 @@ func TestUpLeavesAnotherOnesLink(t *testing.T) {
 	second.env["AVSTEM_RUN_LINK"] = first.link
 	r := second.up()
 	second.drift(reconcile.IdentityWeak)
-	if !strings.Contains(r.stdout.String(), "another avstem up runs with "+first.state) || !strings.Contains(r.stdout.String(), "avstem drift --state-dir "+second.state) {
+	if !strings.Contains(r.stdout.String(), "go to another one: "+first.state+"\n") || !strings.Contains(r.stdout.String(), "avstem drift --state-dir "+second.state) {
 		t.Errorf("the second doesn't say that there is a first:\n%s", r.stdout.String())
 	}
 	r.end()
 	if to, err := os.Readlink(first.link); err != nil || to != first.state {
 		t.Errorf("the link goes to %q: %v", to, err)
+	}
+}
+
+// The default state directory goes before the link, whosever that is.
+func TestUpSaysWhereCommandsGo(t *testing.T) {
+	other := newPlace(t)
+	other.up()
+	other.drift(reconcile.IdentityWeak)
+	for _, test := range []struct {
+		name string
+		env  map[string]string
+		says []string
+	}{
+		{"the directory where commands look first", map[string]string{"AVSTEM_STATE_DIR": "own"},
+			[]string{"another avstem up runs, which commands reach with --state-dir " + other.state + "\n", "See what differs: avstem drift\n"}},
+		{"a server in the environment", map[string]string{"AVSTEM_SERVER": "nats://127.0.0.1:1"},
+			[]string{"go to another one: AVSTEM_SERVER\n", "avstem drift --state-dir own\n"}},
+		{"another one's directory in the environment", map[string]string{"AVSTEM_STATE_DIR": other.state},
+			[]string{"go to another one: " + other.state + "\n", "avstem drift --state-dir own\n"}},
+	} {
+		p := newPlace(t)
+		p.env["AVSTEM_RUN_LINK"] = other.link
+		for name, value := range test.env {
+			p.env[name] = strings.ReplaceAll(value, "own", p.state)
+		}
+		r := p.up()
+		r.stdout.await(t, "Stop: Ctrl-C")
+		for _, want := range test.says {
+			if want = strings.ReplaceAll(want, "own", p.state); !strings.Contains(r.stdout.String(), want) {
+				t.Errorf("%s: it doesn't say %q:\n%s", test.name, want, r.stdout.String())
+			}
+		}
+		r.end()
 	}
 }
 
