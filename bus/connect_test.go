@@ -306,3 +306,17 @@ func TestConfigurationFileNamesAServer(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckServer(t *testing.T) {
+	for list, fine := range map[string]bool{
+		"nats://h": true, "tls://h:4222": true, "h:4222": true, "h": true, "wss://h": true, "nats://a, tls://b:1": true, "[::1]:4222": true,
+		"": false, "http://h": false, "nats://": false, "tls://a,ftp://b": false, "tls://a,": false, ":4222": false, "nats://h:port": false,
+	} {
+		if err := CheckServer(list); (err == nil) != fine {
+			t.Errorf("%q: %v", list, err)
+		}
+	}
+	if err := CheckServer("http://user:secret@h"); strings.Contains(err.Error(), "secret") {
+		t.Errorf("the password is shown: %v", err)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -203,6 +204,11 @@ func (a Auth) orEnv(getenv func(string) string) Auth {
 
 // dial connects to the target.
 func (t target) dial(o Options) (*Conn, error) {
+	if t.socket == "" {
+		if err := CheckServer(t.url); err != nil {
+			return nil, err
+		}
+	}
 	options := []nats.Option{nats.Name(o.Name)}
 	address := t.url
 	if t.socket != "" {
@@ -278,6 +284,37 @@ func (t target) authOptions(options []nats.Option, plaintext bool) ([]nats.Optio
 		})
 	}
 	return options, nil
+}
+
+// CheckServer says whether a server's URL, or each of several with commas between,
+// is one that NATS can be reached at. Nothing is looked up.
+func CheckServer(list string) error {
+	for address := range strings.SplitSeq(list, ",") {
+		address = strings.TrimSpace(address)
+		whole := address
+		if !strings.Contains(address, "://") {
+			whole = "nats://" + address
+		}
+		u, err := url.Parse(whole)
+		switch {
+		case err != nil || u.Hostname() == "":
+			return fmt.Errorf("%q is no address of a server: want nats://HOST:PORT or tls://HOST:PORT", hidden(u, address))
+		case !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme):
+			return fmt.Errorf("%q is no address of a NATS server: want nats://HOST:PORT or tls://HOST:PORT", hidden(u, address))
+		}
+	}
+	return nil
+}
+
+// hidden is an address without the password in it.
+func hidden(u *url.URL, address string) string {
+	switch {
+	case u != nil:
+		return u.Redacted()
+	case strings.Contains(address, "@"):
+		return "…" + address[strings.LastIndex(address, "@"):]
+	}
+	return address
 }
 
 // loopbackOnly says whether every server of a list of URLs is on this machine.

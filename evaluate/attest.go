@@ -69,7 +69,9 @@ func ReadAttestations(r io.Reader, name string, c *Criteria) ([]Attestation, err
 		node := &file.Attestations[i]
 		a, err := decodeAttestation(node, c)
 		if err != nil {
-			wrong = append(wrong, fmt.Errorf("line %d: %w", node.Line, err))
+			for line := range strings.SplitSeq(err.Error(), "\n") {
+				wrong = append(wrong, fmt.Errorf("line %d: %s", node.Line, line))
+			}
 			continue
 		}
 		a.Where = fmt.Sprintf("%s:%d", name, node.Line)
@@ -83,40 +85,51 @@ func decodeAttestation(node *yaml.Node, c *Criteria) (Attestation, error) {
 	if node.Kind != yaml.MappingNode {
 		return a, errors.New("want an attestation with platform, requirement, level, says, source, date and by")
 	}
+	var wrong []error
 	for i := 0; i < len(node.Content); i += 2 {
 		if key := node.Content[i].Value; !slices.Contains([]string{"platform", "requirement", "check", "level", "says", "source", "date", "by"}, key) {
-			return a, fmt.Errorf("unknown key %q", key)
+			wrong = append(wrong, fmt.Errorf("unknown key %q", key))
 		}
 	}
 	if err := node.Decode(&a); err != nil {
-		return a, err
+		// What couldn't be read would be told again as missing.
+		if several, ok := errors.AsType[*yaml.TypeError](err); ok {
+			err = errors.New(strings.Join(several.Errors, "; "))
+		}
+		return a, errors.Join(append(wrong, err)...)
 	}
-	return a, a.check(c)
+	return a, errors.Join(append(wrong, a.check(c)...)...)
 }
 
-func (a *Attestation) check(c *Criteria) error {
+// check gives everything that is wrong.
+func (a *Attestation) check(c *Criteria) (wrong []error) {
+	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
 	for _, f := range []struct{ key, value string }{
 		{"platform", a.Platform}, {"requirement", a.Requirement}, {"says", a.Says}, {"source", a.Source}, {"date", a.Date}, {"by", a.By},
 	} {
 		if strings.TrimSpace(f.value) == "" {
-			return fmt.Errorf("%s is missing: nothing counts without where it comes from", f.key)
+			bad("%s is missing: nothing counts without where it comes from", f.key)
 		}
 	}
 	if a.Level < None || a.Level > Whole {
-		return fmt.Errorf("level %d is not 0 to 3", a.Level)
+		bad("level %d is not 0 to 3", a.Level)
 	}
-	if _, err := time.Parse(time.DateOnly, a.Date); err != nil {
-		return fmt.Errorf("date %q is not of the form 2026-11-24", a.Date)
+	if _, err := time.Parse(time.DateOnly, a.Date); err != nil && a.Date != "" {
+		bad("date %q is not of the form 2026-11-24", a.Date)
 	}
 	i := slices.IndexFunc(c.Requirements, func(r Requirement) bool { return r.ID == a.Requirement })
-	if i < 0 {
-		return fmt.Errorf("there is no requirement %q", a.Requirement)
-	}
 	takes := func(k Check) bool { return k.Attested != "" && (a.Check == "" || a.Check == k.ID) }
-	if !slices.ContainsFunc(c.Requirements[i].Checks, takes) {
-		return fmt.Errorf("requirement %s has nothing to attest: it is measured", a.Requirement)
+	switch {
+	case i < 0 && a.Requirement != "":
+		var known []string
+		for _, r := range c.Requirements {
+			known = append(known, r.ID)
+		}
+		bad("there is no requirement %q: there are %s", a.Requirement, strings.Join(known, ", "))
+	case i >= 0 && !slices.ContainsFunc(c.Requirements[i].Checks, takes):
+		bad("requirement %s has nothing to attest: it is measured", a.Requirement)
 	}
-	return nil
+	return wrong
 }
 
 // date is when the attestation was true; it was checked when it was read.

@@ -268,6 +268,27 @@ func TestReadProbe(t *testing.T) {
 	}
 }
 
+func TestReadAttestationsTellsEveryMistake(t *testing.T) {
+	c, err := MASKIN014()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "attestations:\n  - {platform: p, requirement: luck, level: 9, says: s, date: soon, by: k, mood: good}\n  - {level: [1], luck: 3}\n"
+	_, err = ReadAttestations(strings.NewReader(text), "a.yaml", c)
+	if err == nil {
+		t.Fatal("nothing is wrong with it")
+	}
+	lines := strings.Split(err.Error(), "\n")
+	for i, want := range []string{
+		`line 2: unknown key "mood"`, "line 2: source is missing", "line 2: level 9 is not 0 to 3", `line 2: date "soon" is not`,
+		`line 2: there is no requirement "luck": there are `, `line 3: unknown key "luck"`, "line 3: line 3: cannot unmarshal !!seq",
+	} {
+		if i >= len(lines) || !strings.HasPrefix(lines[i], want) {
+			t.Fatalf("line %d is to begin with %q:\n%v", i+1, want, err)
+		}
+	}
+}
+
 func FuzzReadAttestations(f *testing.F) {
 	c, err := MASKIN014()
 	if err != nil {

@@ -138,8 +138,13 @@ func (s *Server) options() (*server.Options, error) {
 	return options, err
 }
 
-// listenAddress splits the address, and tries it.
-func listenAddress(listen string) (host string, port int, err error) {
+// CheckListen says whether a server may listen there, without trying it.
+func CheckListen(address string) error {
+	_, _, err := splitListen(address)
+	return err
+}
+
+func splitListen(listen string) (host string, port int, err error) {
 	host, text, err := net.SplitHostPort(listen)
 	if err != nil {
 		return "", 0, fmt.Errorf("listen on %q: want HOST:PORT (--listen): %w", listen, err)
@@ -150,6 +155,14 @@ func listenAddress(listen string) (host string, port int, err error) {
 	}
 	if port, err = strconv.Atoi(text); err != nil || port < 0 || port > 65535 {
 		return "", 0, fmt.Errorf("listen on %q: %q is not a port (--listen)", listen, text)
+	}
+	return host, port, nil
+}
+
+// listenAddress splits the address, and tries it.
+func listenAddress(listen string) (host string, port int, err error) {
+	if host, port, err = splitListen(listen); err != nil {
+		return "", 0, err
 	}
 	if port == 0 {
 		port, err = freePort(host)

@@ -85,7 +85,12 @@ func (a *app) settle(flags *pflag.FlagSet) error {
 }
 
 func (a *app) checks() []configcmd.Check {
+	server := error(nil)
+	if a.where.Server != "" {
+		server = bus.CheckServer(a.where.Server)
+	}
 	return []configcmd.Check{
+		{Key: "server", Err: server},
 		{Key: "site", Err: bus.CheckName("site", a.host.Site)},
 		{Key: "qmp-socket", Err: hostagent.CheckQMPSockets(a.host.QMPSockets)},
 		{Key: "interval", Err: positive(a.host.Interval)},

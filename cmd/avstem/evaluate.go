@@ -124,9 +124,9 @@ func (a *app) scorecard(ctx context.Context, books *booksFlags, noFleet bool, pr
 		known = append(known, seen.Platform)
 	}
 	for _, platform := range platforms {
-		// That is an answer too, and could be a slip of the fingers.
+		// Where no evidence names any, that all is unknown is an answer.
 		if err := names.Check("platform", platform, known); err != nil && len(known) > 0 {
-			a.notef("of %s everything is unknown: %v", platform, err)
+			return nil, nil, usageError{err}
 		}
 	}
 	return evaluate.Score(criteria, sources, platforms, a.now()), sources, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"slices"
 
@@ -8,8 +9,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/bus/embedded"
+	"github.com/dataverket/avstem/cmd/avstem/internal/source"
 	"github.com/dataverket/avstem/cmd/internal/config"
 	"github.com/dataverket/avstem/cmd/internal/configcmd"
+	"github.com/dataverket/avstem/cmd/internal/hostagent"
+	"github.com/dataverket/avstem/cmd/internal/monitor"
 	"github.com/dataverket/avstem/cmd/internal/natsflags"
 )
 
@@ -40,8 +45,8 @@ func (a *app) settings() *configcmd.Program {
 		Keys: keys,
 		Scratch: func() (*pflag.FlagSet, func() []configcmd.Check) {
 			none := func(string) string { return "" }
-			other := &app{env: none, ownEnv: none}
-			return keys(newRootCommand(other)), other.checks
+			known := keys(newRootCommand(&app{env: none, ownEnv: none}))
+			return known, func() []configcmd.Check { return checks(known) }
 		},
 		Path: func() string { return a.configPath }, File: func() *config.File { return a.file },
 		StateDir: func() string { return bus.StateDir(a.global.stateDir, a.env) },
@@ -53,11 +58,57 @@ func (a *app) settings() *configcmd.Program {
 // keys are the flags that the configuration file may set.
 func keys(root *cobra.Command) *pflag.FlagSet { return configcmd.Keys(root, configured...) }
 
-func (a *app) checks() []configcmd.Check {
-	if a.global.site == "" {
+// checks are what serve and up ask of the keys' values before they start anything.
+func checks(keys *pflag.FlagSet) []configcmd.Check {
+	value := func(key string) string { return keys.Lookup(key).Value.String() }
+	site, inventory := value("site"), value("inventory")
+	list := []configcmd.Check{
+		{Key: "server", Err: bus.CheckServer(value("server"))},
+		{Key: "metrics", Err: monitor.CheckAddress(value("metrics"))},
+		{Key: "enroll-listen", Err: monitor.CheckAddress(value("enroll-listen"))},
+		{Key: "inventory", Err: checkInventory(inventory, site)},
+	}
+	if site != "" {
+		list = append(list, configcmd.Check{Key: "site", Err: bus.CheckName("site", site)})
+	}
+	if _, _, err := readPolicy(value("policy")); err != nil {
+		list = append(list, configcmd.Check{Key: "policy", Err: err})
+	}
+	if listen := value("listen"); listen != monitor.None {
+		list = append(list, configcmd.Check{Key: "listen", Err: embedded.CheckListen(listen)})
+	}
+	if every, err := keys.GetDuration("interval"); err == nil {
+		list = append(list, configcmd.Check{Key: "interval", Err: checkInterval(every)})
+	}
+	if sockets, err := keys.GetStringArray("qmp-socket"); err == nil {
+		list = append(list, configcmd.Check{Key: "qmp-socket", Err: hostagent.CheckQMPSockets(sockets)})
+	}
+	return list
+}
+
+// checkInventory says what keeps one from being used, as far as that is known
+// without asking another machine.
+func checkInventory(where, site string) error {
+	if where == "" {
 		return nil
 	}
-	return []configcmd.Check{{Key: "site", Err: bus.CheckName("site", a.global.site)}}
+	spec, err := source.Find(where)
+	if err != nil {
+		return err
+	}
+	unasked := errors.New("not asked for")
+	from, err := spec.Open(func() (*bus.Conn, error) { return nil, unasked })
+	switch {
+	case errors.Is(err, unasked):
+		return nil
+	case err != nil || spec.Remote():
+		return err
+	}
+	inv, err := from.Read(context.Background())
+	if err == nil {
+		_, err = chooseSite(inv, site)
+	}
+	return err
 }
 
 // settle reads the configuration file and gives flags their values: the command's

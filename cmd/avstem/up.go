@@ -84,14 +84,21 @@ func (f *upFlags) check() error {
 	if err := hostagent.CheckQMPSockets(f.qmp); err != nil {
 		return usageError{fmt.Errorf("--qmp-socket %w", err)}
 	}
-	switch {
-	case f.inventory == "":
+	if f.inventory == "" {
 		return usageError{errors.New("avstem up wants --inventory DIR, where Sentral's inventory is")}
-	case f.interval < 100*time.Millisecond:
-		return usageError{fmt.Errorf("--interval %s is too short: want at least 100ms", f.interval)}
+	}
+	if err := checkInterval(f.interval); err != nil {
+		return usageError{fmt.Errorf("--interval %w", err)}
 	}
 	if f.listen == "none" {
 		f.listen = ""
+	}
+	return nil
+}
+
+func checkInterval(every time.Duration) error {
+	if every < 100*time.Millisecond {
+		return fmt.Errorf("%s is too short: want at least 100ms", every)
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -46,7 +48,7 @@ func Apply(flags *pflag.FlagSet, file *File, env func(string) string, leave ...s
 			return
 		}
 		if value := env(Variable(f.Name)); value != "" {
-			if err := f.Value.Set(value); err != nil {
+			if err := give(f, value); err != nil {
 				first = &VariableError{Name: Variable(f.Name), Err: err}
 			}
 			return
@@ -62,11 +64,23 @@ func Apply(flags *pflag.FlagSet, file *File, env func(string) string, leave ...s
 
 func set(f *pflag.Flag, value Value) error {
 	for _, text := range value.Text {
-		if err := f.Value.Set(text); err != nil {
+		if err := give(f, text); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// give sets a flag, and says in words for people what it doesn't take.
+func give(f *pflag.Flag, text string) error {
+	err := f.Value.Set(text)
+	if _, isNumber := errors.AsType[*strconv.NumError](err); isNumber && f.Value.Type() == "bool" {
+		return fmt.Errorf("%q is neither true nor false", text)
+	}
+	if what, usage := pflag.UnquoteUsage(f); err != nil && what == "LEVEL" { // slog's words name itself
+		return fmt.Errorf("%q is no %s", text, usage)
+	}
+	return err
 }
 
 // Check sets every value of the file on the flags, which are thrown away

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/dataverket/avstem/inventory/near"
 )
 
 // NoFile stands for no configuration file, where one is named.
@@ -242,7 +245,18 @@ func suggest(name string, keys *pflag.FlagSet) string {
 		}
 	})
 	if found == "" {
-		return ""
+		meant := near.Names(name, flagNames(keys), 1)
+		if len(meant) == 0 {
+			return ""
+		}
+		found = meant[0]
 	}
 	return ": did you mean " + found + "?"
+}
+
+func flagNames(keys *pflag.FlagSet) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		more := true
+		keys.VisitAll(func(f *pflag.Flag) { more = more && yield(f.Name) })
+	}
 }

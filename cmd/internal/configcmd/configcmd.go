@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"slices"
 	"text/tabwriter"
 
@@ -199,6 +201,11 @@ func (p *Program) values(file *config.File) []config.Problem {
 	}
 	for _, c := range checks() {
 		bad(c.Key, c.Err)
+	}
+	for _, key := range []string{"ca", "cert"} {
+		if _, err := os.Stat(file.First(key)); errors.Is(err, fs.ErrNotExist) {
+			bad(key, err)
+		}
 	}
 	for _, key := range natsflags.Secrets() {
 		// Whoever checks isn't the service that has credentials of systemd's.
