@@ -37,6 +37,10 @@ func (c *Conn) Server() string {
 	return c.nc.ConnectedUrlRedacted()
 }
 
+// Socket is the unix socket of the avstem up that the connection goes to, "" where
+// it goes elsewhere.
+func (c *Conn) Socket() string { return c.socket }
+
 // NATS returns the connection itself, for requests and services.
 func (c *Conn) NATS() *nats.Conn { return c.nc }
 

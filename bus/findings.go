@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -54,6 +55,17 @@ func (c *Conn) Findings(ctx context.Context) ([]json.RawMessage, error) {
 		pending = meta.NumPending
 	}
 	return all, nil
+}
+
+// FindingsMade is when the stream that holds the findings was made. It stays what
+// it is over restarts and where the stream is replicated, and tells one server's, or
+// one cluster's, findings from another's.
+func (c *Conn) FindingsMade(ctx context.Context) (time.Time, error) {
+	stream, err := c.js.Stream(ctx, StreamFindings)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look for the findings: %w", streamError(err, StreamFindings))
+	}
+	return stream.CachedInfo().Created.UTC(), nil
 }
 
 func isFinding(subject string, data []byte) bool {

@@ -109,11 +109,7 @@ func (m *markdownPage) trend(days []drift.Day) {
 
 func (m *markdownPage) changes(s *sectionView) {
 	m.head(3, "What changed")
-	words := strings.TrimSpace(s.Since + " " + s.Passed)
-	if len(s.Changes) == 0 {
-		words += " Nothing else changed."
-	}
-	m.para(words)
+	m.para(strings.Join(strings.Fields(s.Since+" "+s.Passed+" "+s.Nothing), " "))
 	for i := range s.Changes {
 		c := &s.Changes[i]
 		m.head(4, c.Title)

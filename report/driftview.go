@@ -37,6 +37,7 @@ type sectionView struct {
 	Since         string // what changes are counted from, in words
 	Changes       []changesView
 	Passed        string
+	Nothing       string // said where nothing more changed
 	Offenders     []offendersView
 	HostStates    string
 	Versions      string
@@ -295,6 +296,13 @@ func (v *sectionView) changes(c *drift.Changes, at time.Time) {
 	}
 	if c.Passed > 0 {
 		v.Passed = plural("finding", c.Passed) + " came and went in between."
+	}
+	switch {
+	case len(v.Changes) > 0:
+	case c.Passed > 0:
+		v.Nothing = "Nothing else changed."
+	default:
+		v.Nothing = "Nothing changed."
 	}
 }
 

@@ -28,10 +28,10 @@ changed, how hosts and agents are, how well the platform can be seen and
 reconciled, and every open finding with both values and both ways to resolve it.
 
 What changed is held against the last report. That is the one that
---since-report names, else the last that was written to a file for the same site
-and platform, which is kept in the state directory; without one it is counted
-from the events since --since. A report on standard output leaves the last one
-as it is.
+--since-report names, else the last that was written to a file for the same
+server, site and platform, which is kept in the state directory; without one it
+is counted from the events since --since. A report on standard output leaves the
+last one as it is.
 
 --output takes a format, a place to write to, or both by turns. A place is a
 file or a directory and has a slash or a dot in it; a file's ending tells its
@@ -92,12 +92,19 @@ func (f *reportFlags) check() error {
 
 func (a *app) report(ctx context.Context, flags *reportFlags) error {
 	in := drift.Input{At: a.now().UTC(), Site: a.site(), Platform: flags.platform}
-	kept := a.lastReport(in.Site, in.Platform)
-	var err error
+	conn, err := a.connect(ctx)
+	if err != nil {
+		return fmt.Errorf("report on drift: %w", err)
+	}
+	defer conn.Close()
+	kept := a.lastReport(conn, in.Site, in.Platform)
+	if in.Store, err = conn.FindingsMade(ctx); err != nil {
+		return fmt.Errorf("report on drift: %w", err)
+	}
 	if in.Before, err = a.readBefore(flags.sinceReport, kept, &in); err != nil {
 		return fmt.Errorf("report on drift: %w", err)
 	}
-	if err := a.gather(ctx, flags, &in); err != nil {
+	if err := a.gather(ctx, conn, flags, &in); err != nil {
 		return fmt.Errorf("report on drift: %w", err)
 	}
 	r := drift.Make(in)
@@ -120,12 +127,7 @@ func (a *app) report(ctx context.Context, flags *reportFlags) error {
 
 // gather takes everything that a report is made of. What the reconcilers don't say
 // is left out, with a note.
-func (a *app) gather(ctx context.Context, flags *reportFlags, in *drift.Input) error {
-	conn, err := a.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
+func (a *app) gather(ctx context.Context, conn *bus.Conn, flags *reportFlags, in *drift.Input) (err error) {
 	if in.Findings, err = readFindings(ctx, conn); err != nil {
 		return err
 	}

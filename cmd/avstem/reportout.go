@@ -99,9 +99,17 @@ func (o *reportOutput) write(a *app, r *drift.Report) error {
 	return nil
 }
 
-// lastReport is where the last report of a selection is kept.
-func (a *app) lastReport(site, platform string) string {
-	return filepath.Join(bus.StateDir(a.global.stateDir, a.env), "reports", selectionName(site, platform)+"last.json")
+// lastReport is where the last report of a selection is kept: with the state of the
+// avstem up that is asked, else with this user's.
+func (a *app) lastReport(conn *bus.Conn, site, platform string) string {
+	dir := bus.StateDir(a.global.stateDir, a.env)
+	if socket := conn.Socket(); socket != "" {
+		dir = filepath.Dir(socket)
+		if real, err := filepath.EvalSymlinks(dir); err == nil { // not the link that may lead elsewhere tomorrow
+			dir = real
+		}
+	}
+	return filepath.Join(dir, "reports", selectionName(site, platform)+"last.json")
 }
 
 // selectionName is a part of a file's name that tells selections apart: whatever a
@@ -129,7 +137,11 @@ func selectionName(site, platform string) string {
 func (a *app) readBefore(named, kept string, in *drift.Input) (*drift.Report, error) {
 	if named == "" {
 		before, err := readReport(kept)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case err == nil && before.Elsewhere(in.Store):
+			in.Notes = append(in.Notes, "What changed is counted from the events, as the last report is of another server: "+kept)
+			return nil, nil
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			in.Notes = append(in.Notes, "What changed is counted from the events, as the last report can't be used: "+err.Error())
 		}
 		return before, nil
@@ -143,6 +155,9 @@ func (a *app) readBefore(named, kept string, in *drift.Input) (*drift.Report, er
 		return nil, fmt.Errorf("read report %s: it is of %s, and this one of %s", named, siteWords(before.Site), siteWords(in.Site))
 	case before.Platform != "" && before.Platform != in.Platform:
 		return nil, fmt.Errorf("read report %s: it is of platform %s alone: add --platform %s", named, before.Platform, before.Platform)
+	}
+	if before.Elsewhere(in.Store) { // who names it may want just that
+		in.Notes = append(in.Notes, "What changed is counted from the report of another server: "+named)
 	}
 	return before, nil
 }

@@ -339,6 +339,19 @@ func TestUpSaysWhereCommandsGo(t *testing.T) {
 	}
 }
 
+// A report on an up is kept with its state, and goes with it.
+func TestReportIsKeptWithUp(t *testing.T) {
+	p := newPlace(t)
+	p.up()
+	p.drift(reconcile.IdentityWeak)
+	if code, _, stderr := p.try("report", "-o", filepath.Join(t.TempDir(), "out.html")); code != exitOK {
+		t.Fatal(stderr)
+	}
+	if _, err := os.Stat(filepath.Join(p.state, "reports", "last.json")); err != nil {
+		t.Error(err)
+	}
+}
+
 // built is the real program.
 func built(t *testing.T) string {
 	t.Helper()

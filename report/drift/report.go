@@ -23,6 +23,9 @@ type Report struct {
 	// Site and Platform are what was asked for; "" means all.
 	Site     string `json:"site,omitempty"`
 	Platform string `json:"platform,omitempty"`
+	// Store is when what holds the findings was made: reports with different ones are
+	// of different servers.
+	Store time.Time `json:"store,omitzero"`
 	// Notes are what a reader must know before trusting it.
 	Notes []string `json:"notes,omitempty"`
 	// Sections are by platform; last comes what belongs to none, such as records
@@ -64,7 +67,8 @@ type KindCount struct {
 // Input is what a report is made of.
 type Input struct {
 	At             time.Time
-	Site, Platform string // what was asked for; "" means all
+	Site, Platform string    // what was asked for; "" means all
+	Store          time.Time // as in [Report]
 	Notes          []string
 	Findings       []reconcile.Finding // of every state and platform
 	History        *History
@@ -75,7 +79,7 @@ type Input struct {
 
 // Make makes a report.
 func Make(in Input) *Report {
-	r := &Report{Schema: Schema, At: in.At.UTC(), Site: in.Site, Platform: in.Platform, Notes: in.Notes}
+	r := &Report{Schema: Schema, At: in.At.UTC(), Site: in.Site, Platform: in.Platform, Store: in.Store, Notes: in.Notes}
 	for _, platform := range platforms(&in) {
 		r.Sections = append(r.Sections, in.section(platform))
 	}
@@ -117,6 +121,12 @@ func platforms(in *Input) []string {
 		all = append(all, "")
 	}
 	return all
+}
+
+// Elsewhere says whether the report is known to be of another server than one whose
+// findings are in the given store.
+func (r *Report) Elsewhere(store time.Time) bool {
+	return !r.Store.IsZero() && !store.IsZero() && !r.Store.Equal(store)
 }
 
 func (in *Input) before() []Section {
