@@ -34,7 +34,7 @@ func (c *Conn) RemoveFinding(ctx context.Context, site, id string, upTo uint64) 
 // is none (a server's acknowledgement goes wherever a publisher asks for it) is left
 // out; the site's reconciler removes it.
 func (c *Conn) Findings(ctx context.Context) ([]json.RawMessage, error) {
-	messages, pending, err := c.lastValues(ctx, StreamFindings, findingPrefix+".>", ReadOnce)
+	messages, pending, err := c.lastValues(ctx, StreamFindings, findingPrefix+".>", 0, ReadOnce)
 	if err != nil {
 		return nil, fmt.Errorf("read findings: %w", streamError(err, StreamFindings))
 	}

@@ -31,8 +31,26 @@ type feed struct {
 	lost           func(error)
 }
 
+// readTo is how far a stream was read.
+type readTo struct {
+	created time.Time // which stream that is
+	seen    sequence
+}
+
+// after is the sequence after which reading goes on, 0 where the last values are to be
+// read: the stream is another one, or came back older, or there is less to read of
+// the last values than of all that came since. So who is slow gets on over any number
+// of breaks, and who was away for long isn't told of what is past.
+func (p *readTo) after(info *jetstream.StreamInfo) uint64 {
+	seen := p.seen.get()
+	if !info.Created.Equal(p.created) || info.State.LastSeq < seen || info.State.LastSeq-seen > info.State.NumSubjects {
+		return 0
+	}
+	return seen
+}
+
 // follow delivers until ctx ends, over reconnects, restarts and streams that
-// are deleted. After such a break all last values come again.
+// are deleted. After such a break values may come again.
 func (c *Conn) follow(ctx context.Context, f feed) error {
 	announce := f.ready
 	f.ready = func() {
@@ -41,9 +59,10 @@ func (c *Conn) follow(ctx context.Context, f feed) error {
 			announce = nil
 		}
 	}
+	var at readTo
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		began := time.Now()
-		err := c.followOnce(ctx, f)
+		err := c.followOnce(ctx, f, &at)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -64,7 +83,7 @@ func (c *Conn) follow(ctx context.Context, f feed) error {
 	}
 }
 
-func (c *Conn) followOnce(ctx context.Context, f feed) error {
+func (c *Conn) followOnce(ctx context.Context, f feed, at *readTo) error {
 	if !c.nc.IsConnected() {
 		return nats.ErrDisconnected
 	}
@@ -79,19 +98,21 @@ func (c *Conn) followOnce(ctx context.Context, f feed) error {
 	if err != nil {
 		return err
 	}
-	created := stream.CachedInfo().Created
-	messages, pending, err := c.lastValues(ctx, f.stream, f.filter, 0)
+	info := stream.CachedInfo()
+	after := at.after(info)
+	messages, pending, err := c.lastValues(ctx, f.stream, f.filter, after, 0)
 	if err != nil {
 		return err
 	}
+	at.created = info.Created
+	at.seen.set(after)
 	defer messages.Stop()
 	if pending == 0 {
 		f.ready()
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var seen sequence
-	go func() { cancel(c.watchStream(ctx, stream, created, &seen)) }()
+	go func() { cancel(c.watchStream(ctx, stream, info.Created, &at.seen)) }()
 	for {
 		msg, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
@@ -102,7 +123,7 @@ func (c *Conn) followOnce(ctx context.Context, f feed) error {
 		if err != nil {
 			return err
 		}
-		seen.set(meta.Sequence.Stream)
+		at.seen.set(meta.Sequence.Stream)
 		if meta.NumPending == 0 {
 			f.ready()
 		}
@@ -110,11 +131,11 @@ func (c *Conn) followOnce(ctx context.Context, f feed) error {
 }
 
 // lastValues begins an ordered consumer over the last message of every subject
-// and all that follow, and says how many messages there are to begin with. The server
-// forgets the consumer when nothing was asked of it for a while; 0 leaves that to
+// and all that follow, or over all after a sequence, and says how many messages there
+// are to begin with. The server forgets the consumer when nothing was asked of it for a while; 0 leaves that to
 // the server, which takes minutes.
-func (c *Conn) lastValues(ctx context.Context, stream, filter string, forget time.Duration) (jetstream.MessagesContext, uint64, error) {
-	consumer, err := c.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
+func (c *Conn) lastValues(ctx context.Context, stream, filter string, after uint64, forget time.Duration) (jetstream.MessagesContext, uint64, error) {
+	config := jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{filter},
 		DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
 
@@ -122,7 +143,11 @@ func (c *Conn) lastValues(ctx context.Context, stream, filter string, forget tim
 		// After that we begin anew ourselves: nats.go can't be interrupted
 		// while it tries again, and tries for ever on a stream that is gone.
 		MaxResetAttempts: 2,
-	})
+	}
+	if after > 0 {
+		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, after+1
+	}
+	consumer, err := c.js.OrderedConsumer(ctx, stream, config)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -42,7 +42,8 @@ type ObservationHandler struct {
 // Observations delivers the last document of every host and source and then
 // each one that is published, until ctx ends or the connection is closed for
 // good. It makes the streams if they are gone, and reads everything again when
-// the stream was replaced.
+// the stream was replaced. After another break it goes on where it broke off, so that
+// a reader that is slower than hosts publish gets on all the same.
 //
 // Documents are decoded on all CPUs, which is what takes the time when all hosts'
 // come at once, and delivered one by one in the stream's order. They share what is

@@ -30,7 +30,7 @@ func publish(t *testing.T, p *Publisher, o *inventory.Observation) {
 // stored lists the (epoch, gen) that the stream has on hostA's subject.
 func stored(t *testing.T, c *Conn) [][2]uint64 {
 	t.Helper()
-	messages, pending, err := c.lastValues(t.Context(), StreamObserved, observedPrefix+".>", ReadOnce)
+	messages, pending, err := c.lastValues(t.Context(), StreamObserved, observedPrefix+".>", 0, ReadOnce)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,7 +91,7 @@ func (c *Conn) keptTasks(ctx context.Context, filter string, take func(string, [
 	if err != nil {
 		return
 	}
-	messages, pending, err := c.lastValues(ctx, stream, filter, ReadOnce)
+	messages, pending, err := c.lastValues(ctx, stream, filter, 0, ReadOnce)
 	if err != nil {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/reconcile"
+	"github.com/dataverket/avstem/reconcile/internal/seed"
 	"github.com/dataverket/avstem/sentral"
 )
 
@@ -106,6 +107,7 @@ func genDocument(t *rapid.T, doc reconcile.Document, now time.Time) []reconcile.
 
 // TestLifeOfFindings holds Advance to its laws over random histories.
 func TestLifeOfFindings(t *testing.T) {
+	seed.Fix(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		history := genHistory(rt)
 		restart := rapid.IntRange(0, len(history)-1).Draw(rt, "restart")

@@ -9,13 +9,14 @@ import (
 
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/reconcile/internal/history"
+	"github.com/dataverket/avstem/reconcile/internal/seed"
 )
 
 // TestBookIsAPass holds a book to a full pass: whatever happened, in whatever
 // order, what it found after each settling is what one pass over both books as
 // they then are finds, every word of it.
 func TestBookIsAPass(t *testing.T) {
-	history.Fix(t)
+	seed.Fix(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		world := history.New(func(n int) int { return rapid.IntRange(0, n-1).Draw(rt, "") })
 		book := reconcile.NewBook(world.Policy)

@@ -5,11 +5,14 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/dataverket/avstem/reconcile/internal/seed"
 )
 
 // TestIndex holds the index to a map, with marks that lie on the same places, on
 // neighbouring ones and on those round the end of a piece.
 func TestIndex(t *testing.T) {
+	seed.Fix(t)
 	rapid.Check(t, func(t *rapid.T) {
 		var x index
 		has := map[uint64][]*thing{}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/reconcile"
+	"github.com/dataverket/avstem/reconcile/internal/seed"
 	"github.com/dataverket/avstem/sentral"
 )
 
@@ -163,6 +164,7 @@ func (f *fleet) input(now time.Time) reconcile.Input {
 
 // TestAgreementIsSilent: two books that say the same give no finding.
 func TestAgreementIsSilent(t *testing.T) {
+	seed.Fix(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		f := genFleet(rt)
 		in := f.input(epoch)
@@ -177,6 +179,7 @@ func TestAgreementIsSilent(t *testing.T) {
 // TestNoAbsenceWithoutSight: whatever else goes wrong, a VM of a host that is
 // silent, blind or seen in part is never called missing with its host.
 func TestNoAbsenceWithoutSight(t *testing.T) {
+	seed.Fix(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		f := genFleet(rt)
 		unseen := map[string]bool{}

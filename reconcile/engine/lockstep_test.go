@@ -12,6 +12,7 @@ import (
 
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/reconcile/internal/history"
+	"github.com/dataverket/avstem/reconcile/internal/seed"
 )
 
 // TestStepsAreAdvances holds the engine to the core: after any history, each step
@@ -20,7 +21,7 @@ import (
 // the findings, too. Now and then another engine that stood by takes over, and
 // nobody can tell by what it finds.
 func TestStepsAreAdvances(t *testing.T) {
-	history.Fix(t)
+	seed.Fix(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		play(rt, func(n int) int { return rapid.IntRange(0, n-1).Draw(rt, "") })
 	})
@@ -28,7 +29,7 @@ func TestStepsAreAdvances(t *testing.T) {
 
 // TestReplayIsTheSame: one history, played twice, gives the same events.
 func TestReplayIsTheSame(t *testing.T) {
-	history.Fix(t)
+	seed.Fix(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		draws := rapid.SliceOfN(rapid.IntRange(0, 1<<20), 200, 2000).Draw(rt, "draws")
 		replay := func() string {

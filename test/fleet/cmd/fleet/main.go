@@ -249,7 +249,7 @@ func live(ctx context.Context, r *fleet.Reconciler, conn *bus.Conn, hosts *hostP
 	if flood.Taken < flood.Documents {
 		figure("  documents taken", flood.Taken, "documents", fmt.Sprintf("of %d; the others were waited for for minutes", flood.Documents))
 	}
-	figure("  reading broke off", flood.Breaks, "times", "after each of which everything is read again")
+	figure("  reading broke off", flood.Breaks, "times", "after each of which it goes on where it was")
 	figure("  events", int(float64(flood.Events)/flood.Clock.Seconds()), "events/s", fmt.Sprintf("%d of them", flood.Events))
 	return nil
 }

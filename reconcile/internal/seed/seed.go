@@ -1,11 +1,13 @@
-package history
+// Package seed has tests that draw at random draw the same each time. It is apart as
+// tests from within package reconcile need it too.
+package seed
 
 import (
 	"flag"
 	"testing"
 )
 
-// Fix has a test of histories draw the same ones each time, unless a seed is given
+// Fix has a test draw the same each time, unless a seed is given
 // (-rapid.seed): a plain run is to fail for what was changed, and not by chance.
 // Long runs with other seeds are what `make histories` is for.
 func Fix(t *testing.T) {
