@@ -44,7 +44,6 @@ func TestInterrupted(t *testing.T) {
 		"evaluate":       {"evaluate", "--server", server},
 		"ack":            {"ack", "f-1", "--until", "8h", "--reason", "r", "--by", "kari", "--server", server},
 		"doctor":         {"doctor", "--server", server},
-		"serve":          {"serve", "--inventory", inventory, "--metrics", "none", "--server", server},
 		"push":           {"sentral", "push", "--inventory", inventory, "--kv", "b", "--server", server},
 		"push of HTTP":   {"sentral", "push", "--inventory", https, "--kv", "b", "--server", server},
 		"adopt":          {"sentral", "adopt", "--all", "--inventory", "DIR", "--write", "--server", server},

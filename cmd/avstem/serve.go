@@ -31,8 +31,12 @@ site's credentials are used.
 
 Hosts enroll at --enroll-listen, with tokens of "avstem enroll token".
 
-As a service of systemd (Type=notify) it tells how it is doing: systemctl status
-shows it.`
+A server that can't be reached is waited for, at the start as later; one that
+refuses the credentials, or that can't be trusted, ends it.
+
+As a service of systemd (Type=notify) it tells how it is doing, and what it waits
+for: systemctl status shows it. Inventory, policy, certificates and credentials
+are taken up when they change; the configuration file, when it is restarted.`
 
 type serveFlags struct {
 	inventory string
@@ -60,7 +64,7 @@ func newServeCommand(a *app) *cobra.Command {
 			if err := flags.watched.check(c); err != nil {
 				return err
 			}
-			return a.serve(c.Context(), &flags)
+			return untilStopped(c.Context(), a.serve(c.Context(), &flags))
 		},
 	}
 	c.Flags().StringVar(&flags.inventory, "inventory", "", inventoryUsage)
@@ -98,7 +102,8 @@ func (a *app) serve(ctx context.Context, flags *serveFlags) error {
 		tasks = append(tasks, task{"renewal of the certificate", own.keepCertificate})
 		dial = func() (*bus.Conn, error) { return own.Connect("avstem-reconciler", a.reconcilerCreds(own.dir), log) }
 	}
-	connect := sync.OnceValues(dial)
+	waits := patience{log: log, systemd: notify, first: firstWait}
+	connect := sync.OnceValues(func() (*bus.Conn, error) { return waits.await(ctx, dial) })
 	intended, err := a.openInventory(ctx, spec, connect, log)
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func newUpCommand(a *app) *cobra.Command {
 			if err := flags.metrics.check(c); err != nil {
 				return err
 			}
-			return a.up(c.Context(), &flags)
+			return untilStopped(c.Context(), a.up(c.Context(), &flags))
 		},
 	}
 	c.Flags().StringVar(&flags.inventory, "inventory", "", inventoryUsage)

@@ -431,8 +431,4 @@ func TestServe(t *testing.T) {
 	if code := <-ended; code != 0 {
 		t.Errorf("exit %d:\n%s", code, stderr.String())
 	}
-	code, _, message := apart.try("serve", "--inventory", apart.inventory, "--server", "nats://127.0.0.1:1")
-	if code != exitError || !strings.Contains(message, "127.0.0.1:1") {
-		t.Errorf("without a server: exit %d: %s", code, message)
-	}
 }

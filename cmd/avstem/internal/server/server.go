@@ -22,6 +22,8 @@ import (
 const (
 	// startWithin is how long the streams may take to be made and read.
 	startWithin = 30 * time.Second
+	// beginAgain is the pause after streams that could not be made yet.
+	beginAgain = 2 * time.Second
 )
 
 // Options are a server's. Conn, Site and Watch are needed.
@@ -57,6 +59,7 @@ type Server struct {
 	kept   keeper
 	agents *agents
 	pulse  pulse
+	lacks  atomic.Pointer[string] // what of NATS it waits for before it begins, nil for nothing
 	ledger *ledger
 	news   chan struct{} // holds one when a step may be due
 
@@ -147,8 +150,30 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// begin makes the streams.
+// begin makes the streams, and waits while JetStream doesn't answer yet, as that of a
+// cluster which is about to start.
 func (s *Server) begin(ctx context.Context) error {
+	said := ""
+	for {
+		err := s.ensureStreams(ctx)
+		if err == nil || ctx.Err() != nil || !bus.IsAway(err) {
+			s.lacks.Store(nil)
+			return err
+		}
+		if why := "waiting for JetStream: " + err.Error(); why != said {
+			said = why
+			s.lacks.Store(&why)
+			s.log.Warn("JetStream is waited for", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(beginAgain):
+		}
+	}
+}
+
+func (s *Server) ensureStreams(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
 	return s.o.Conn.EnsureStreams(ctx)

@@ -57,6 +57,9 @@ func (s *Server) NotReady(now time.Time) string {
 	if !s.o.Conn.NATS().IsConnected() {
 		return "NATS is away"
 	}
+	if why := s.lacks.Load(); why != nil {
+		return *why
+	}
 	if status := s.engine.Status(now); s.leading.Load() && !status.Ready {
 		if status.Waiting == "" {
 			return "the first pass is about to begin"
