@@ -12,6 +12,7 @@ import (
 // Status is how an agent is doing at one moment.
 type Status struct {
 	Sources   []bus.SourceState // the newest document of each source
+	Why       map[string]string // the first problem of each source that has one
 	VMs       int               // that the runtimes show, each counted once
 	Waiting   int               // documents that are not published yet
 	Published time.Time         // when the stream had a document last; zero if none
@@ -41,8 +42,12 @@ func (b *board) status() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s.Published = b.delivered
+	s.Why = map[string]string{}
 	vms := map[string]bool{}
-	for _, e := range b.entries {
+	for source, e := range b.entries {
+		if len(e.doc.Problems) > 0 {
+			s.Why[source] = e.doc.Problems[0].Call + ": " + e.doc.Problems[0].Error
+		}
 		if !e.published {
 			s.Waiting++
 		}
@@ -65,6 +70,12 @@ func (s Status) Words(now time.Time) string {
 			seen++
 		case inventory.OutcomeAbsent:
 			absent++
+		case inventory.OutcomeFailed:
+			words := source.Source + " failed"
+			if why := s.Why[source.Source]; why != "" {
+				words += " (" + why + ")"
+			}
+			notWhole = append(notWhole, words)
 		default:
 			notWhole = append(notWhole, source.Source+" "+string(source.Outcome))
 		}

@@ -21,6 +21,8 @@ func TestStatusInWords(t *testing.T) {
 		"1 VM, 1 source seen, not seen whole: storage partial, network failed, published 3 min ago": {VMs: 1, Server: "tls://a", Published: now.Add(-3 * time.Minute),
 			Sources: []bus.SourceState{complete, {Source: "storage", Outcome: inventory.OutcomePartial}, {Source: "network", Outcome: inventory.OutcomeFailed},
 				{Source: "runtime-lxd", Outcome: inventory.OutcomeAbsent}}},
+		"1 VM, 0 sources seen, not seen whole: runtime-libvirt failed (connect /run/x: connection refused), published 4 s ago": {VMs: 1, Server: "tls://a", Published: now.Add(-4 * time.Second),
+			Sources: []bus.SourceState{{Source: "runtime-libvirt", Outcome: inventory.OutcomeFailed}}, Why: map[string]string{"runtime-libvirt": "connect /run/x: connection refused"}},
 		"1 VM, 1 source seen, not connected to NATS, last published 5 h ago":       {VMs: 1, Sources: five[:1], Published: now.Add(-5 * time.Hour), Waiting: 1},
 		"1 VM, 1 source seen, 2 documents not published yet":                       {VMs: 1, Sources: five[:1], Server: "tls://a", Waiting: 2},
 		"1 VM, 1 source seen, publishing is stopped: another agent publishes, too": {VMs: 1, Sources: five[:1], Server: "tls://a", Problem: "another agent publishes, too"},
@@ -35,14 +37,17 @@ func TestStatusInWords(t *testing.T) {
 func TestStatusCountsAVMOnce(t *testing.T) {
 	a := newAgent(t, Options{Collectors: []collectors.Collector{&fakeCollector{source: "runtime-a"}, &fakeCollector{source: "runtime-b"}}})
 	for _, source := range []string{"runtime-a", "runtime-b"} {
-		o := &inventory.Observation{Schema: inventory.Schema, Source: source, Outcome: inventory.OutcomeComplete,
-			Body: inventory.Body{VMs: []inventory.VM{{NativeID: "web-01"}, {NativeID: source}}}}
+		o := &inventory.Observation{Schema: inventory.Schema, Source: source, Outcome: inventory.OutcomePartial,
+			Problems: []inventory.Problem{{Call: "read " + source, Error: "refused"}},
+			Body:     inventory.Body{VMs: []inventory.VM{{NativeID: "web-01"}, {NativeID: source}}}}
 		if err := a.board.offer(o, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if s := a.Status(); s.VMs != 3 || s.Waiting != 2 || !s.Published.IsZero() || s.Server != "" {
 		t.Errorf("status is %+v", s)
+	} else if why := s.Why["runtime-b"]; why != "read runtime-b: refused" {
+		t.Errorf("it is not whole because of %q", why)
 	}
 }
 

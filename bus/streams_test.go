@@ -60,6 +60,9 @@ func TestClusterGetsThreeReplicas(t *testing.T) {
 	// A cluster elects its leader some time after it takes connections.
 	deadline := time.Now().Add(30 * time.Second)
 	for err := c.EnsureStreams(t.Context()); err != nil; err = c.EnsureStreams(t.Context()) {
+		if !IsAway(err) {
+			t.Errorf("this is not waited for: %v", err)
+		}
 		if time.Now().After(deadline) {
 			t.Fatal(err)
 		}

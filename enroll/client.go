@@ -115,6 +115,25 @@ func (c *Client) Renew(ctx context.Context, r Renewal, key nkeys.KeyPair) (Answe
 	return a, nil
 }
 
+// Clock is the issuer's, to the second.
+func (c *Client) Clock(ctx context.Context) (time.Time, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, c.issuer, nil)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("ask %s for the time: %w", c.issuer, err)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("ask %s for the time: %w", c.issuer, err)
+	}
+	response.Body.Close()
+	// Every answer has it, whatever else it says.
+	at, err := http.ParseTime(response.Header.Get("Date"))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("ask %s for the time: %w", c.issuer, err)
+	}
+	return at, nil
+}
+
 func (c *Client) ask(ctx context.Context, path string, body any, key nkeys.KeyPair) (Answer, error) {
 	data, err := json.Marshal(body)
 	if err != nil {

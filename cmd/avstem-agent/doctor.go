@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/internal/doctor"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
+	"github.com/dataverket/avstem/enroll"
 	"github.com/dataverket/avstem/inventory"
 )
 
@@ -21,8 +23,8 @@ const doctorLong = `Tries everything that the agent needs, and says of each what
 happened, what that means and what to type. It changes nothing and publishes
 nothing; it may run beside the agent.
 
-Rights differ by user: what the service sees, but for its sandbox, is seen by
-"runuser -u avstem-agent -- avstem-agent doctor --state-dir /var/lib/avstem".
+Root's rights are given up first for those of the service: of the user to whom the
+state directory belongs. What is seen is what the service sees, but for its sandbox.
 
 Exit status: 0 nothing is broken, though there may be warnings; 1 something is.`
 
@@ -38,7 +40,11 @@ func (a *app) doctorCommand() *cobra.Command {
 	c.Flags().BoolVar(&offline, "offline", false, "leave out everything that needs the NATS server")
 	a.where.Add(c.Flags())
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		results := a.examineHost(c.Context())
+		results, err := a.actAsService(c.Context())
+		if err != nil {
+			return fmt.Errorf("examine this host: %w", err)
+		}
+		results = append(results, a.examineHost(c.Context())...)
 		if !offline {
 			results = append(results, a.examineNATS(c.Context())...)
 		}
@@ -57,7 +63,7 @@ func (a *app) examineHost(ctx context.Context) []doctor.Result {
 		file = fmt.Sprintf("%s, keys set: %d", a.file.Path, len(a.file.Values))
 	}
 	results := []doctor.Result{
-		doctor.Good("configuration", "read the configuration file", file),
+		a.examineFile(file),
 		doctor.StateDirectory(a.host.StateDir),
 		a.examineIdentity(ctx),
 		doctor.KernelClock(),
@@ -78,6 +84,19 @@ func (a *app) examineHost(ctx context.Context) []doctor.Result {
 			"host, network and storage are observed, and no VM", "start libvirtd or the like, or name its socket (libvirt-socket: in the configuration file)"))
 	}
 	return results
+}
+
+// examineFile says whether the service may read what has been read already.
+func (a *app) examineFile(found string) doctor.Result {
+	const check, tried = "configuration", "read the configuration file"
+	if a.file != nil {
+		if f, err := os.Open(a.file.Path); err != nil {
+			return doctor.Bad(check, tried, err, "the agent doesn't start", "chmod o+r "+a.file.Path)
+		} else {
+			f.Close()
+		}
+	}
+	return doctor.Good(check, tried, found)
 }
 
 func (a *app) examineIdentity(ctx context.Context) doctor.Result {
@@ -127,7 +146,7 @@ func judgeSource(o *inventory.Observation) doctor.Result {
 // examineNATS tries what the agent does with the server.
 func (a *app) examineNATS(ctx context.Context) []doctor.Result {
 	const tried = "connect as the agent does"
-	where, _, err := a.reach()
+	where, member, err := a.reach()
 	if err != nil {
 		return []doctor.Result{doctor.Bad("credentials", "read the files that are named", err, "the agent doesn't start", "see what it says")}
 	}
@@ -139,6 +158,9 @@ func (a *app) examineNATS(ctx context.Context) []doctor.Result {
 		return append(results, doctor.Skip("publishing", "publish as this host", "there is no connection"))
 	}
 	defer conn.Close()
+	if member.Issuer != "" {
+		results = append(results, examineClock(ctx, member.Issuer, where.CA))
+	}
 	host, err := a.readIdentity(ctx)
 	results = append(results, doctor.TLS(conn, 14*24*time.Hour, time.Now()), doctor.Version(conn), doctor.Payload(conn.NATS().MaxPayload()))
 	if err != nil || host.Clone != "" {
@@ -151,6 +173,22 @@ func (a *app) examineNATS(ctx context.Context) []doctor.Result {
 	}
 	other, err := conn.MayPublish(ctx, bus.Key{Site: a.host.Site, Host: uuid.New(), Source: "identity"})
 	return append(results, judgeOther(other, err))
+}
+
+// examineClock holds this host's clock against the issuer's, which tells whole seconds.
+func examineClock(ctx context.Context, issuer, ca string) doctor.Result {
+	tried := "compare this clock with that of " + issuer
+	client, err := enroll.NewClient(issuer, enroll.Trust{CAFile: ca})
+	if err != nil {
+		return doctor.Skip("clock", tried, err.Error())
+	}
+	asked := time.Now()
+	theirs, err := client.Clock(ctx)
+	if err != nil {
+		return doctor.Weak("clock", tried, err.Error(), "credentials can't be renewed either, and end", "see that the server's port is open: nc -zv "+strings.NewReplacer("https://", "", ":", " ").Replace(issuer))
+	}
+	took := time.Since(asked)
+	return doctor.Clock(tried, asked.Add(took/2), theirs.Add(time.Second/2), took/2+time.Second/2)
 }
 
 func judgeOwn(site string, host uuid.UUID, may bool, err error) doctor.Result {

@@ -112,7 +112,7 @@ func (d *service) say(s agent.Status) {
 		switch whole := source.Outcome == inventory.OutcomeComplete || source.Outcome == inventory.OutcomeAbsent; {
 		case last == source.Outcome:
 		case !whole:
-			d.log.Warn("source is not seen whole", "source", source.Source, "outcome", source.Outcome, "see", "avstem-agent collect --source "+source.Source)
+			d.log.Warn("source is not seen whole", "source", source.Source, "outcome", source.Outcome, "why", s.Why[source.Source], "see", "avstem-agent collect --source "+source.Source)
 		case known:
 			d.log.Info("source has changed", "source", source.Source, "outcome", source.Outcome, "before", last)
 		}

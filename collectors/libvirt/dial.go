@@ -43,7 +43,8 @@ func dial(ctx context.Context, sockets []string) (net.Conn, string, error) {
 		case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENOTDIR):
 		case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
 			refused = &collectors.SourceError{Call: "connect " + path, Why: inventory.WhyRefused, Err: err,
-				Remedy: `let everybody connect to the read-only socket (unix_sock_ro_perms = "0777" in libvirtd.conf) and search its directory`}
+				Remedy: "let everybody connect to the read-only socket and search its directory: SocketMode=0666 by systemctl edit libvirtd-ro.socket (virtqemud-ro.socket), " +
+					`or where no such unit makes it, unix_sock_ro_perms = "0777" in libvirtd.conf`}
 		case errors.Is(err, syscall.ECONNREFUSED):
 			dead = &collectors.SourceError{Call: "connect " + path, Why: inventory.WhyAbsent,
 				Err:    fmt.Errorf("the socket is there and nobody listens on it: %w", syscall.ECONNREFUSED),

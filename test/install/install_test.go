@@ -34,7 +34,7 @@ func commands(t *testing.T) map[string][]string {
 			all[block[1]] = append(all[block[1]], strings.TrimSpace(line))
 		}
 	}
-	for _, place := range []string{"server", "host", "upgrade-host", "remove-host", "purge-host", "purge-server"} {
+	for _, place := range []string{"server", "host", "adopt", "upgrade-host", "remove-host", "purge-host", "purge-server", "purge-inventory"} {
 		if len(all[place]) == 0 {
 			t.Fatalf("%s has no command for %s", page, place)
 		}
@@ -115,6 +115,19 @@ func build(t *testing.T, version, programs string) string {
 	return dir
 }
 
+// otherDefault gives a package another default of the settings, as a version with a
+// new key has.
+func otherDefault(t *testing.T, dir string) {
+	t.Helper()
+	const script = `set -e
+dpkg-deb -R "$1"/avstem-agent_*.deb "$2/root"
+echo '# a key of the new version' >>"$2/root/usr/share/avstem-agent/agent.yaml"
+dpkg-deb -Zgzip -b "$2/root" "$1"/avstem-agent_*.deb`
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", script, "sh", dir, t.TempDir()).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
 func put(t *testing.T, h *lab.Host, dir, program string) {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(dir, program+"_*.deb"))
@@ -136,6 +149,7 @@ func put(t *testing.T, h *lab.Host, dir, program string) {
 func TestInstall(t *testing.T) {
 	todo := commands(t)
 	old, next := build(t, "1.0.0", "avstem avstem-agent"), build(t, "1.1.0", "avstem-agent")
+	otherDefault(t, next)
 	l := lab.ForTest(t, lab.Options{Hosts: 3, Container: true})
 	server, first, second := l.Host(0), l.Host(1), l.Host(2)
 	put(t, server, old, "avstem")
@@ -172,25 +186,37 @@ func TestInstall(t *testing.T) {
 		w.soon(server, todo["server"][4], first.Name()+" .* live ")
 	})
 	run("a second host, with a token of its own", func(w *walk) {
-		w.must(second, "systemctl start libvirtd")
+		startVM(w, second)
 		made := token.FindString(w.must(server, "avstem enroll token --host "+second.Name()+" --auto-approve"))
 		w.words = strings.NewReplacer("SERVER", server.Address(), "TOKEN", made)
 		for _, command := range todo["host"] {
 			w.must(second, command)
 		}
 		w.soon(server, todo["server"][4], "2 of 2 live")
-		w.soon(server, todo["server"][5], "host.unknown") // it is pending before
+		w.says(w.soon(server, todo["server"][5], second.Name()+" +medium|host.unknown +"+second.Name()), "vm.unknown") // they are pending before
 		if out, err := w.on(second, "avstem-agent enroll --no-start --server "+server.Address()+":4223 --token "+made); err == nil {
 			w.t.Errorf("a code holds twice: %s", out)
 		}
 	})
+	run("what runs is written down, and nothing differs", func(w *walk) {
+		var all string
+		for _, command := range todo["adopt"][:1] {
+			all += w.must(server, command)
+		}
+		w.says(all, "/etc/avstem/inventory/adopted.yaml")
+		w.says(w.must(server, "cat /etc/avstem/inventory/adopted.yaml"), "name: web-01", "memory: 32MiB", "tenant: acme")
+		w.soon(server, todo["adopt"][1], "(?i)no drift|nothing")
+	})
+	run("a VM that is changed by virsh is found", func(w *walk) { changeVM(w, server, second) })
 	run("a reboot", func(w *walk) {
 		if err := second.Reboot(w.t.Context()); err != nil {
 			w.t.Fatal(err)
 		}
-		w.soon(second, "systemctl status --no-pager avstem-agent", "published")
+		w.soon(second, "systemctl status --no-pager avstem-agent", "1 VM, .*published")
 		w.soon(server, "avstem hosts", "2 of 2 live")
 	})
+	run("libvirtd that is stopped, and its VM is missed by nobody", func(w *walk) { stopLibvirtd(w, server, second) })
+	run("a socket that is forbidden is named, with what to type", func(w *walk) { forbidSocket(w, server, second) })
 	run("a wrong file is named by line and key", func(w *walk) {
 		w.must(second, "echo 'interval: soon' >>/etc/avstem/agent.yaml")
 		_, err := w.on(second, "systemctl restart avstem-agent && sleep 1 && systemctl is-active avstem-agent")
@@ -233,6 +259,7 @@ func TestInstall(t *testing.T) {
 		w.must(second, "rm -r /run/systemd/system/avstem-agent.service.d; systemctl daemon-reload; systemctl restart avstem-agent")
 	})
 	run("an upgrade while it runs, and back", func(w *walk) {
+		w.must(second, "echo '# written by its operator' >>/etc/avstem/agent.yaml")
 		for _, dir := range []string{next, old} {
 			put(w.t, second, dir, "avstem-agent")
 			before := w.must(second, "systemctl show --value -p MainPID avstem-agent")
@@ -243,6 +270,9 @@ func TestInstall(t *testing.T) {
 				w.t.Error("it was not started again")
 			}
 			w.soon(server, "avstem hosts", "(?s)"+second.Name()+" .* live .*"+map[string]string{next: "1.1.0", old: "1.0.0"}[dir])
+			// Whoever set something isn't asked about it.
+			w.says(w.must(second, "ls /etc/avstem; tail -n 1 /etc/avstem/agent.yaml /usr/share/avstem-agent/agent.yaml"),
+				"agent.yaml\n==>", "# written by its operator", map[string]string{next: "# a key of the new version", old: "/usr/share/avstem-agent/agent.yaml"}[dir])
 		}
 	})
 	run("removing leaves the state, purging nothing", func(w *walk) {
@@ -258,6 +288,12 @@ func TestInstall(t *testing.T) {
 			w.t.Errorf("this is left:\n%s", out)
 		}
 		for _, command := range todo["purge-server"] {
+			w.must(server, command)
+		}
+		if left := w.must(server, "ls /etc/avstem /etc/avstem/inventory"); left != "/etc/avstem:\ninventory\n\n/etc/avstem/inventory:\nadopted.yaml\nsite.yaml" {
+			w.t.Errorf("of an inventory in which somebody has written, this is left:\n%s", left)
+		}
+		for _, command := range todo["purge-inventory"] {
 			w.must(server, command)
 		}
 		gone = strings.NewReplacer("avstem-agent", "avstem", "/var/lib/avstem ", "/var/lib/avstem-server /var/lib/avstem-report ").Replace(gone)

@@ -29,7 +29,7 @@ func TestJudgements(t *testing.T) {
 		"none yet, really":     {StateDirectory(filepath.Join(t.TempDir(), "a", "b")), OK, ""},
 		"a read-only one":      {judgeWrite("c", "t", "/d", syscall.EROFS), Broken, "mount the file system of /d for writing"},
 		"a full one":           {judgeWrite("c", "t", "/d", fmt.Errorf("write: %w", syscall.ENOSPC)), Broken, "df -h /d"},
-		"another's":            {judgeWrite("c", "t", "/d", &os.PathError{Op: "open", Path: "/d/x", Err: syscall.EACCES}), Broken, "runuser -u avstem-agent"},
+		"another's":            {judgeWrite("c", "t", "/d", &os.PathError{Op: "open", Path: "/d/x", Err: syscall.EACCES}), Broken, "as root"},
 		"a broken disk":        {judgeWrite("c", "t", "/d", syscall.EIO), Broken, "ls -ld /d"},
 		"room":                 {judgeRoom("c", "t", "/d", 1<<30), OK, "1024 MiB free"},
 		"little room":          {judgeRoom("c", "t", "/d", 50<<20), Warning, "df -h /d"},

@@ -79,7 +79,7 @@ func judgeWrite(check, tried, dir string, err error) Result {
 	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
 		return Bad(check, tried, err, means, "make room: df -h "+dir)
 	case errors.Is(err, os.ErrPermission):
-		return Bad(check, tried, err, means, "run this as the agent's user: runuser -u avstem-agent -- avstem-agent doctor --state-dir "+dir+"; if it says the same: chown -R avstem-agent: "+dir)
+		return Bad(check, tried, err, means, "run this as root, which takes the service's rights for it; if it says the same: chown -R avstem-agent: "+dir)
 	}
 	return Bad(check, tried, err, means, "ls -ld "+dir)
 }
