@@ -20,10 +20,10 @@ var csvColumns = []string{
 	"firstSeen", "since", "lastSeen", "flaps", "causedBy", "id",
 }
 
-// CSV writes findings as RFC 4180 says, with a header.
+// CSV writes findings as RFC 4180 says, with a header, but for its line ends: they are
+// those of all other text, as cut and $() take the CR of CRLF for a part of the value.
 func CSV(w io.Writer, findings []reconcile.Finding) error {
 	out := csv.NewWriter(w)
-	out.UseCRLF = true
 	if err := out.Write(csvColumns); err != nil {
 		return fmt.Errorf("write CSV: %w", err)
 	}

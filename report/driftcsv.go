@@ -19,7 +19,6 @@ var driftColumns = []string{"platform", "section", "item", "measure", "value"}
 // DriftCSV writes a report as RFC 4180 says, one value a row.
 func DriftCSV(w io.Writer, r *drift.Report) error {
 	out := csv.NewWriter(w)
-	out.UseCRLF = true
 	c := &driftCSV{out: out}
 	c.write(driftColumns...)
 	c.platform = r.Platform

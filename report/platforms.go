@@ -305,7 +305,6 @@ var platformColumns = []string{
 // measure, and one for each gap of it, which repeats the field's own columns.
 func PlatformsCSV(w io.Writer, numbers []evaluate.Numbers) error {
 	out := csv.NewWriter(w)
-	out.UseCRLF = true
 	rows := [][]string{platformColumns}
 	for i := range numbers {
 		n := &numbers[i]

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/cmd/internal/config"
 	"github.com/dataverket/avstem/cmd/internal/configcmd"
 	"github.com/dataverket/avstem/cmd/internal/durationflag"
@@ -128,6 +129,7 @@ func (a *app) rootCommand() *cobra.Command {
 	durationflag.Var(flags, &a.host.Timeout, "timeout", 0, "`DURATION` that one pass over one source may take (default 30s)")
 	root.AddCommand(a.runCommand(), a.enrollCommand(), a.collectCommand(), a.identityCommand(), a.doctorCommand(), a.settings().Command(noArguments), a.versionCommand(),
 		manpage.Command(buildinfo.Read().Version, oneDirectory, a.settings().Page("avstem-agent"), config.Variable))
+	choiceflag.Complete(root, map[string][]string{"source": hostagent.Sources(), "log-level": {"debug", "info", "warn", "error"}})
 	a.known = keys(root)
 	return root
 }
@@ -157,29 +159,7 @@ func oneDirectory(c *cobra.Command, args []string) error {
 
 // addOutput adds -o with its choices, the first of which is the default.
 func addOutput(c *cobra.Command, choices ...string) *string {
-	value := &choice{value: choices[0], choices: choices}
-	c.Flags().VarP(value, "output", "o", "`FORMAT`: "+strings.Join(choices, " or "))
-	return &value.value
+	format := new(string)
+	c.Flags().VarP(choiceflag.New(format, choices...), "output", "o", "`FORMAT`: "+strings.Join(choices, " or "))
+	return format
 }
-
-// choice is a flag that takes one of some words.
-type choice struct {
-	value   string
-	choices []string
-}
-
-// Set implements pflag.Value.
-func (c *choice) Set(s string) error {
-	for _, known := range c.choices {
-		if s == known {
-			c.value = s
-			return nil
-		}
-	}
-	return fmt.Errorf("want %s", strings.Join(c.choices, " or "))
-}
-
-// Type implements pflag.Value.
-func (c *choice) Type() string { return "string" }
-
-func (c *choice) String() string { return c.value }

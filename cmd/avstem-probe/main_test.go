@@ -183,7 +183,7 @@ func TestRefusals(t *testing.T) {
 		code int
 	}{
 		"no runtime":        {[]string{yes}, "--runtime is missing", 2},
-		"another runtime":   {[]string{"--runtime", "luck", yes}, "--runtime luck is not one of libvirt, qemu, lxd, incus", 2},
+		"another runtime":   {[]string{"--runtime", "luck", yes}, `invalid argument "luck" for "--runtime" flag: want one of libvirt, qemu, lxd, incus`, 2},
 		"not said yes":      {[]string{"--runtime", "qemu"}, "say --yes-change-this-host", 2},
 		"an active host":    {[]string{"--runtime", "qemu", yes, "--inventory", inventory(site + "hosts: [{id: h, name: " + hostname + ", site: lab, state: active}]")}, "refused: Sentral calls this host active", 1},
 		"active by default": {[]string{"--runtime", "qemu", yes, "--inventory", inventory(site + "hosts: [{id: " + hostname + ", name: x, site: lab}]")}, "refused: Sentral calls this host active", 1},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/cmd/internal/durationflag"
 	"github.com/dataverket/avstem/cmd/internal/usage"
 	"github.com/dataverket/avstem/evaluate"
@@ -111,10 +112,10 @@ func (a *app) command() *cobra.Command {
 	c.SetUsageFunc(usage.Write)
 	flags := c.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&a.runtime, "runtime", "", "`RUNTIME` to probe: "+strings.Join(runtimes, ", "))
+	flags.Var(choiceflag.Optional(&a.runtime, runtimes...), "runtime", "`RUNTIME` to probe: "+strings.Join(runtimes, ", "))
 	flags.BoolVar(&a.yes, "yes-change-this-host", false, "say that this host may be changed")
 	flags.BoolVar(&a.clean, "clean", false, "only remove what an earlier probe left")
-	flags.StringVarP(&a.output, "output", "o", "table", "`FORMAT`: table or json")
+	flags.VarP(choiceflag.New(&a.output, "table", "json"), "output", "o", "`FORMAT`: table or json")
 	flags.StringVar(&a.restart, "restart-daemon", "", "shell `COMMAND` that restarts the runtime's daemon; none leaves that step out\n(default systemctl restart of its unit, where systemd runs)")
 	flags.StringArrayVar(&a.sockets, "socket", nil, "the daemon's `SOCKET`, read-write; may be given more than once")
 	durationflag.Var(flags, &a.interval, "interval", time.Second, "`DURATION` between passes where no event tells of a change")
@@ -128,6 +129,7 @@ func (a *app) command() *cobra.Command {
 	flags.StringVar(&a.where.StateDir, "state-dir", "", "the agent's state `DIR`, where the host's ID is (default /var/lib/avstem)")
 	flags.BoolVar(&a.guard, "guard", false, "")
 	_ = flags.MarkHidden("guard") // it is there
+	choiceflag.Complete(c, nil)
 	return c
 }
 
@@ -135,8 +137,6 @@ func (a *app) main(ctx context.Context) error {
 	switch {
 	case a.runtime == "":
 		return usageError{errors.New("--runtime is missing: " + strings.Join(runtimes, ", "))}
-	case a.output != "table" && a.output != "json":
-		return usageError{fmt.Errorf("--output %s is not table or json", a.output)}
 	case !a.yes:
 		return usageError{errors.New("this changes the host: say --yes-change-this-host")}
 	case a.interval <= 0 || a.limit <= 0:

@@ -44,18 +44,16 @@ func (a *app) target() (*target, error) {
 	case "qemu":
 		d := &onqemu.Driver{}
 		return &target{d, &qemu.Collector{Monitors: []string{d.Monitors()}}}, nil
-	case "lxd", "incus":
-		flavor := incus.LXD
-		if a.runtime == "incus" {
-			flavor = incus.Incus
-		}
-		self, err := os.ReadFile("/proc/self/exe")
-		if err != nil {
-			return nil, fmt.Errorf("probe: read this program, which containers run as their init: %w", err)
-		}
-		return &target{&onincus.Driver{Runtime: a.runtime, Sockets: a.sockets, Init: self, Restart: a.restarter()}, &incus.Collector{Flavor: flavor, Sockets: a.sockets}}, nil
 	}
-	return nil, usageError{fmt.Errorf("--runtime %s is not one of %s", a.runtime, strings.Join(runtimes, ", "))}
+	flavor := incus.LXD
+	if a.runtime == "incus" {
+		flavor = incus.Incus
+	}
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		return nil, fmt.Errorf("probe: read this program, which containers run as their init: %w", err)
+	}
+	return &target{&onincus.Driver{Runtime: a.runtime, Sockets: a.sockets, Init: self, Restart: a.restarter()}, &incus.Collector{Flavor: flavor, Sockets: a.sockets}}, nil
 }
 
 // restarter runs the command that restarts the daemon, nil where there is none.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/cmd/avstem/internal/server"
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/inventory/duration"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/reconcile/policy"
@@ -76,7 +77,7 @@ func newUnackCommand(a *app) *cobra.Command {
 
 func addAckFlags(c *cobra.Command, flags *ackFlags) {
 	c.Flags().StringVar(&flags.by, "by", "", "`NAME` of who says so; the user's by default")
-	c.Flags().VarP(newChoice(&flags.format, "text", "json"), "output", "o", "`FORMAT`: text or json")
+	c.Flags().VarP(choiceflag.New(&flags.format, "text", "json"), "output", "o", "`FORMAT`: text or json")
 }
 
 // check asks for everything that is missing at once.

@@ -17,6 +17,7 @@ import (
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/bus/auth"
 	"github.com/dataverket/avstem/bus/embedded"
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
 )
 
@@ -62,7 +63,7 @@ func (a *app) authPath() string {
 // addAuthOutput adds -o with text first.
 func addAuthOutput(c *cobra.Command) *string {
 	format := new(string)
-	c.Flags().VarP(newChoice(format, "text", "json"), "output", "o", "`FORMAT`: text or json")
+	c.Flags().VarP(choiceflag.New(format, "text", "json"), "output", "o", "`FORMAT`: text or json")
 	return format
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/inventory/near"
 	"github.com/dataverket/avstem/report"
 )
@@ -41,7 +42,7 @@ func newBlameCommand(a *app) *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, args []string) error { return a.blame(c.Context(), args[0], args[1], format) },
 	}
-	c.Flags().VarP(newChoice(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
+	c.Flags().VarP(choiceflag.New(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
 	return c
 }
 

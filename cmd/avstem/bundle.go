@@ -20,6 +20,7 @@ import (
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/avstem/internal/names"
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/history"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/report"
@@ -49,7 +50,7 @@ func newBundleCommand(a *app) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error { return a.bundle(c.Context(), args[0], name, format) },
 	}
 	c.Flags().StringVarP(&name, "file", "f", "", "`FILE` to write (default avstem-NAME-TIME.zip); - is standard output")
-	c.Flags().VarP(newChoice(&format, "text", "json"), "output", "o", "`FORMAT` of what is said about it: text or json, the manifest")
+	c.Flags().VarP(choiceflag.New(&format, "text", "json"), "output", "o", "`FORMAT` of what is said about it: text or json, the manifest")
 	return c
 }
 

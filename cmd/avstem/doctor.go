@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/cmd/internal/doctor"
 	"github.com/dataverket/avstem/cmd/internal/durationflag"
 	"github.com/dataverket/avstem/sentral"
@@ -49,7 +50,7 @@ func newDoctorCommand(a *app) *cobra.Command {
 	}
 	c.Flags().BoolVar(&offline, "offline", false, "leave out everything that needs the NATS server")
 	durationflag.Var(c.Flags(), &listen, "listen-for", 12*time.Second, "`DURATION` for which agents are listened for")
-	c.Flags().VarP(newChoice(&output, "text", "json"), "output", "o", "`FORMAT`: text or json")
+	c.Flags().VarP(choiceflag.New(&output, "text", "json"), "output", "o", "`FORMAT`: text or json")
 	return c
 }
 

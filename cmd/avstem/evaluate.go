@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/cmd/avstem/internal/names"
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/evaluate"
 	"github.com/dataverket/avstem/report"
 )
@@ -89,7 +90,7 @@ func newEvaluateCommand(a *app) *cobra.Command {
 	flags.BoolVar(&evidence, "evidence", false, "show what each score rests on, too (the other formats always do)")
 	flags.BoolVar(&noFleet, "no-fleet", false, "ask no server: only what --probe and --attested say")
 	books.addFlags(c, a.now)
-	flags.VarP(newChoice(&format, "table", "markdown", "html", "json"), "output", "o", "`FORMAT`: table, markdown, html or json")
+	flags.VarP(choiceflag.New(&format, "table", "markdown", "html", "json"), "output", "o", "`FORMAT`: table, markdown, html or json")
 	return c
 }
 

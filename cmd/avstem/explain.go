@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/history"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/report"
@@ -63,7 +64,7 @@ func newExplainCommand(a *app) *cobra.Command {
 	}
 	c.Flags().Var(&moment{at: &at, now: a.now}, "at", "explain it as it was at a `TIME`: 2026-11-24T10:00:00Z, or how long ago, such as 90m")
 	c.Flags().StringVar(&bundled, "bundle", "", "explain what is in a `FILE` that avstem bundle wrote, without a server")
-	c.Flags().VarP(newChoice(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
+	c.Flags().VarP(choiceflag.New(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
 	return c
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/report"
 )
@@ -20,8 +21,8 @@ type findingsOutput struct {
 
 func (o *findingsOutput) addFlags(c *cobra.Command) {
 	flags := c.Flags()
-	flags.VarP(newChoice(&o.format, "table", "json", "csv", "markdown"), "output", "o", "`FORMAT`: table, json, csv or markdown")
-	flags.Var(newOptionalChoice(&o.failOn, severityWords...), "fail-on",
+	flags.VarP(choiceflag.New(&o.format, "table", "json", "csv", "markdown"), "output", "o", "`FORMAT`: table, json, csv or markdown")
+	flags.Var(choiceflag.Optional(&o.failOn, severityWords...), "fail-on",
 		"exit 3 if an open finding that is shown is of `SEVERITY` or worse: "+strings.Join(severityWords, ", "))
 }
 

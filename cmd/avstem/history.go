@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/cmd/internal/durationflag"
 	"github.com/dataverket/avstem/history"
 	"github.com/dataverket/avstem/report"
@@ -49,7 +50,7 @@ func newHistoryCommand(a *app) *cobra.Command {
 	}
 	durationflag.Var(c.Flags(), &since, "since", 24*time.Hour, "show the changes of the last `DURATION`, such as 90m or 7d")
 	c.Flags().Var(&moment{at: &at, now: a.now}, "at", "show it as it was at a `TIME`: 2026-11-24T10:00:00Z, or how long ago, such as 90m")
-	c.Flags().VarP(newChoice(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
+	c.Flags().VarP(choiceflag.New(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
 	return c
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/evaluate"
 	"github.com/dataverket/avstem/report"
 )
@@ -48,7 +49,7 @@ func newHostsCommand(a *app) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&platform, "platform", "", "only `PLATFORM`, such as libvirt")
-	c.Flags().VarP(newChoice(&format, "table", "json"), "output", "o", "`FORMAT`: table or json")
+	c.Flags().VarP(choiceflag.New(&format, "table", "json"), "output", "o", "`FORMAT`: table or json")
 	return c
 }
 

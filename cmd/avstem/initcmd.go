@@ -18,6 +18,7 @@ import (
 	"github.com/dataverket/avstem/bus/auth"
 	"github.com/dataverket/avstem/bus/embedded"
 	"github.com/dataverket/avstem/cmd/avstem/internal/setup"
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/cmd/internal/config"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
 	"github.com/dataverket/avstem/enroll/issuer"
@@ -76,7 +77,7 @@ func newInitCommand(a *app) *cobra.Command {
 	f.StringVar(&flags.user, "user", "avstem", "`NAME` of the user that the service runs as")
 	f.BoolVar(&flags.noStart, "no-start", false, "start nothing, and say what to type for it")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "say what would be done, and do nothing")
-	f.VarP(newChoice(&output, "text", "json"), "output", "o", "`FORMAT`: text or json")
+	f.VarP(choiceflag.New(&output, "text", "json"), "output", "o", "`FORMAT`: text or json")
 	return c
 }
 

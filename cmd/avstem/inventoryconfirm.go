@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/cmd/avstem/internal/server"
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/reconcile/engine"
 	"github.com/dataverket/avstem/report"
 )
@@ -41,7 +42,7 @@ func newInventoryConfirmCommand(a *app) *cobra.Command {
 	}
 	c.Flags().StringVar(&by, "by", "", "`NAME` of who says so; the user's by default")
 	c.Flags().StringVar(&version, "version", "", "`VERSION` that is meant, if another one may have been read since")
-	c.Flags().VarP(newChoice(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
+	c.Flags().VarP(choiceflag.New(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
 	return c
 }
 

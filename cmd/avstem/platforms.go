@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/evaluate"
 	"github.com/dataverket/avstem/report"
 )
@@ -63,9 +64,9 @@ func newPlatformsCommand(a *app) *cobra.Command {
 	}
 	flags := c.Flags()
 	flags.StringVar(&wanted, "platform", "", "only `PLATFORM`, such as libvirt")
-	flags.Var(newChoice(&by, string(evaluate.ByPlatform), string(evaluate.ByVersion), string(evaluate.ByHost)), "by", "one column for each `GROUP`: platform, version or host")
+	flags.Var(choiceflag.New(&by, string(evaluate.ByPlatform), string(evaluate.ByVersion), string(evaluate.ByHost)), "by", "one column for each `GROUP`: platform, version or host")
 	flags.BoolVar(&all, "all", false, "show fields that reconciling doesn't need, too")
 	books.addFlags(c, a.now)
-	flags.VarP(newChoice(&format, "table", "json", "csv", "markdown"), "output", "o", "`FORMAT`: table, json, csv or markdown")
+	flags.VarP(choiceflag.New(&format, "table", "json", "csv", "markdown"), "output", "o", "`FORMAT`: table, json, csv or markdown")
 	return c
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/reconcile/policy"
 	"github.com/dataverket/avstem/report"
@@ -127,7 +128,7 @@ func newPolicyCheckCommand(a *app) *cobra.Command {
 		Args:    oneArgument("policy file"),
 		RunE:    func(c *cobra.Command, args []string) error { return a.policyCheck(c.Context(), args[0], format) },
 	}
-	c.Flags().VarP(newChoice(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
+	c.Flags().VarP(choiceflag.New(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
 	return c
 }
 

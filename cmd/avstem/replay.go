@@ -11,6 +11,7 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/avstem/internal/names"
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/cmd/internal/durationflag"
 	"github.com/dataverket/avstem/inventory/duration"
 	"github.com/dataverket/avstem/reconcile"
@@ -77,7 +78,7 @@ func newReplayCommand(a *app) *cobra.Command {
 	durationflag.Var(flags, &f.since, "since", 24*time.Hour, "replay the last `DURATION`, such as 90m or 7d")
 	flags.Var(&moment{at: &f.until, now: a.now}, "until", "end at a `TIME`: 2026-11-24T10:00:00Z, or how long ago, such as 90m")
 	f.addFlags(c)
-	flags.VarP(newChoice(&f.format, "table", "json", "csv"), "output", "o", "`FORMAT`: table, json or csv")
+	flags.VarP(choiceflag.New(&f.format, "table", "json", "csv"), "output", "o", "`FORMAT`: table, json or csv")
 	return c
 }
 

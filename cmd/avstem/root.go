@@ -13,6 +13,7 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/cmd/internal/config"
 	"github.com/dataverket/avstem/cmd/internal/configcmd"
 	"github.com/dataverket/avstem/cmd/internal/interrupt"
@@ -113,7 +114,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newVersionCommand(a),
 		manpage.Command(buildinfo.Read().Version, oneArgument("directory"), a.settings().Page("avstem"), config.Variable),
 	)
-	completeWords(root)
+	choiceflag.Complete(root, flagWords())
 	return root
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/inventory/near"
 	"github.com/dataverket/avstem/reconcile"
 )
@@ -27,7 +28,7 @@ func (s *selection) addFlags(c *cobra.Command) {
 	flags.StringVar(&s.platform, "platform", "", "only findings of `PLATFORM`, such as libvirt")
 	flags.StringVar(&s.tenant, "tenant", "", "only findings of `TENANT`")
 	flags.StringVar(&s.project, "project", "", "only findings of `PROJECT`, or of TENANT/PROJECT")
-	flags.Var(newOptionalChoice(&s.severity, severityWords...), "severity", "only findings of `SEVERITY` or worse: "+strings.Join(severityWords, ", "))
+	flags.Var(choiceflag.Optional(&s.severity, severityWords...), "severity", "only findings of `SEVERITY` or worse: "+strings.Join(severityWords, ", "))
 	flags.StringSliceVar(&s.kinds, "kind", nil, "only findings of `KIND`, such as nic.vlan, or nic for all about NICs; may be given several times")
 }
 

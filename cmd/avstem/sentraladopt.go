@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/reconcile/adopt"
@@ -78,7 +79,7 @@ func newSentralAdoptCommand(a *app) *cobra.Command {
 	f.StringVar(&flags.options.Tenant, "tenant", "", "`TENANT` of VMs whose runtime doesn't say")
 	f.StringVar(&flags.options.Project, "project", "", "`PROJECT` of VMs whose runtime doesn't say")
 	f.StringVar(&flags.options.Environment, "environment", "", "`ENVIRONMENT` of VMs whose runtime doesn't say")
-	f.VarP(newChoice(&flags.format, "yaml", "json"), "output", "o", "`FORMAT`: yaml (and patches), or json")
+	f.VarP(choiceflag.New(&flags.format, "yaml", "json"), "output", "o", "`FORMAT`: yaml (and patches), or json")
 	return c
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/report"
 	"github.com/dataverket/avstem/sentral/files"
 	"github.com/dataverket/avstem/sentral/lint"
@@ -40,8 +41,8 @@ func newSentralLintCommand(a *app) *cobra.Command {
 			return a.sentralLint(c.Context(), args[0], format, failOn)
 		},
 	}
-	c.Flags().VarP(newChoice(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
-	c.Flags().Var(newChoice(&failOn, "error", "warning", "hint", "none"), "fail-on", "exit 3 if there is a note of `LEVEL` or worse: error, warning, hint; or none")
+	c.Flags().VarP(choiceflag.New(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
+	c.Flags().Var(choiceflag.New(&failOn, "error", "warning", "hint", "none"), "fail-on", "exit 3 if there is a note of `LEVEL` or worse: error, warning, hint; or none")
 	return c
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/report"
 	"github.com/dataverket/avstem/sentral/kvsource"
 )
@@ -49,7 +50,7 @@ func newSentralPushCommand(a *app) *cobra.Command {
 	c.Flags().StringVar(&inventory, "inventory", "", inventoryUsage)
 	c.Flags().StringVar(&o.Bucket, "kv", "", "`BUCKET` to load it into; it is made if it isn't there")
 	c.Flags().IntVar(&o.Replicas, "replicas", 1, "`NUMBER` of servers that a bucket that is made is kept on")
-	c.Flags().VarP(newChoice(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
+	c.Flags().VarP(choiceflag.New(&format, "text", "json"), "output", "o", "`FORMAT`: text or json")
 	return c
 }
 

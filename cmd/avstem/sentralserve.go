@@ -15,6 +15,7 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/avstem/internal/source"
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/report"
 	"github.com/dataverket/avstem/sentral"
 	"github.com/dataverket/avstem/sentral/httpapi"
@@ -72,7 +73,7 @@ func newSentralServeCommand(a *app) *cobra.Command {
 	f.StringVar(&flags.clientCA, "client-ca", "", "`FILE` with the CAs of the clients that are let in")
 	f.BoolVar(&flags.insecurePlaintext, "plaintext-http-that-anybody-can-forge", false, "serve plain HTTP to other machines")
 	f.BoolVar(&flags.open, "let-anybody-read-the-inventory", false, "ask neither for a token nor for a certificate")
-	f.VarP(newChoice(&flags.format, "text", "json"), "output", "o", "`FORMAT` of the first lines: text or json")
+	f.VarP(choiceflag.New(&flags.format, "text", "json"), "output", "o", "`FORMAT` of the first lines: text or json")
 	return c
 }
 

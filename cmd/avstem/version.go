@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/cmd/internal/buildinfo"
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 )
 
 func newVersionCommand(a *app) *cobra.Command {
@@ -26,6 +27,6 @@ func newVersionCommand(a *app) *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().VarP(newChoice(&output, "text", "json"), "output", "o", "`FORMAT`: text or json")
+	c.Flags().VarP(choiceflag.New(&output, "text", "json"), "output", "o", "`FORMAT`: text or json")
 	return c
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/cmd/internal/config"
 	"github.com/dataverket/avstem/cmd/internal/manpage"
 	"github.com/dataverket/avstem/cmd/internal/natsflags"
@@ -110,15 +111,15 @@ func (p *Program) Command(noArguments cobra.PositionalArgs) *cobra.Command {
 			return nil
 		},
 	}
-	asJSON := addOutput(check)
-	check.RunE = func(_ *cobra.Command, args []string) error { return p.check(args, asJSON.on) }
+	format := addOutput(check)
+	check.RunE = func(_ *cobra.Command, args []string) error { return p.check(args, *format == "json") }
 	show := &cobra.Command{
 		Use:   "show",
 		Short: "Show the value of every setting, and where it comes from",
 		Args:  noArguments,
 	}
-	showJSON := addOutput(show)
-	show.RunE = func(c *cobra.Command, _ []string) error { return p.show(c.Root(), showJSON.on) }
+	showFormat := addOutput(show)
+	show.RunE = func(c *cobra.Command, _ []string) error { return p.show(c.Root(), *showFormat == "json") }
 	example := &cobra.Command{
 		Use:   "example",
 		Short: "Write a file with every key explained and none set",
@@ -261,30 +262,8 @@ func (p *Program) writeJSON(v any) error {
 	return nil
 }
 
-// format is the value of -o.
-type format struct{ on bool }
-
-func addOutput(c *cobra.Command) *format {
-	f := &format{}
-	c.Flags().VarP(f, "output", "o", "`FORMAT`: text or json")
-	return f
-}
-
-// Set implements pflag.Value.
-func (f *format) Set(s string) error {
-	if s != "text" && s != "json" {
-		return errors.New("want text or json")
-	}
-	f.on = s == "json"
-	return nil
-}
-
-// Type implements pflag.Value.
-func (f *format) Type() string { return "word" }
-
-func (f *format) String() string {
-	if f.on {
-		return "json"
-	}
-	return "text"
+func addOutput(c *cobra.Command) *string {
+	format := new(string)
+	c.Flags().VarP(choiceflag.New(format, "text", "json"), "output", "o", "`FORMAT`: text or json")
+	return format
 }
