@@ -26,26 +26,33 @@ func (s *selection) unknown(n *names.Names) error {
 	return nil
 }
 
-// checkNames is unknown by what the findings and the reconcilers know.
+// checkNames is unknown by what the findings and the reconcilers know. What hosts alone
+// show, a reconciler must pass over the whole site for: it is asked for that where the
+// inventory doesn't have the name either.
 func (a *app) checkNames(ctx context.Context, conn *bus.Conn, s *selection, findings []reconcile.Finding) error {
 	known := names.Of(nil, nil, findings)
 	unknown := s.unknown(&known)
-	if unknown == nil {
-		return nil
-	}
-	all, err := statuses(ctx, conn, a.site(), server.WithNames)
-	if err != nil {
-		named := selection{site: s.site, platform: s.platform, tenant: s.tenant, project: s.project}
-		return fmt.Errorf("nothing that is found is of %s, and nobody says whether there is such: %w", named.words(), err)
-	}
-	for i := range all {
-		if all[i].Names == nil {
-			return nil // that reconciler is older than this, or has nothing to know it by
+	for _, question := range []string{server.WithRecordedNames, server.WithNames} {
+		if unknown == nil {
+			return nil
 		}
-		known.Add(*all[i].Names)
-		known.Add(names.Names{Sites: []string{all[i].Site}}) // an inventory needn't name it
+		all, err := statuses(ctx, conn, a.site(), question)
+		if err != nil {
+			named := selection{site: s.site, platform: s.platform, tenant: s.tenant, project: s.project}
+			return fmt.Errorf("nothing that is found is of %s, and nobody says whether there is such: %w", named.words(), err)
+		}
+		for i := range all {
+			switch {
+			case all[i].Names != nil:
+				known.Add(*all[i].Names)
+				known.Add(names.Names{Sites: []string{all[i].Site}}) // an inventory needn't name it
+			case question == server.WithNames:
+				return nil // that reconciler is older than this, or has nothing to know it by
+			}
+		}
+		unknown = s.unknown(&known)
 	}
-	return s.unknown(&known)
+	return unknown
 }
 
 // noReconciler says why nobody answers for a site: there is none, or there is no such
@@ -58,7 +65,7 @@ func noReconciler(ctx context.Context, conn *bus.Conn, site string) error {
 	}
 	known := names.Names{Sites: others}
 	for _, other := range others {
-		answer, err := put(ctx, conn, other, "status", []byte(server.WithNames))
+		answer, err := put(ctx, conn, other, "status", []byte(server.WithRecordedNames))
 		if err != nil {
 			continue
 		}

@@ -115,3 +115,40 @@ func TestTasksAreHeard(t *testing.T) {
 		t.Errorf("%+v, %v", e.Tasks, err)
 	}
 }
+
+// TestNamesOfTheInventoryTakeNoPass: those that it has are told at once, those that
+// hosts alone show when they are asked for.
+func TestNamesOfTheInventoryTakeNoPass(t *testing.T) {
+	r := newRig(t)
+	s, _ := r.reconciler(nil)
+	r.shows(2)
+	r.until("ready", func() error {
+		if !s.engine.Status(time.Now()).Ready {
+			return errors.New("not ready")
+		}
+		return nil
+	})
+	ask := func(question, platforms string) error {
+		reply, err := r.reader.NATS().Request("avstem.v1.reconcile.lab.status", []byte(question), 10*time.Second)
+		if err != nil {
+			return err
+		}
+		var status Status
+		if err := json.Unmarshal(reply.Data, &status); err != nil {
+			return err
+		}
+		switch n := status.Names; {
+		case (n != nil) != (question != ""):
+			return fmt.Errorf("%q: names are %+v", question, n)
+		case n != nil && (strings.Join(n.Tenants, " ") != "acme" || strings.Join(n.Platforms, " ") != platforms):
+			return fmt.Errorf("%q: %+v", question, n)
+		}
+		return nil
+	}
+	r.until("the document's platform", func() error { return ask(WithNames, "libvirt") })
+	for _, question := range []string{"", WithRecordedNames} {
+		if err := ask(question, ""); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/avstem/internal/names"
 	"github.com/dataverket/avstem/evaluate"
+	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/reconcile/engine"
 )
 
@@ -37,12 +38,16 @@ type Status struct {
 	Names *names.Names `json:"names,omitempty"`
 }
 
-// WithNames asks the status endpoint for the names, too.
-const WithNames = "names"
+// What the status endpoint may be asked for besides: the names that the inventory and
+// the findings have, or also those that hosts alone show, which takes a full pass.
+const (
+	WithRecordedNames = "recorded names"
+	WithNames         = "names"
+)
 
 // serve answers questions: avstem.v1.reconcile.SITE.explain takes what
 // [engine.Engine.Explain] takes and answers a reconcile.Explanation as JSON;
-// avstem.v1.reconcile.SITE.status takes nothing or [WithNames] and answers a [Status]; avstem.v1.reconcile.SITE.numbers
+// avstem.v1.reconcile.SITE.status takes nothing, [WithRecordedNames] or [WithNames] and answers a [Status]; avstem.v1.reconcile.SITE.numbers
 // takes an evaluate.By, and a platform behind a space where one alone is wanted,
 // and answers an evaluate.Answer; avstem.v1.reconcile.SITE.health takes a platform
 // or nothing and answers an evaluate.Health; avstem.v1.reconcile.SITE.acknowledge
@@ -114,13 +119,8 @@ func (s *Server) answerExplain(r micro.Request) {
 func (s *Server) answerStatus(r micro.Request) {
 	now := time.Now().UTC()
 	status := s.status(now)
-	if string(r.Data()) == WithNames {
-		// What hosts show beside the inventory takes a full pass, and nobody asks often.
-		result, _, _, err := s.engine.Books(now)
-		if err == nil || s.engine.Intended() != nil {
-			all := names.Of(s.engine.Intended(), result, s.engine.Findings())
-			status.Names = &all
-		}
+	if question := string(r.Data()); question == WithNames || question == WithRecordedNames {
+		status.Names = s.names(now, question == WithNames)
 	}
 	data, err := json.Marshal(&status)
 	if err != nil {
@@ -128,6 +128,21 @@ func (s *Server) answerStatus(r micro.Request) {
 		return
 	}
 	s.respondWith(r, data)
+}
+
+// names are those by which findings can be chosen, with those that only hosts show or
+// without them; nil while nothing is known to have them from.
+func (s *Server) names(now time.Time, shown bool) *names.Names {
+	intended := s.engine.Intended()
+	var result *reconcile.Result
+	if shown {
+		result, _, _, _ = s.engine.Books(now) // nil is no result
+	}
+	if intended == nil && result == nil {
+		return nil
+	}
+	all := names.Of(intended, result, s.engine.Findings())
+	return &all
 }
 
 func (s *Server) status(now time.Time) Status {
