@@ -101,7 +101,7 @@ type Book struct {
 
 	ledger
 	counts    counts
-	rematched []string
+	rematched []*thing
 	// keep has every VM's pair kept in pairs, for a [Result].
 	keep  bool
 	pairs []*pair
@@ -355,10 +355,8 @@ func (b *Book) Findings() []Finding {
 
 // scratch makes what one unit is judged with.
 func (b *Book) scratch() *pass {
-	in := *b.intended
-	in.vmByID, in.vmByUUID = map[string]*sentral.VM{}, map[uuid.UUID]*sentral.VM{}
-	return &pass{book: b, in: b.in, intended: &in, whole: b.keep, hostRecord: b.hostRecord, byID: map[string]int{},
-		byRecord: map[*sentral.VM]*pair{}, vmByUUID: map[uuid.UUID]*sighted{}, bases: map[string]*MatchBasis{}}
+	return &pass{book: b, in: b.in, intended: b.intended, whole: b.keep, hostRecord: b.hostRecord, byID: map[string]int{},
+		vmByUUID: map[uuid.UUID]*sighted{}, bases: map[string]*MatchBasis{}}
 }
 
 func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }

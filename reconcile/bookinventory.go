@@ -94,6 +94,7 @@ func (b *Book) intendVMs(old, all []sentral.VM) {
 // intendFirst takes the records of a book that is empty.
 func (b *Book) intendFirst(vms []sentral.VM) []*thing {
 	things, records := make([]thing, len(vms)), make([]*thing, len(vms))
+	b.rematched = slices.Grow(b.rematched, len(vms))
 	for i := range vms {
 		t := &things[i]
 		t.want, t.round, records[i] = &vms[i], b.round, t

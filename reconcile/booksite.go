@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 
@@ -243,16 +244,22 @@ func (b *Book) settleSilence(s *site) {
 func (b *Book) isMatched(t *thing, matched bool) {
 	if t.matched != matched {
 		t.matched = matched
-		b.rematched = append(b.rematched, t.want.ID)
+		b.rematched = append(b.rematched, t)
 	}
 }
 
 // Rematched gives the IDs of the records that a VM was matched with, or is no
 // longer, since it was last called.
-func (b *Book) Rematched() []string {
-	ids := b.rematched
+func (b *Book) Rematched() iter.Seq[string] {
+	records := b.rematched
 	b.rematched = nil
-	return ids
+	return func(yield func(string) bool) {
+		for _, t := range records {
+			if !yield(t.want.ID) {
+				return
+			}
+		}
+	}
 }
 
 // isAlone notes that no VM was matched with a record, or that one was.

@@ -184,15 +184,17 @@ func (b *Book) vmNamed(id string) *pair {
 	switch {
 	case record != nil:
 		p.judge(b.unitOf(record).things)
-		vp := p.byRecord[record.want]
+		vp := p.pairOf(record.want)
 		if record.alone > 0 {
 			p.checkAbsence(vp)
 		}
 		return vp
 	case place != nil:
 		p.judge(b.unitOf(place).things)
-		if seen := p.vmByUUID[parsed]; seen != nil {
-			return seen.pair
+		for _, seen := range p.vms {
+			if seen.lead.vm.UUID == parsed {
+				return seen.pair
+			}
 		}
 	}
 	return nil

@@ -22,7 +22,7 @@ func (p *pass) ownerOf(record *sentral.VM, vp *pair) *pair {
 	if record == nil {
 		return nil
 	}
-	owner := p.byRecord[record]
+	owner := p.pairOf(record)
 	if owner == nil || owner == vp || owner.seen == nil || owner.Match.Weak {
 		return nil
 	}
@@ -34,7 +34,7 @@ func (p *pass) ownerOf(record *sentral.VM, vp *pair) *pair {
 func (p *pass) checkCloned(vp *pair) string {
 	vm := vp.seen.lead.vm
 	for _, label := range labelKeys(vm) {
-		if owner := p.ownerOf(p.intended.vmByID[label], vp); owner != nil {
+		if owner := p.ownerOf(p.recordOf(label), vp); owner != nil {
 			return p.clonedLabel(vp, owner)
 		}
 	}
@@ -42,7 +42,7 @@ func (p *pass) checkCloned(vp *pair) string {
 		if uuidText(id) == "" {
 			continue
 		}
-		if owner := p.ownerOf(p.intended.vmByUUID[id], vp); owner != nil {
+		if owner := p.ownerOf(p.recordWith(id), vp); owner != nil {
 			return p.clonedSMBIOS(vp, owner)
 		}
 	}

@@ -19,12 +19,12 @@ import (
 func (p *pass) matchContainers() {
 	for _, seen := range p.containers {
 		want, by := p.claimed(seen.lead.vm)
-		if want == nil || p.byRecord[want].seen != nil || p.byRecord[want].tied {
+		if want == nil || p.pairOf(want).seen != nil || p.pairOf(want).tied {
 			seen.pair = p.pair()
 			seen.pair.seen = seen
 			p.pairs = append(p.pairs, seen.pair)
 		} else {
-			seen.pair = p.byRecord[want]
+			seen.pair = p.pairOf(want)
 			seen.pair.seen, seen.pair.Match = seen, p.matchedBy(by, false)
 		}
 		seen.pair.show()
@@ -35,12 +35,12 @@ func (p *pass) matchContainers() {
 // before a label, which is copied with everything else.
 func (p *pass) claimed(vm *inventory.VM) (want *sentral.VM, by string) {
 	if vm.UUID != uuid.Nil {
-		if want := p.intended.vmByUUID[vm.UUID]; want != nil {
+		if want := p.recordWith(vm.UUID); want != nil {
 			return want, "runtime-uuid"
 		}
 	}
 	for _, label := range labelKeys(vm) {
-		if want := p.intended.vmByID[label]; want != nil {
+		if want := p.recordOf(label); want != nil {
 			return want, "sentral-id"
 		}
 	}

@@ -14,7 +14,7 @@ func (p *pass) checkIdentity(vp *pair) {
 	}
 	vp.show()
 	label, own := evidenceOf(vp.Evidence, "sentral-id"), evidenceOf(vp.Evidence, "runtime-uuid")
-	other := p.intended.vmByUUID[vp.seen.lead.vm.UUID]
+	other := p.recordWith(vp.seen.lead.vm.UUID)
 	switch {
 	case label.Says == Disagrees:
 		p.otherLabel(vp)
@@ -31,7 +31,7 @@ func (p *pass) checkIdentity(vp *pair) {
 // it was matched by.
 func (p *pass) otherLabel(vp *pair) {
 	want, label := vp.Intended, vp.seen.lead.vm.Placement.VM
-	if owner := p.ownerOf(p.intended.vmByID[strings.ToLower(label)], vp); owner != nil {
+	if owner := p.ownerOf(p.recordOf(strings.ToLower(label)), vp); owner != nil {
 		p.clonedLabel(vp, owner)
 		return
 	}
@@ -87,7 +87,7 @@ func (p *pass) weakMatch(vp *pair) {
 
 // nameOf writes a Sentral ID with the name that goes with it, if any does.
 func (p *pass) nameOf(id string) string {
-	if vm := p.intended.vmByID[strings.ToLower(id)]; vm != nil {
+	if vm := p.recordOf(strings.ToLower(id)); vm != nil {
 		return vm.Name + " (" + vm.ID + ")"
 	}
 	return id + ", which Sentral doesn't have"

@@ -3,8 +3,6 @@ package reconcile
 import (
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/sentral"
 )
@@ -16,9 +14,7 @@ type intended struct {
 	owners   map[siteVLAN][]*sentral.Network // more than one where networks share a VLAN
 	images   map[string][]*sentral.Image     // by source path, which versions may share
 	byDigest map[string]*sentral.Image       // in lower case
-	vmByID   map[string]*sentral.VM          // those of the unit, in lower case
-	vmByUUID map[uuid.UUID]*sentral.VM
-	domains  map[string]int // failure domains by site
+	domains  map[string]int                  // failure domains by site
 	projects map[projectKey]*sentral.Project
 	mapped   map[string]bool // sites in which some network has a VLAN
 	leftOut  map[string]bool // any mark of a VM or host whose record can't be used
@@ -72,14 +68,6 @@ func newIntended(inv *sentral.Inventory) *intended {
 		in.leave(record)
 	}
 	return in
-}
-
-// addVM adds a record that the unit is about.
-func (in *intended) addVM(vm *sentral.VM) {
-	in.vmByID[strings.ToLower(vm.ID)] = vm
-	if id := vm.UUID(); id != uuid.Nil {
-		in.vmByUUID[id] = vm
-	}
 }
 
 func (in *intended) leave(record sentral.LeftOut) {

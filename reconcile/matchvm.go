@@ -37,7 +37,6 @@ func (p *pass) matchVMs() {
 	for i := range vms {
 		vp := p.pair()
 		vp.Intended = vms[i]
-		p.byRecord[vms[i]] = vp
 		p.pairs = append(p.pairs, vp)
 	}
 	byIntended := p.pairs[:len(vms):len(vms)]
@@ -72,8 +71,8 @@ func (p *pass) matchVMs() {
 // one that was. They are not to be called missing.
 func (p *pass) tieClaimed() {
 	claim := func(want *sentral.VM) {
-		if want != nil && p.byRecord[want].seen == nil {
-			p.byRecord[want].tied = true
+		if want != nil && p.pairOf(want).seen == nil {
+			p.pairOf(want).tied = true
 		}
 	}
 	for _, seen := range p.vms {
@@ -84,12 +83,12 @@ func (p *pass) tieClaimed() {
 			for _, as := range append([]place{at}, at.others...) {
 				vm := as.vm
 				for _, label := range labelKeys(vm) {
-					claim(p.intended.vmByID[label])
+					claim(p.recordOf(label))
 				}
 				for _, key := range []uuid.UUID{vm.UUID, vm.SMBIOSUUID} {
 					if key != uuid.Nil {
-						claim(p.intended.vmByUUID[key])
-						claim(p.intended.vmByUUID[inventory.SwapUUID(key)])
+						claim(p.recordWith(key))
+						claim(p.recordWith(inventory.SwapUUID(key)))
 					}
 				}
 			}
@@ -107,6 +106,37 @@ func (s *sighted) claimsNoOther() bool {
 	return vm.UUID == own && (vm.SMBIOSUUID == own || vm.SMBIOSUUID == uuid.Nil) &&
 		(vm.Placement == nil || vm.Placement.VM == "" || vm.Placement.VM == s.pair.Intended.ID)
 }
+
+// recordIndex finds the unit's records, of which most units have one, that nobody
+// asks for by its marks.
+type recordIndex struct {
+	made   bool
+	byID   map[string]*sentral.VM // in lower case
+	byUUID map[uuid.UUID]*sentral.VM
+	pairs  map[*sentral.VM]*pair
+}
+
+func (p *pass) index() *recordIndex {
+	x := &p.recordIndex
+	if x.made {
+		return x
+	}
+	*x = recordIndex{true, map[string]*sentral.VM{}, map[uuid.UUID]*sentral.VM{}, map[*sentral.VM]*pair{}}
+	for i, want := range p.records {
+		x.byID[strings.ToLower(want.ID)] = want
+		if id := want.UUID(); id != uuid.Nil {
+			x.byUUID[id] = want
+		}
+		x.pairs[want] = p.pairs[i]
+	}
+	return x
+}
+
+// recordOf gives the unit's record of an ID in lower case, recordWith that of a
+// UUID, and pairOf what a record was made of.
+func (p *pass) recordOf(id string) *sentral.VM      { return p.index().byID[id] }
+func (p *pass) recordWith(id uuid.UUID) *sentral.VM { return p.index().byUUID[id] }
+func (p *pass) pairOf(record *sentral.VM) *pair     { return p.index().pairs[record] }
 
 // onlyRung is the rung that settles the ordinary unit, "" if it needs the ladder:
 // one record and one VM that bears its ID, or its UUID and no ID.

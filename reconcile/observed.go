@@ -154,6 +154,7 @@ type place struct {
 func (p *pass) readVMs(places []*thing) {
 	all, containers, byUUID := p.vms[:0], p.containers[:0], p.vmByUUID
 	clear(byUUID)
+	alone := len(places) == 1
 	for _, t := range places {
 		if t.doc.host.former != nil {
 			continue
@@ -168,8 +169,10 @@ func (p *pass) readVMs(places []*thing) {
 			s.add(at)
 		} else {
 			s = p.sight(at)
-			byUUID[id] = s
 			all = append(all, s)
+			if !alone {
+				byUUID[id] = s
+			}
 		}
 	}
 	if len(all) > 1 {

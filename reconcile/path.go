@@ -246,8 +246,11 @@ func (p *NICPath) choice() string {
 }
 
 // returns says why frames on a VLAN of the switch don't reach the guest as those
-// that it sends, where so.
+// that it sends, where so. Without a switch nothing keeps them.
 func (f *fabric) returns(own *port, inside vlanFrame) string {
+	if f == nil {
+		return ""
+	}
 	back, _, carried := f.release(own, inside)
 	switch {
 	case !carried:
@@ -282,23 +285,21 @@ func (h *hostView) settle(path NICPath, found *ways, net *fabric, own *port, ins
 	if len(chosen) == 0 {
 		return path.goesNowhere(h, found, net, inside, from)
 	}
-	if net != nil {
-		path.Return = net.returns(own, inside)
-	}
 	wires := wiresOf(chosen)
 	if len(wires) == 0 {
+		path.Return = net.returns(own, inside)
 		return path.tunnelled(h, chosen)
 	}
 	if i := slices.IndexFunc(wires, func(w way) bool { return w.tags != wires[0].tags }); i > 0 {
 		path.addWay(&wires[0])
-		path.Exit = ""
+		path.Exit, path.Return = "", net.returns(own, inside)
 		return path.unknown(fmt.Sprintf("frames leave %s by %s and %s by %s: nobody can say which is meant",
 			wires[0].tags, wires[0].exit, wires[i].tags, wires[i].exit))
 	}
 	path.addWay(&wires[0])
 	back, why := h.comesBack(&wires[0], inside, net, own)
 	path.oneWay = why != ""
-	if path.Return = why; why == "" && net != nil {
+	if path.Return = why; why == "" {
 		path.Return = net.returns(own, back)
 	}
 	path.others(chosen)

@@ -55,12 +55,12 @@ type pass struct {
 	right []madeFrom // on the host that was looked at last, of which nothing was found
 	room  room
 	// The unit's things.
-	records    []*sentral.VM
-	vms        []*sighted
-	vmByUUID   map[uuid.UUID]*sighted
-	containers []*sighted // what hosts show besides
-	pairs      []*pair    // every VM of either side, matched or not
-	byRecord   map[*sentral.VM]*pair
+	records []*sentral.VM
+	vms     []*sighted
+	recordIndex
+	vmByUUID   map[uuid.UUID]*sighted // where there are several
+	containers []*sighted             // what hosts show besides
+	pairs      []*pair                // every VM of either side, matched or not
 	bases      map[string]*MatchBasis // by the rung
 	// hostRecord has every host that has a record, by Sentral's key.
 	hostRecord map[string]*hostPair
@@ -107,16 +107,13 @@ func (p *pass) judgeOnce(things []*thing) []*pair {
 	if p.records, p.pairs = p.records[:0], p.pairs[:0]; p.whole {
 		p.pairs = nil
 	}
-	clear(p.byRecord)
-	clear(p.intended.vmByID)
-	clear(p.intended.vmByUUID)
+	p.recordIndex.made = false
 	split := 0
 	for _, t := range things {
 		if t.want == nil {
 			break
 		}
 		p.records = append(p.records, t.want)
-		p.intended.addVM(t.want)
 		t.head = nil
 		split++
 	}

@@ -34,10 +34,10 @@ func (p *pass) pair() *pair {
 }
 
 func (p *pass) sight(at place) *sighted {
-	s := new(sighted)
-	if !p.whole {
-		s = &take(&p.room.seen, 1)[0]
+	if p.whole {
+		return &sighted{lead: at}
 	}
+	s := &take(&p.room.seen, 1)[0]
 	s.lead = at
 	return s
 }

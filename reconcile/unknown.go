@@ -33,7 +33,7 @@ func (p *pass) unknownVM(vp *pair) {
 	}
 	if pl := vm.Placement; pl != nil {
 		f.Evidence = append(f.Evidence, fmt.Sprintf("its metadata says vm=%q tenant=%q project=%q environment=%q", pl.VM, pl.Tenant, pl.Project, pl.Environment))
-		if other := p.intended.vmByID[strings.ToLower(pl.VM)]; other != nil && p.byRecord[other].seen != nil {
+		if other := p.recordOf(strings.ToLower(pl.VM)); other != nil && p.pairOf(other).seen != nil {
 			f.Message = fmt.Sprintf("%s is %s on %s with the metadata of %s, which is another VM", vp.name(), stateWords(vm.State), lead.host.key(), other.Name)
 		}
 	}

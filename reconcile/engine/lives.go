@@ -2,6 +2,7 @@ package engine
 
 import (
 	"container/heap"
+	"iter"
 	"maps"
 	"reflect"
 	"slices"
@@ -113,7 +114,7 @@ func (l *lives) tally(n *living, by int) {
 }
 
 // differ counts the VMs that are on both sides and have findings.
-func (l *lives) differ(rematched []string, matched func(id string) bool) int {
+func (l *lives) differ(rematched iter.Seq[string], matched func(id string) bool) int {
 	look := func(id string) {
 		if l.active[id] > 0 && matched(id) {
 			l.differing[id] = true
@@ -121,7 +122,7 @@ func (l *lives) differ(rematched []string, matched func(id string) bool) int {
 			delete(l.differing, id)
 		}
 	}
-	for _, id := range rematched {
+	for id := range rematched {
 		look(id)
 	}
 	for id := range l.stirred {
