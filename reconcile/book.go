@@ -47,9 +47,11 @@ type Book struct {
 	things index
 	early  *early // nil from the first settling on
 	// lone is the unit of each record that is alone in one and has nothing to say:
-	// those of other sites' VMs are.
-	lone  vmUnit
-	round bool // changes with each inventory
+	// those of other sites' VMs are. Paired is that of each record and place that
+	// were matched with each other and have nothing to say.
+	lone   vmUnit
+	paired vmUnit
+	round  bool // changes with each inventory
 	// records are the things of the inventory's records of VMs, in its order, and
 	// repeated the IDs that several of them had.
 	records  []*thing

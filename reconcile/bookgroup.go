@@ -229,7 +229,7 @@ func (p *pass) recall(t *thing) *pair {
 	vp := &pair{tied: t.tied}
 	lead := t
 	if t.want != nil {
-		vp.Intended, vp.record, lead = t.want, t, t.head
+		vp.Intended, vp.record, lead = t.want, t, t.head()
 	}
 	if lead == nil {
 		return vp
@@ -238,16 +238,16 @@ func (p *pass) recall(t *thing) *pair {
 	if lead.spread {
 		vp.seen.copies = make([]place, 1)
 	}
-	if lead.owner != nil {
+	if lead.owner() != nil {
 		vp.Match = &MatchBasis{Weak: lead.weak}
 	} else {
-		vp.Observed = &ObservedVM{VM: *lead.vm, HostID: lead.doc.host.ID, Source: lead.doc.Source}
+		vp.Observed = &ObservedVM{VM: *lead.vm(), HostID: lead.doc.host.ID, Source: lead.doc.Source}
 	}
 	return vp
 }
 
 func (p *pass) place(t *thing) place {
-	return place{vm: t.vm, doc: t.doc, host: t.doc.host, thing: t, fresh: t.doc.host.fresh(t.doc, &p.in)}
+	return place{vm: t.vm(), doc: t.doc, host: t.doc.host, thing: t, fresh: t.doc.host.fresh(t.doc, &p.in)}
 }
 
 // touchLoad has what the host of a thing has promised judged again.
@@ -295,7 +295,7 @@ func (p *pass) loadOf(hp *hostPair) *hostUnit {
 	}
 	for _, doc := range hp.view.docs {
 		for _, t := range doc.things {
-			if t.head != nil && !t.head.vm.IsContainer() {
+			if head := t.head(); head != nil && !head.vm().IsContainer() {
 				u.here = append(u.here, resident{t, hp.view.fresh(doc, &p.in)})
 			}
 		}

@@ -61,7 +61,7 @@ func (b *Book) intendVMs(old, all []sentral.VM) {
 	}
 	b.round = !b.round
 	if more := len(all) - len(old); more > 0 {
-		b.things.reserve(2*more, more*marksEach)
+		b.things.reserve(more, more*marksEach)
 		b.dirtyThings = slices.Grow(b.dirtyThings, 2*more)
 	}
 	if len(b.things.things) == 0 {

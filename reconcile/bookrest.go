@@ -173,7 +173,7 @@ func (b *Book) touchReading(m *moved) {
 		byHost := m.readOn(h)
 		for _, doc := range h.docs {
 			for _, t := range doc.things {
-				if byHost || m.unmatched && t.owner == nil || m.readByVM(t.vm) {
+				if byHost || m.unmatched && t.owner() == nil || m.readByVM(t.vm()) {
 					b.touch(t)
 				}
 			}

@@ -173,7 +173,7 @@ func (b *Book) vmNamed(id string) *pair {
 		b.marker.uuid(parsed)
 		for _, mark := range b.marker.marks {
 			b.marked(mark, func(t *thing) {
-				if t.vm != nil && t.vm.UUID == parsed && t.doc.host.former == nil && !t.vm.IsContainer() {
+				if t.want == nil && t.vm().UUID == parsed && t.doc.host.former == nil && !t.vm().IsContainer() {
 					place = t
 				}
 			})

@@ -28,11 +28,19 @@ type told struct {
 
 // unitOf is the unit that a thing is in; nil where it is to be found yet.
 func (b *Book) unitOf(t *thing) *vmUnit {
-	if t.unit == &b.lone {
+	switch {
+	case t.unit == &b.lone:
 		return &vmUnit{things: []*thing{t}, vms: 1}
+	case t.unit == &b.paired && t.want != nil:
+		return &vmUnit{things: []*thing{t, t.mate}, vms: 1, matched: 1}
+	case t.unit == &b.paired:
+		return &vmUnit{things: []*thing{t.mate, t}, vms: 1, matched: 1}
 	}
 	return t.unit
 }
+
+// isSame says whether both are one unit, as no thing is in two.
+func (u *vmUnit) isSame(other *vmUnit) bool { return u.things[0] == other.things[0] }
 
 func (u *vmUnit) tell() *told {
 	if u.told == nil {
@@ -71,7 +79,7 @@ func (b *Book) replace(h *hostView, old, next *source) {
 	}
 	next.things = make([]*thing, len(next.VMs))
 	at := 0
-	for at < len(before) && at < len(next.VMs) && keyOf(before[at].vm) == keyOf(&next.VMs[at]) {
+	for at < len(before) && at < len(next.VMs) && keyOf(before[at].vm()) == keyOf(&next.VMs[at]) {
 		b.renew(h, next, before[at], at)
 		at++
 	}
@@ -80,7 +88,7 @@ func (b *Book) replace(h *hostView, old, next *source) {
 	}
 	left := map[vmKey][]*thing{}
 	for _, t := range before[at:] {
-		left[keyOf(t.vm)] = append(left[keyOf(t.vm)], t)
+		left[keyOf(t.vm())] = append(left[keyOf(t.vm())], t)
 	}
 	last := int32(-1)
 	for i := at; i < len(next.VMs); i++ {
@@ -92,7 +100,7 @@ func (b *Book) replace(h *hostView, old, next *source) {
 			b.renew(h, next, same[0], i)
 			continue
 		}
-		t := &thing{vm: &next.VMs[i], doc: next, at: int32(i)}
+		t := &thing{doc: next, at: int32(i)}
 		next.things[i] = t
 		b.addThing(t)
 	}
@@ -113,14 +121,14 @@ func keyOf(vm *inventory.VM) vmKey { return vmKey{vm.UUID, vm.NativeID, vm.Name}
 
 // renew makes a thing the VM of a newer document.
 func (b *Book) renew(h *hostView, next *source, t *thing, at int) {
-	vm := &next.VMs[at]
+	was, vm := t.vm(), &next.VMs[at]
 	next.things[at] = t
-	same := t.vm == vm || reflect.DeepEqual(t.vm, vm)
+	same := was == vm || reflect.DeepEqual(was, vm)
 	if !same {
 		b.unmark(t)
-		b.leadsOutward(h, t.vm, vm)
+		b.leadsOutward(h, was, vm)
 	}
-	t.vm, t.doc, t.at = vm, next, int32(at)
+	t.doc, t.at = next, int32(at)
 	if !same {
 		b.mark(t)
 		b.touch(t)
@@ -172,7 +180,7 @@ func (b *Book) marked(mark uint64, do func(*thing)) {
 
 func (b *Book) addThing(t *thing) {
 	if h := t.host(); h != nil {
-		b.leadsOutward(h, t.vm)
+		b.leadsOutward(h, t.vm())
 	}
 	b.things.enter(t)
 	b.mark(t)
@@ -181,11 +189,10 @@ func (b *Book) addThing(t *thing) {
 
 func (b *Book) removeThing(t *thing) {
 	if h := t.host(); h != nil {
-		b.leadsOutward(h, t.vm)
+		b.leadsOutward(h, t.vm())
 	}
 	b.unmark(t)
 	b.things.leave(t)
-	t.gone = true
 	b.touch(t)
 }
 
@@ -225,7 +232,7 @@ func (b *Book) findUnits(starts []*thing) (units []*vmUnit) {
 			continue
 		}
 		start.dirty = false
-		if start.gone {
+		if start.gone() {
 			if start.want != nil {
 				b.isAlone(start, false, false)
 			}
@@ -314,9 +321,9 @@ func (b *Book) newSource(h *hostView, doc Document, old *source) *source {
 		s.capabilities = b.share(doc.Capabilities)
 	}
 	s.capabilities.users++
-	if len(doc.Capabilities) > 0 { // what was decoded for it alone goes
+	if table := s.capabilities.table; len(table) > 0 && &doc.Capabilities[0] != &table[0] { // what was decoded for it alone goes
 		o := *doc.Observation
-		o.Capabilities = s.capabilities.table
+		o.Capabilities = table
 		s.Observation = &o
 	}
 	if s.isWired() {

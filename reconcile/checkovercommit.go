@@ -31,17 +31,17 @@ type resident struct {
 }
 
 func (r resident) name() string {
-	if owner := r.at.head.owner; owner != nil {
+	if owner := r.at.head().owner(); owner != nil {
 		return owner.want.Name
 	}
-	return vmName(r.at.head.vm)
+	return vmName(r.at.head().vm())
 }
 
 // leads says whether this is the leading one of the VM's places.
-func (r resident) leads() bool { return r.at == r.at.head }
+func (r resident) leads() bool { return r.at.leads }
 
 // weak says whether the VM's match can be copied or reused.
-func (r resident) weak() bool { return r.at.head.owner != nil && r.at.head.weak }
+func (r resident) weak() bool { return r.at.head().owner() != nil && r.at.head().weak }
 
 // checkOvercommit holds what a host has, times the ratio that policy allows,
 // against what the records bind to it and against what the VMs that it shows
@@ -98,7 +98,7 @@ func (p *pass) promises(u *hostUnit, limits []limit, named bool) promises {
 		}
 		loads := [...]*load{&sums.seen, &sums.sure}
 		counted := loads[:1]
-		if !r.at.head.spread || r.leads() {
+		if !r.at.head().spread || r.leads() {
 			counted = loads[:]
 		}
 		name := ""
@@ -111,10 +111,10 @@ func (p *pass) promises(u *hostUnit, limits []limit, named bool) promises {
 			paths = at.diskPaths(&p.in)
 		}
 		for _, l := range counted {
-			if r.at.vm.State.Active() && !inFlight(r.at.vm) {
-				l.addComputing(name, r.at.vm)
+			if r.at.vm().State.Active() && !inFlight(r.at.vm()) {
+				l.addComputing(name, r.at.vm())
 			}
-			l.addDisks(name, r.at.vm, func(d *inventory.Disk) bool { return liesHere(paths, d) })
+			l.addDisks(name, r.at.vm(), func(d *inventory.Disk) bool { return liesHere(paths, d) })
 		}
 	}
 	return sums

@@ -192,9 +192,9 @@ func (p *pass) checkStray(hp *hostPair) {
 	s := &stray{finding: &f}
 	for _, doc := range hp.view.docs {
 		for _, t := range doc.things {
-			if t.head == t && t.owner != nil && !t.weak && t.owner.want.Host != "" {
-				p.book.watch(t.owner.want.Host, hp)
-				s.runs(p.home(t.owner.want))
+			if owner := t.owner(); owner != nil && !t.weak && owner.want.Host != "" {
+				p.book.watch(owner.want.Host, hp)
+				s.runs(p.home(owner.want))
 			}
 		}
 	}

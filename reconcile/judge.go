@@ -51,7 +51,7 @@ func (b *Book) vmOf(id string) *VMMatch {
 func (b *Book) unitsOf(id string) []*vmUnit {
 	var units []*vmUnit
 	add := func(t *thing) {
-		if u := b.unitOf(t); u != nil && !slices.Contains(units, u) {
+		if u := b.unitOf(t); u != nil && !slices.ContainsFunc(units, u.isSame) {
 			units = append(units, u)
 		}
 	}
@@ -65,7 +65,7 @@ func (b *Book) unitsOf(id string) []*vmUnit {
 		b.marker.uuid(parsed)
 		for _, mark := range b.marker.marks {
 			b.marked(mark, func(t *thing) {
-				if t.vm != nil && t.vm.UUID == parsed {
+				if t.want == nil && t.vm().UUID == parsed {
 					add(t)
 				}
 			})
@@ -77,7 +77,7 @@ func (b *Book) unitsOf(id string) []*vmUnit {
 		for _, doc := range h.docs {
 			if name, of := strings.CutPrefix(rest, doc.Source+"/"); of {
 				for _, t := range doc.things {
-					if t.vm.UUID == uuid.Nil && orElse(t.vm.NativeID, t.vm.Name) == name {
+					if vm := t.vm(); vm.UUID == uuid.Nil && orElse(vm.NativeID, vm.Name) == name {
 						add(t)
 					}
 				}
@@ -203,10 +203,10 @@ func (b *Book) wakeThing(t *thing) {
 	case len(b.awaiting)+len(b.readers) == 0:
 	case t.want != nil:
 		b.wake("vm", t.want.ID)
-	case t.vm.UUID != uuid.Nil:
-		b.wake("vm", t.vm.UUID.String())
+	case t.vm().UUID != uuid.Nil:
+		b.wake("vm", t.vm().UUID.String())
 	default:
-		b.wake("vm", t.doc.host.ID.String()+"/"+t.doc.Source+"/"+orElse(t.vm.NativeID, t.vm.Name))
+		b.wake("vm", t.doc.host.ID.String()+"/"+t.doc.Source+"/"+orElse(t.vm().NativeID, t.vm().Name))
 	}
 }
 
@@ -295,10 +295,10 @@ func (b *Book) Ask(query string, about *Finding) *Result {
 	if about != nil {
 		units = b.unitsOf(about.Subject.ID)
 	} else {
-		asked, seen := newAsked(query), map[*vmUnit]bool{}
+		asked, seen := newAsked(query), map[*thing]bool{}
 		b.eachThing(func(t *thing) {
-			if u := b.unitOf(t); u != nil && !seen[u] && asked.mayMean(t) {
-				seen[u] = true
+			if u := b.unitOf(t); u != nil && !seen[u.things[0]] && asked.mayMean(t) {
+				seen[u.things[0]] = true
 				units = append(units, u)
 			}
 		})
@@ -316,7 +316,7 @@ func (b *Book) Ask(query string, about *Finding) *Result {
 func (q asked) mayMean(t *thing) bool {
 	m := VMMatch{Intended: t.want}
 	if t.want == nil {
-		m.Observed = &ObservedVM{VM: *t.vm, HostID: t.doc.host.ID, Source: t.doc.Source}
+		m.Observed = &ObservedVM{VM: *t.vm(), HostID: t.doc.host.ID, Source: t.doc.Source}
 	}
 	return q.byID(&m, nil) || q.byName(&m, nil)
 }
@@ -344,8 +344,8 @@ func (b *Book) Names(do func(string)) {
 			do(t.want.ID)
 			return
 		}
-		do(t.vm.Name)
-		do(t.vm.Key())
+		do(t.vm().Name)
+		do(t.vm().Key())
 	})
 	for hp := range b.hostPairs {
 		if hp.Intended != nil {

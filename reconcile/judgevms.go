@@ -193,8 +193,12 @@ func (b *Book) take(p *pass, u *vmUnit, pairs []*pair) {
 	if b.keep {
 		b.pairs = append(b.pairs, pairs...)
 	}
-	if t := u.things[0]; len(u.things) == 1 && t.want != nil && u.told == nil {
-		t.unit = &b.lone
+	switch first := u.things[0]; {
+	case u.told != nil || first.want == nil:
+	case len(u.things) == 1:
+		first.unit = &b.lone
+	case len(u.things) == 2 && u.matched == 1 && u.vms == 1:
+		first.unit, u.things[1].unit = &b.paired, &b.paired
 	}
 }
 

@@ -16,30 +16,27 @@ import (
 // thing is a VM as one source shows it, or the record of one.
 type thing struct {
 	want *sentral.VM // of a record
-	vm   *inventory.VM
-	doc  *source // and host
+	doc  *source     // of a place, and its host
 	unit *vmUnit
-	// owner is the record that a place's VM was matched with.
-	owner *thing
-	// head is the leading one of the VM's places, of each of them and of the record
-	// that it was matched with.
-	head  *thing
+	// mate is the leading one of the VM's places, of the others and of the record
+	// that it was matched with, and of the leading one that record.
+	mate  *thing
 	aside *aside // nil of most
 
 	// at is its place in its document. Of records that have one ID, which should
 	// not be, it counts them.
 	at     int32
 	inHome int32  // a record's place among those of its host
-	number uint32 // in the index
+	number uint32 // in the index; 0 when it is out of the books
 	alone  int32  // of a record that no VM was matched with, its place among those of its site, from 1
 
+	leads   bool // it is the leading one of its VM's places
 	spread  bool // the VM has several places
 	weak    bool // the match can be copied or reused
 	blind   bool // not all of its NICs could be followed
 	tied    bool // of a lone record: some VM could be it all the same
 	matched bool // a record that a VM was matched with, as was told last
 	dirty   bool // its unit is to be judged again
-	gone    bool // it is out of the books
 	round   bool // of a record: it is in the inventory whose round that is
 }
 
@@ -58,6 +55,28 @@ func (t *thing) host() *hostView {
 	}
 	return t.doc.host
 }
+
+// vm is the VM that a place shows.
+func (t *thing) vm() *inventory.VM { return &t.doc.VMs[t.at] }
+
+// head is the leading one of the VM's places; nil where none was matched with a
+// record, or the place is another source's word.
+func (t *thing) head() *thing {
+	if t.leads {
+		return t
+	}
+	return t.mate
+}
+
+// owner is the record that the VM of a leading place was matched with.
+func (t *thing) owner() *thing {
+	if t.leads {
+		return t.mate
+	}
+	return nil
+}
+
+func (t *thing) gone() bool { return t.number == 0 }
 
 func (t *thing) setCuts(cuts []cut) {
 	if t.aside == nil && len(cuts) > 0 {
@@ -97,13 +116,11 @@ type marker struct {
 	marks []uint64
 }
 
-func (m *marker) add(hash, kind uint64) {
-	hash = mix(hash, kind) &^ junk
-	if kind == markJunk {
-		hash |= junk
-	}
-	if !slices.Contains(m.marks, hash) {
-		m.marks = append(m.marks, hash)
+func (m *marker) add(hash, kind uint64) { m.put(mix(hash, kind) &^ junk) }
+
+func (m *marker) put(mark uint64) {
+	if !slices.Contains(m.marks, mark) {
+		m.marks = append(m.marks, mark)
 	}
 }
 
@@ -128,9 +145,21 @@ const (
 // each other: they count where a record has one.
 const junk = 1
 
-// label is the mark of a Sentral ID.
+// label is the mark of a Sentral ID. One that is a UUID, as most are, is its VM's
+// mark too, so that there is one mark for both.
 func (m *marker) label(id string) uint64 {
+	if parsed, err := uuid.Parse(id); err == nil && parsed != uuid.Nil && !inventory.IsJunkUUID(parsed) {
+		return m.ofUUID(parsed, markUUID)
+	}
 	return mix(maphash.String(m.seed, strings.ToLower(id)), markLabel) &^ junk
+}
+
+// ofUUID gives one mark for both byte orders.
+func (m *marker) ofUUID(id uuid.UUID, kind uint64) uint64 {
+	if swapped := inventory.SwapUUID(id); bytes.Compare(swapped[:], id[:]) < 0 {
+		id = swapped
+	}
+	return mix(maphash.Bytes(m.seed, id[:]), kind) &^ junk
 }
 
 func (m *marker) text(kind uint64, text string) { m.add(maphash.String(m.seed, text), kind) }
@@ -139,14 +168,11 @@ func (m *marker) uuid(id uuid.UUID) {
 	if id == uuid.Nil {
 		return
 	}
-	kind := markUUID
 	if inventory.IsJunkUUID(id) {
-		kind = markJunk
+		m.put(m.ofUUID(id, markJunk) | junk)
+		return
 	}
-	if swapped := inventory.SwapUUID(id); bytes.Compare(swapped[:], id[:]) < 0 {
-		id = swapped
-	}
-	m.add(maphash.Bytes(m.seed, id[:]), kind)
+	m.put(m.ofUUID(id, markUUID))
 }
 
 // durable leaves out a UUID that many have.
@@ -185,7 +211,7 @@ func (m *marker) name(tenant, project, name string) {
 func (m *marker) ofVM(t *thing) []uint64 {
 	m.marks = m.marks[:0]
 	if want := t.want; want != nil {
-		m.text(markLabel, strings.ToLower(want.ID))
+		m.put(m.label(want.ID))
 		m.uuid(want.UUID())
 		for i := range want.NICs {
 			m.mac(want.NICs[i].MAC)
@@ -198,12 +224,14 @@ func (m *marker) ofVM(t *thing) []uint64 {
 		}
 		return m.marks
 	}
-	vm := t.vm
+	vm := t.vm()
 	m.uuid(vm.UUID)
-	m.uuid(vm.SMBIOSUUID)
+	if vm.SMBIOSUUID != vm.UUID {
+		m.uuid(vm.SMBIOSUUID)
+	}
 	if pl := vm.Placement; pl != nil {
 		if pl.VM != "" {
-			m.text(markLabel, strings.ToLower(pl.VM))
+			m.put(m.label(pl.VM))
 		}
 		if pl.Tenant != "" && pl.Project != "" && vm.Name != "" {
 			m.name(pl.Tenant, pl.Project, vm.Name)

@@ -114,12 +114,12 @@ func (p *pass) judgeOnce(things []*thing) []*pair {
 			break
 		}
 		p.records = append(p.records, t.want)
-		t.head = nil
+		t.mate = nil
 		split++
 	}
 	for _, t := range things[split:] {
 		p.book.open(t.doc.host)
-		t.owner, t.head, t.weak, t.spread, t.blind = nil, nil, false, false, false
+		t.mate, t.leads, t.weak, t.spread, t.blind = nil, false, false, false, false
 		t.setCuts(nil)
 	}
 	p.readVMs(things[split:])
@@ -130,13 +130,12 @@ func (p *pass) judgeOnce(things []*thing) []*pair {
 	for _, vp := range p.pairs {
 		if vp.seen != nil {
 			at := vp.seen.lead.thing
-			at.owner, at.weak, at.spread = vp.record, vp.Match != nil && vp.Match.Weak, len(vp.seen.copies) > 0
-			at.head = at
+			at.mate, at.leads, at.weak, at.spread = vp.record, true, vp.Match != nil && vp.Match.Weak, len(vp.seen.copies) > 0
 			for i := range vp.seen.copies {
-				vp.seen.copies[i].thing.head = at
+				vp.seen.copies[i].thing.mate = at
 			}
 			if vp.record != nil {
-				vp.record.head = at
+				vp.record.mate = at
 			}
 		}
 		p.compareVM(vp)
