@@ -10,6 +10,17 @@ import (
 
 // readArrived takes in the documents that arrived.
 func (b *Book) readArrived() {
+	vms := 0
+	for _, arrived := range b.arrived {
+		for _, doc := range arrived {
+			if doc != nil {
+				vms += len(doc.VMs)
+			}
+		}
+	}
+	if b.early != nil { // most are new
+		b.things.reserve(vms, 0)
+	}
 	for id, arrived := range b.arrived {
 		h := b.hosts[id]
 		if h == nil {

@@ -8,9 +8,6 @@ import (
 	"github.com/dataverket/avstem/sentral"
 )
 
-// marksEach is about how many marks a record has.
-const marksEach = 5
-
 // intend takes in an inventory: what differs of it from the one before, record by
 // record.
 func (b *Book) intend(inv *sentral.Inventory) {
@@ -29,6 +26,14 @@ func (b *Book) intend(inv *sentral.Inventory) {
 	if !sharesRest(old, inv) {
 		b.intendRest(was)
 	}
+}
+
+// marksOf is about how many marks records have together.
+func marksOf(vms []sentral.VM) (n int) {
+	for i := range vms {
+		n += 2 + len(vms[i].NICs) + len(vms[i].Disks) // its ID and its name, and what its parts are known by
+	}
+	return n
 }
 
 // sharesRest says whether two inventories have everything in common but records of
@@ -61,7 +66,7 @@ func (b *Book) intendVMs(old, all []sentral.VM) {
 	}
 	b.round = !b.round
 	if more := len(all) - len(old); more > 0 {
-		b.things.reserve(more, more*marksEach)
+		b.things.reserve(more, marksOf(all)*more/len(all))
 		b.dirtyThings = slices.Grow(b.dirtyThings, 2*more)
 	}
 	if len(b.things.things) == 0 {

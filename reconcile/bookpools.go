@@ -162,8 +162,8 @@ func (b *Book) settlePools() {
 		p.begin()
 		hp.pools = nil
 		if hp.view != nil && slices.ContainsFunc(hp.view.docs, func(doc *source) bool { return len(doc.StoragePools) > 0 }) {
-			b.open(hp.view)
 			p.checkPools(hp)
+			hp.view.close()
 		}
 		b.put(&hp.ofPools, p.findings)
 		b.wake("host", hp.id())

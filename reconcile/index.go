@@ -123,7 +123,7 @@ func (x *index) reserve(things, marks int) {
 	x.things = slices.Grow(x.things, things)
 	for i := range x.pieces {
 		p := &x.pieces[i]
-		if n := (p.used + marks/len(x.pieces)) * 5 / 4; n > 2*len(p.slots) {
+		if n := (p.used + marks/len(x.pieces)) * 4 / 3; n > 2*len(p.slots) { // as some get more than others
 			p.resize(n)
 		}
 	}

@@ -25,10 +25,11 @@ type hostView struct {
 	members map[string][]*inventory.Link // by master, without guests' taps
 	guests  map[string]bool              // links that lead into containers
 	// vlanLinks are the VLAN links by what they sit on. fabrics are the host's
-	// switches by name, and walked what was found by following frames: both are
-	// made when first asked for.
+	// bridges by name, ovs those of Open vSwitch, which are few, and walked what was
+	// found by following frames: all are made when first asked for.
 	vlanLinks map[string][]*inventory.Link
 	fabrics   map[string]*fabric
+	ovs       []*fabric
 	walked    map[origin]*ways
 	brief     *walk
 	grounds   *grounds    // of its disks, made when first asked for
@@ -97,7 +98,7 @@ func (h *hostView) open() {
 func (h *hostView) close() {
 	h.opened, h.wires = false, nil
 	h.links, h.ports, h.portOf, h.members, h.guests = nil, nil, nil, nil, nil
-	h.vlanLinks, h.fabrics, h.walked, h.brief, h.grounds = nil, nil, nil, nil, nil
+	h.vlanLinks, h.fabrics, h.ovs, h.walked, h.brief, h.grounds = nil, nil, nil, nil, nil, nil
 	for _, doc := range h.docs {
 		doc.origins = nil
 	}

@@ -92,16 +92,17 @@ func untags(vlan inventory.VLAN) Treatment {
 
 // ovsFabric gives the switch of an OVS bridge.
 func (h *hostView) ovsFabric(bridge *inventory.OVSBridge) *fabric {
-	key := "OVS " + bridge.Name
-	if f := h.fabrics[key]; f != nil {
-		return f
+	for _, f := range h.ovs {
+		if f.ovs == bridge {
+			return f
+		}
 	}
-	f := &fabric{name: bridge.Name, key: key, ovs: bridge, unsure: h.unread("what the ports of "+bridge.Name+" do",
+	f := &fabric{name: bridge.Name, key: "OVS " + bridge.Name, ovs: bridge, unsure: h.unread("what the ports of "+bridge.Name+" do",
 		"ovsBridge.ports", "ovsPort.interfaces", "ovsPort.mode", "ovsPort.tag", "ovsPort.trunks", "ovsInterface.type", "ovsInterface.peer")}
 	if flows := bridge.FailMode == "secure" || bridge.Controlled; flows && f.unsure == "" {
 		f.unsure = "what " + bridge.Name + " does with frames is decided by its OpenFlow flows, which avstem doesn't read"
 	}
-	h.keepFabric(f)
+	h.ovs = append(h.ovs, f)
 	return f
 }
 

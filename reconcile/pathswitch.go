@@ -145,7 +145,10 @@ func (h *hostView) fabricOf(name string) *fabric {
 	if f.filters() {
 		f.unsure = h.unread("the VLANs of "+name+"'s ports", "link.portVLANs")
 	}
-	h.keepFabric(f)
+	if h.fabrics == nil {
+		h.fabrics = map[string]*fabric{}
+	}
+	h.fabrics[name] = f
 	return f
 }
 
@@ -158,13 +161,6 @@ func (h *hostView) unread(what string, fields ...inventory.Field) string {
 		}
 	}
 	return ""
-}
-
-func (h *hostView) keepFabric(f *fabric) {
-	if h.fabrics == nil {
-		h.fabrics = map[string]*fabric{}
-	}
-	h.fabrics[f.key] = f
 }
 
 // portNamed gives the switch that a link is a port of, and the port.
