@@ -13,14 +13,14 @@ import (
 func (b *Book) intend(inv *sentral.Inventory) {
 	old, was := b.in.Intended, b.intended
 	b.in.Intended = inv
-	// A problem may follow from what a record says.
-	b.dirtyInventory = b.dirtyInventory || len(old.Problems)+len(inv.Problems) > 0
 	rest := *was
 	rest.Inventory = inv
 	b.intended = &rest
 	if !sharesRest(old, inv) {
 		b.intended = newIntended(inv)
 	}
+	// A problem may follow from what a record says, and says where that stands.
+	b.dirtyInventory = b.dirtyInventory || len(old.Problems)+len(inv.Problems)+len(b.intended.contested) > 0
 	b.intendVMs(old.VMs, inv.VMs)
 	b.intendHosts(old.Hosts, inv.Hosts)
 	if !sharesRest(old, inv) {

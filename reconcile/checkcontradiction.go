@@ -115,6 +115,9 @@ func (p *pass) networksAgainst(vp *pair, c *contradiction) bool {
 		path := &vp.Paths[o]
 		owner := p.foreignOwner(vp, site, path.VLAN)
 		if owner == nil {
+			if path.VLAN != nil && p.intended.contested[siteVLAN{site, *path.VLAN}] {
+				vp.blindScope = true
+			}
 			continue
 		}
 		c.severity = High
@@ -138,7 +141,7 @@ func (c *contradiction) add(claim, owner string) {
 }
 
 // foreignOwner is the network that a VLAN belongs to in a site, where it belongs
-// to others than the VM's owner.
+// to others than the VM's owner: another tenant's, where there is one.
 func (p *pass) foreignOwner(vp *pair, site string, vlan *inventory.VLAN) *sentral.Network {
 	tenant, project, _ := vp.owner()
 	if vlan == nil || tenant == "" {
@@ -150,5 +153,5 @@ func (p *pass) foreignOwner(vp *pair, site string, vlan *inventory.VLAN) *sentra
 	}) {
 		return nil
 	}
-	return owners[max(slices.IndexFunc(owners, func(n *sentral.Network) bool { return n.Tenant == tenant }), 0)]
+	return owners[max(slices.IndexFunc(owners, func(n *sentral.Network) bool { return n.Tenant != tenant }), 0)]
 }

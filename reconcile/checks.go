@@ -32,6 +32,7 @@ func (p *pass) checkInventory() {
 			Resolutions: []Resolution{{Side: "sentral", Do: do}},
 		})
 	}
+	p.checkContested()
 }
 
 // inventoryWords says where an editor must go, to which key of what, and why.

@@ -357,6 +357,13 @@ func (p *pass) checkIsolation(vp *pair, have *inventory.NIC, name string, path *
 	if owner.Tenant == tenant {
 		f.Severity = High // another project of the same tenant
 	}
+	if owners := p.intended.owners[siteVLAN{site, *path.VLAN}]; len(owners) > 1 {
+		all := make([]string, len(owners))
+		for i, n := range owners {
+			all[i] = fmt.Sprintf("%s/%s (network %s)", n.Tenant, n.Project, n.ID)
+		}
+		f.Evidence = append(f.Evidence, fmt.Sprintf("VLAN %d in %s belongs to %s", *path.VLAN, site, listed(all, "and")))
+	}
 	if p.intended.unsure {
 		f.Evidence = append(f.Evidence, "some network records in Sentral can't be used: one of them may say that it shares the VLAN")
 	}

@@ -19,7 +19,7 @@
 //
 //	unit        judges                                  reads besides policy and time
 //	inventory   records that break the contract         the inventory's problems, which projects
-//	                                                    there are
+//	                                                    there are, networks
 //	machine     which host is which record              hosts and host records with a mark of
 //	            (matchHosts)                            hardware, an ID or a name in common
 //	host        one host: is it there, its sources,     its documents and record, marks of records

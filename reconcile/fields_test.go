@@ -74,7 +74,7 @@ var intendedUse = map[string]string{
 	"Site":          "ID Name:informational",
 	"FailureDomain": "ID Site Kind:informational",
 	"Project":       "Tenant ID Environments:informational Quota",
-	"Network":       "ID Tenant Project VLANs",
+	"Network":       "ID Tenant Project VLANs Shared",
 	"Image":         "ID Version Source Digest",
 	"Host":          "ID HostID Name Site FailureDomain Platform State Serial SystemUUID Links Disks Capacity",
 	"HostLink":      "Name MAC VLANs:informational",

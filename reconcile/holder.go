@@ -16,6 +16,8 @@ type holder struct {
 	dark func(site string) (cause string, dark bool)
 	// unread says whether a record may be among those that can't be used.
 	unread func(kind, id string) bool
+	// contested says whether several tenants claim a VLAN.
+	contested func(at siteVLAN) bool
 }
 
 func newHolder(result *Result) *holder {
@@ -43,6 +45,9 @@ func newHolder(result *Result) *holder {
 		dark:  func(site string) (string, bool) { cause, dark := unseen[site]; return cause, dark },
 		unread: func(kind, id string) bool {
 			return result.intended != nil && result.intended.unread(kind, id)
+		},
+		contested: func(at siteVLAN) bool {
+			return result.intended != nil && result.intended.contested[at]
 		},
 	}
 }
@@ -97,7 +102,8 @@ func (h *holder) holdsVM(f *Finding) (held bool, cause string) {
 		if !dark {
 			cause = blindness(h.named(f.Subject.Host))
 		}
-		return !known, cause
+		// That a VLAN is claimed twice is no cause to fold this one under: it is the worse.
+		return !known || h.contestedVLAN(vm, f), cause
 	}
 	if len(vm.Uncovered) > 0 {
 		return true, cause
@@ -141,11 +147,8 @@ func blindness(hosts []*HostMatch) string {
 // whether anything could be known of it.
 func (m *VMMatch) judged(f *Finding) (judged, known bool) {
 	if f.Kind == NetworkIsolation || f.Kind == NetworkUplink || f.Kind == NetworkMTU { // they need no comparison
-		for i := range m.Paths {
-			path := &m.Paths[i]
-			if nic, found := strings.CutPrefix(f.Field, "nics["+pathName(path, i)+"]."); found && !strings.Contains(nic, "[") {
-				return true, !path.unseen && (path.VLAN != nil || f.Kind != NetworkIsolation)
-			}
+		if path := m.pathOf(f); path != nil {
+			return true, !path.unseen && (path.VLAN != nil || f.Kind != NetworkIsolation)
 		}
 	}
 	if (f.Kind == ScopeContradiction && m.blindScope) || (f.Kind == VMConfig && m.blindConfig) {
@@ -160,6 +163,27 @@ func (m *VMMatch) judged(f *Finding) (judged, known bool) {
 		}
 	}
 	return judgedIn(m.Comparisons, f.Field)
+}
+
+// pathOf is the path of the NIC that the finding is about.
+func (m *VMMatch) pathOf(f *Finding) *NICPath {
+	for i := range m.Paths {
+		path := &m.Paths[i]
+		if nic, found := strings.CutPrefix(f.Field, "nics["+pathName(path, i)+"]."); found && !strings.Contains(nic, "[") {
+			return path
+		}
+	}
+	return nil
+}
+
+// contestedVLAN says whether it isn't settled whose the VLAN is that the finding is
+// about.
+func (h *holder) contestedVLAN(vm *VMMatch, f *Finding) bool {
+	if f.Kind != NetworkIsolation || vm.Observed == nil {
+		return false
+	}
+	path := vm.pathOf(f)
+	return path != nil && path.VLAN != nil && h.contested(siteVLAN{vm.Observed.Site, *path.VLAN})
 }
 
 // judgedIn looks for the comparison of a field, and for one of what holds it:

@@ -17,7 +17,11 @@ type intended struct {
 	domains  map[string]int                  // failure domains by site
 	projects map[projectKey]*sentral.Project
 	mapped   map[string]bool // sites in which some network has a VLAN
-	leftOut  map[string]bool // any mark of a VM or host whose record can't be used
+	// contested are the VLANs that networks of several tenants have, of which not
+	// all say that they share it: whether a NIC of one of those tenants is where it
+	// belongs can't be judged.
+	contested map[siteVLAN]bool
+	leftOut   map[string]bool // any mark of a VM or host whose record can't be used
 	// unsure says that a network's record can't be used, so that a VLAN may have
 	// an owner of whom nothing is known.
 	unsure bool
@@ -39,6 +43,7 @@ func newIntended(inv *sentral.Inventory) *intended {
 		domains:   make(map[string]int),
 		projects:  make(map[projectKey]*sentral.Project, len(inv.Projects)),
 		mapped:    make(map[string]bool),
+		contested: make(map[siteVLAN]bool),
 		unsure:    inv.Incomplete,
 	}
 	for i := range inv.FailureDomains {
@@ -53,6 +58,11 @@ func newIntended(inv *sentral.Inventory) *intended {
 		for site, vlan := range n.VLANs {
 			in.mapped[site] = true
 			in.owners[siteVLAN{site, vlan}] = append(in.owners[siteVLAN{site, vlan}], n)
+		}
+	}
+	for at, owners := range in.owners {
+		if contested(owners) {
+			in.contested[at] = true
 		}
 	}
 	for i := range inv.Images {

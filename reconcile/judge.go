@@ -20,11 +20,12 @@ func (b *Book) Holds(f *Finding) (held bool, cause string) {
 
 func (b *Book) holder() *holder {
 	return &holder{
-		vm:     b.vmOf,
-		host:   b.hostOf,
-		named:  b.hostsNamed,
-		dark:   b.darkIn,
-		unread: b.intended.unread,
+		vm:        b.vmOf,
+		host:      b.hostOf,
+		named:     b.hostsNamed,
+		dark:      b.darkIn,
+		unread:    b.intended.unread,
+		contested: func(at siteVLAN) bool { return b.intended.contested[at] },
 	}
 }
 

@@ -120,7 +120,7 @@ var kinds = []KindInfo{
 	{IdentityCloned, High, 15 * time.Second, "one identity was copied: two things claim to be the same one"},
 	{IdentityConflict, High, 0, "two marks of identity name different VMs"},
 	{IdentityWeak, Low, 0, "the only thing that ties both sides is a mark that can be copied or reused"},
-	{InventoryDuplicate, High, 0, "two inventory records claim one ID"},
+	{InventoryDuplicate, High, 0, "two inventory records claim what only one of them can have: an ID, a MAC, a VLAN"},
 	{InventoryHeld, High, 0, "so much of the inventory is gone at once that the one before is used until somebody confirms it"},
 	{InventoryStale, High, time.Hour, "the inventory's source can't be read for long, and what it said last is used"},
 	{InventoryInvalid, Medium, 0, "an inventory record breaks the contract"},

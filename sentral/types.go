@@ -118,6 +118,8 @@ type Network struct {
 	Tenant  string                    `json:"tenant"`
 	Project string                    `json:"project"`
 	VLANs   map[string]inventory.VLAN `json:"vlans,omitempty"` // by site
+	// Shared says that networks of other tenants may have its VLANs too.
+	Shared bool `json:"shared,omitempty"`
 }
 
 // HostState is what Sentral wants a host to be.

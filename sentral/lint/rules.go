@@ -113,11 +113,16 @@ func (c *checker) networks() {
 		n := &c.inv.Networks[i]
 		for _, site := range slices.Sorted(maps.Keys(n.VLANs)) {
 			t := tag{site, n.VLANs[site]}
-			if first := owners[t]; first != nil {
+			first := owners[t]
+			switch {
+			case first == nil:
+				owners[t] = n
+			case first.Shared && n.Shared:
+			case first.Tenant != n.Tenant:
+				c.note(Error, "vlan-claimed", n, "vlans."+site, "give each its own VLAN, or say shared: true in each, if they are meant to share it: whether a NIC is inside another tenant's network can't be judged", "VLAN %d in %s is network %s's too, which is %s/%s's", t.vlan, site, first.ID, first.Tenant, first.Project)
+			default:
 				c.note(Warning, "vlan-shared", n, "vlans."+site, "give each its own VLAN: their VMs reach each other, and whose network a NIC is on can't be told", "VLAN %d in %s is network %s's too", t.vlan, site, first.ID)
-				continue
 			}
-			owners[t] = n
 		}
 	}
 }

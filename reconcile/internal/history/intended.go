@@ -145,7 +145,7 @@ func (w *World) hostRecord() sentral.Host {
 
 func (w *World) network() sentral.Network {
 	return sentral.Network{ID: one(w, "n1", "n2"), Tenant: w.tenant(), Project: one(w, "", w.project()),
-		VLANs: map[string]inventory.VLAN{"osl1": inventory.VLAN(110 + 10*w.pick(3)), one(w, "trd1", "osl1"): 120}}
+		VLANs: map[string]inventory.VLAN{"osl1": inventory.VLAN(110 + 10*w.pick(3)), one(w, "trd1", "osl1"): 120}, Shared: w.pick(3) == 0}
 }
 
 func (w *World) image() sentral.Image {
