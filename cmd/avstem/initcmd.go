@@ -54,7 +54,7 @@ const firstTokenFor = time.Hour
 type initFlags struct {
 	user, inventory, listen, enroll string
 	names                           []string
-	noStart, dryRun                 bool
+	noStart, noToken, dryRun        bool
 }
 
 func newInitCommand(a *app) *cobra.Command {
@@ -76,6 +76,7 @@ func newInitCommand(a *app) *cobra.Command {
 	f.StringVar(&flags.enroll, "enroll-listen", "", "`ADDRESS` where hosts enroll (default :"+issuerPort+")")
 	f.StringVar(&flags.user, "user", "avstem", "`NAME` of the user that the service runs as")
 	f.BoolVar(&flags.noStart, "no-start", false, "start nothing, and say what to type for it")
+	f.BoolVar(&flags.noToken, "no-token", false, "make no token for the first host")
 	f.BoolVar(&flags.dryRun, "dry-run", false, "say what would be done, and do nothing")
 	f.VarP(choiceflag.New(&output, "text", "json"), "output", "o", "`FORMAT`: text or json")
 	return c
@@ -153,8 +154,10 @@ func (a *app) initialize(c *cobra.Command, flags *initFlags, format string) erro
 	if err := a.startUnit(c, unit, r, flags, s.Anew()); err != nil {
 		return err
 	}
-	if err := firstToken(dir, p, r); err != nil {
-		return fmt.Errorf("set up this server: %w", err)
+	if !flags.noToken {
+		if err := firstToken(dir, p, r); err != nil {
+			return fmt.Errorf("set up this server: %w", err)
+		}
 	}
 	if format == "json" {
 		return a.writeJSON(r)
