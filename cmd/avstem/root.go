@@ -51,8 +51,8 @@ The NATS server is the one that --server, --context or --state-dir names, else
 AVSTEM_SERVER, AVSTEM_CONTEXT or AVSTEM_STATE_DIR, else the one in the
 configuration file (/etc/avstem/avstem.yaml; see "avstem config"), else the NATS
 context that the nats command has selected, else the "avstem up" in the default
-state directory (/var/lib/avstem for root, ~/.local/state/avstem for others), else
-the one that runs on this machine with another.
+state directory (/var/lib/avstem for root, ~/.local/state/avstem for others),
+else the one that runs on this machine with another.
 
 NO_COLOR is obeyed, and what goes into a pipe or a file has no colour.`
 

@@ -36,9 +36,9 @@ against the inventory. Nothing is changed on the host but the state directory.
 The inventory is read again whenever it changes. What was found is kept over a
 restart.
 
-Other commands on this machine find it by themselves, and where they go to another
-one, the first lines say so. From elsewhere on the machine's loopback it takes the
-token in STATE/nats.token.`
+Other commands on this machine find it by themselves, and where they go to
+another one, the first lines say so. From elsewhere on the machine's loopback
+it takes the token in STATE/nats.token.`
 
 const upExample = `  avstem up --inventory ./inventory
 
