@@ -42,7 +42,7 @@ func (p *past) booksAt(ctx context.Context, hosts []uuid.UUID, at time.Time, not
 	found := map[string]bool{}
 	err = p.conn.LastUpTo(ctx, bus.StreamObserved, slices.Sorted(maps.Keys(kept)), at, func(k bus.Kept) error {
 		found[k.Subject] = true
-		if e, err := document(k); err != nil {
+		if e, err := document(bus.Decode, k); err != nil {
 			notef("a document is left out: %v", err)
 		} else {
 			books.Take(e)

@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 
 	"github.com/dataverket/avstem/bundle"
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/avstem/internal/server"
 	"github.com/dataverket/avstem/history"
+	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/reconcile"
 )
 
@@ -53,7 +55,7 @@ func (p *past) observed(ctx context.Context, hosts []uuid.UUID, notef func(strin
 	}
 	var entries []history.Entry
 	err := p.conn.Read(ctx, bus.Past{Stream: bus.StreamObserved, Subjects: subjects}, func(k bus.Kept) error {
-		if e, err := document(k); err != nil {
+		if e, err := document(bus.Decode, k); err != nil {
 			notef("a document is left out: %v", err)
 		} else {
 			entries = append(entries, e)
@@ -63,8 +65,9 @@ func (p *past) observed(ctx context.Context, hosts []uuid.UUID, notef func(strin
 	return entries, err
 }
 
-func document(k bus.Kept) (history.Entry, error) {
-	o, err := bus.Decode(k.Subject, k.Header, k.Data)
+// document reads a message by [bus.Decode] or that of a [bus.Decoder].
+func document(decode func(string, nats.Header, []byte) (*inventory.Observation, error), k bus.Kept) (history.Entry, error) {
+	o, err := decode(k.Subject, k.Header, k.Data)
 	if err != nil {
 		return history.Entry{}, err
 	}

@@ -173,9 +173,11 @@ func (r *retained) readIntended(ctx context.Context, until time.Time, notef func
 func (r *retained) readDocuments(ctx context.Context, kept map[string]uint64, first map[string]time.Time, notef func(string, ...any)) error {
 	start := &r.start
 	found := map[string]bool{}
+	documents := bus.NewDecoder()
+	defer documents.Close()
 	err := r.past.conn.LastUpTo(ctx, bus.StreamObserved, slices.Sorted(maps.Keys(kept)), start.At, func(k bus.Kept) error {
 		found[k.Subject] = true
-		if e, err := document(k); err != nil {
+		if e, err := document(documents.Decode, k); err != nil {
 			notef("a document is left out: %v", err)
 		} else {
 			start.Books.Take(e)
@@ -281,12 +283,14 @@ func (r *retained) replay(ctx context.Context, until time.Time, far func(string)
 		return nil, err
 	}
 	replayed := replay.New(r.start)
+	documents := bus.NewDecoder()
+	defer documents.Close()
 	err = r.past.conn.Read(ctx, bus.Past{Stream: bus.StreamObserved, Subjects: []string{filter}, Since: r.start.At.Add(1)}, func(k bus.Kept) error {
 		if k.Time.After(until) {
 			return errEnough
 		}
 		far("at " + k.Time.Format(time.RFC3339))
-		e, err := document(k)
+		e, err := document(documents.Decode, k)
 		if err == nil {
 			return replayed.Take(ctx, e)
 		}

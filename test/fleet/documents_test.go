@@ -65,6 +65,43 @@ func TestDocumentsAreReadAsTheyAre(t *testing.T) {
 	}
 }
 
+// Documents share memory, so that whoever writes into one writes into many: judging
+// them leaves them as they were.
+func TestJudgingWritesIntoNoDocument(t *testing.T) {
+	d := bus.NewDecoder()
+	defer d.Close()
+	f := New(Plan{Hosts: 60, VMs: 10, Sites: 2, DriftEvery: 10})
+	r := NewReconciler(f)
+	messages, read := f.messages(t), []*inventory.Observation{}
+	for _, m := range messages {
+		o, err := d.Decode(m.subject, nil, m.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read = append(read, o)
+		r.observe(o, r.clock)
+	}
+	if open, err := r.Judge(); err != nil || open == 0 {
+		t.Fatalf("%d findings, %v", open, err)
+	}
+	if _, err := r.Wait(Settling, Everybody); err != nil {
+		t.Fatal(err)
+	}
+	r.Intend(f.Inventory())
+	if _, err := r.Step(); err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range messages {
+		text, err := json.Marshal(read[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(m.text), string(text)); diff != "" {
+			t.Fatalf("%s (-read +afterwards):\n%s", m.subject, diff)
+		}
+	}
+}
+
 // BenchmarkDocuments reads what a fleet says as the reconciler does and with
 // encoding/json: time and what is held of it.
 func BenchmarkDocuments(b *testing.B) {
