@@ -25,7 +25,10 @@ const FenceLanes = 8
 // only with what it has: avstem.v1.fence.SITE.LANE.
 //
 // Drift events need none: each tells of a finding that was written before, under
-// the fence, and whoever tells one again gives it the same ID.
+// the fence, and whoever tells one again gives it the same ID, which the stream
+// knows for longer ([driftDedupe]) than a server keeps the connection of a process
+// that is held up. Marks of their own would have to be messages of AVSTEM_DRIFT,
+// which everybody reads and from which they would age out.
 type Fence struct {
 	site string
 	seq  [FenceLanes]uint64 // of the marks

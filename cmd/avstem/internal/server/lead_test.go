@@ -139,7 +139,7 @@ func keyOf(findings map[string]reconcile.Finding) string {
 	return ""
 }
 
-// A crash between a finding and its event, and between the event and the next
+// A crash between a finding and its events, and between the event and the next
 // finding, tells each once.
 func TestEventsThatACrashLeftUntoldAreToldOnce(t *testing.T) {
 	r := newRig(t)
@@ -159,7 +159,12 @@ func TestEventsThatACrashLeftUntoldAreToldOnce(t *testing.T) {
 	told, untold := finding("f-told", reconcile.VMState), finding("f-untold", reconcile.VMMemory)
 	for _, f := range []*reconcile.Finding{&told, &untold} {
 		e := newEvent(reconcile.Event{Change: reconcile.Opened, Finding: *f}, "lab")
-		if err := s.store.put(t.Context(), 0, f, "opened "+e.ID); err != nil {
+		named := []string{"opened " + e.ID}
+		if f == &untold { // it changed before it was told of
+			f.Message = "it is another one now"
+			named = append(named, "changed "+newEvent(reconcile.Event{Change: reconcile.Changed, Finding: *f}, "lab").ID)
+		}
+		if err := s.store.put(t.Context(), 0, f, named); err != nil {
 			t.Fatal(err)
 		}
 		if f == &told {
@@ -174,13 +179,13 @@ func TestEventsThatACrashLeftUntoldAreToldOnce(t *testing.T) {
 	// The lease is never given back, as after a crash.
 	r.reconciler(nil)
 	r.shows(2)
-	r.until("both are told", func() error {
-		if got := r.events(); len(got) < 2 {
+	r.until("all are told", func() error {
+		if got := r.events(); len(got) < 3 {
 			return fmt.Errorf("only %v", got)
 		}
 		return nil
 	})
-	if got := strings.Join(r.events(), " "); !strings.HasPrefix(got, "opened.vm.state opened.vm.memory") || strings.Count(got, "opened.") != 2 {
+	if got := strings.Join(r.events(), " "); !strings.HasPrefix(got, "opened.vm.state opened.vm.memory changed.vm.memory") || strings.Count(got, "opened.") != 2 {
 		t.Errorf("events: %s", got)
 	}
 }

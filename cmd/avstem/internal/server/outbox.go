@@ -118,16 +118,16 @@ func (b *outbox) eventDone(id string) {
 }
 
 // takeStates gives all states and forgets them; those that could not be written
-// come back by putBack. Events has, by finding, which event is to be told of it:
-// what happened and the event's ID.
-func (b *outbox) takeStates() (states map[string]*reconcile.Finding, events map[string]string) {
+// come back by putBack. Events has, by finding, which events are to be told of it, the
+// oldest first: of each what happened and its ID.
+func (b *outbox) takeStates() (states map[string]*reconcile.Finding, events map[string][]string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	states, b.states = b.states, map[string]*reconcile.Finding{}
-	events = make(map[string]string, len(b.events))
+	events = make(map[string][]string, len(b.events))
 	for i := range b.events {
 		e := &b.events[i]
-		events[e.Subject] = string(e.Action) + " " + e.ID
+		events[e.Subject] = append(events[e.Subject], string(e.Action)+" "+e.ID)
 	}
 	return states, events
 }

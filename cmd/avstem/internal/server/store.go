@@ -29,9 +29,12 @@ const otherFor = 2 * time.Minute
 const nameless = "one that doesn't say who it is"
 
 // headerEvent names what was to be told of a finding when it was written: its
-// event, or the last one of several. It is written first and told then, so what a
-// crash left untold is found.
+// events, each in a header of its own, the oldest first. It is written first and they
+// are told then, so what a crash left untold is found.
 const headerEvent = "Avstem-Event"
+
+// maxNamed is how many events a finding is written with: of more, the last ones.
+const maxNamed = 16
 
 // errNotLeading says that the lease can't be relied on now.
 var errNotLeading = errors.New("the lease of this site could not be renewed in time")
@@ -94,12 +97,12 @@ func (s *store) holds() error {
 
 // kept is one finding as the stream has it.
 type kept struct {
-	id    string
-	seq   uint64
-	at    time.Time
-	by    string
-	event string
-	data  []byte
+	id     string
+	seq    uint64
+	at     time.Time
+	by     string
+	events []string
+	data   []byte
 }
 
 // toldWithin is how long before the last write a finding may have been written
@@ -132,13 +135,27 @@ func (s *store) restore(ctx context.Context) (findings []reconcile.Finding, unto
 			continue
 		}
 		findings = append(findings, f)
-		change, id, named := strings.Cut(k.event, " ")
-		if named && !told[id] && last.Sub(k.at) < toldWithin {
-			untold = append(untold, newEvent(reconcile.Event{Change: reconcile.Change(change), Finding: f}, s.site))
+		if last.Sub(k.at) < toldWithin {
+			untold = append(untold, untoldOf(k, f, told, s.site)...)
 		}
 	}
-	slices.SortFunc(untold, func(a, b event) int { return a.Time.Compare(b.Time) })
+	slices.SortStableFunc(untold, func(a, b event) int { return a.Time.Compare(b.Time) })
 	return findings, untold, unread, nil
+}
+
+// untoldOf gives the events of a finding that were not told. What was to be said with
+// all but the last is not known any more: they tell of the finding as it is.
+func untoldOf(k kept, f reconcile.Finding, told map[string]bool, site string) (untold []event) {
+	for _, named := range k.events {
+		change, id, _ := strings.Cut(named, " ")
+		if id == "" || told[id] {
+			continue
+		}
+		e := newEvent(reconcile.Event{Change: reconcile.Change(change), Finding: f}, site)
+		e.ID = id // whoever told it meanwhile, it is one
+		untold = append(untold, e)
+	}
+	return untold
 }
 
 func wrongID(says, is string) error {
@@ -205,7 +222,7 @@ func readMessages(ctx context.Context, consumer jetstream.Consumer, prefix strin
 		}
 		all = append(all, kept{
 			id: strings.TrimPrefix(msg.Subject(), prefix), seq: meta.Sequence.Stream, at: meta.Timestamp,
-			by: msg.Headers().Get(headerReconciler), event: msg.Headers().Get(headerEvent), data: msg.Data(),
+			by: msg.Headers().Get(headerReconciler), events: msg.Headers().Values(headerEvent), data: msg.Data(),
 		})
 		if meta.NumPending == 0 {
 			return all, nil
@@ -213,9 +230,9 @@ func readMessages(ctx context.Context, consumer jetstream.Consumer, prefix strin
 	}
 }
 
-// put stores a finding, with the event that is to be told of it, if any. Of each
+// put stores a finding, with the events that are to be told of it, if any. Of each
 // lane ([bus.FenceLanes]) one write may be under way at a time.
-func (s *store) put(ctx context.Context, lane int, f *reconcile.Finding, event string) error {
+func (s *store) put(ctx context.Context, lane int, f *reconcile.Finding, events []string) error {
 	subject, err := bus.FindingSubject(s.site, f.ID)
 	if err != nil {
 		return fmt.Errorf("keep finding: %w", err)
@@ -231,8 +248,8 @@ func (s *store) put(ctx context.Context, lane int, f *reconcile.Finding, event s
 		return err
 	}
 	msg.Header.Set(headerReconciler, s.self)
-	if event != "" {
-		msg.Header.Set(headerEvent, event)
+	for _, event := range events[max(len(events)-maxNamed, 0):] {
+		msg.Header.Add(headerEvent, event)
 	}
 	ack, err := s.conn.JetStream().PublishMsg(ctx, msg, condition, jetstream.WithRetryAttempts(0))
 	if err != nil {

@@ -159,7 +159,7 @@ func TestFormerLeaderIsNoStranger(t *testing.T) {
 			t.Fatal(err)
 		}
 		if one == former {
-			if err := one.store.put(t.Context(), 0, &finding, ""); err != nil {
+			if err := one.store.put(t.Context(), 0, &finding, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

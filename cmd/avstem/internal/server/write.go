@@ -152,13 +152,13 @@ func (s *Server) flushStates(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-func (s *Server) writeState(ctx context.Context, lane int, id string, f *reconcile.Finding, event string) error {
+func (s *Server) writeState(ctx context.Context, lane int, id string, f *reconcile.Finding, events []string) error {
 	ctx, cancel := context.WithTimeout(ctx, writeWithin)
 	defer cancel()
 	if f == nil {
 		return s.store.remove(ctx, id)
 	}
-	err := s.store.put(ctx, lane, f, event)
+	err := s.store.put(ctx, lane, f, events)
 	if s.passOver(err) {
 		return nil
 	}
