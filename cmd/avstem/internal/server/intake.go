@@ -102,7 +102,7 @@ func (s *Server) intend(inv *sentral.Inventory) {
 		s.log.Warn("a part of the inventory can't be used", "where", p.Where, "record", cmp.Or(p.Name, p.Record), "key", p.Key, "err", p.Error)
 	}
 	s.engine.Intend(inv)
-	_ = s.keep() // it was said in the log
+	s.keepSoon()
 	s.ledger.note(s.engine.Intended())
 	s.poke()
 }

@@ -30,10 +30,21 @@ type keptInventory struct {
 	Inventory  sentral.Inventory `json:"inventory"`
 }
 
+const (
+	// keepRest keeps the writing of a large inventory that changes all the time to a
+	// twentieth of the time.
+	keepRest = 20
+	// keepAgain is the pause after a writing that failed.
+	keepAgain = time.Minute
+	// keepLook is how often is looked whether there is one to be written.
+	keepLook = time.Second
+)
+
 // keeper writes the inventory in use when it is another one.
 type keeper struct {
 	mu   sync.Mutex
 	held *sentral.Inventory // as it was written or read last
+	next time.Time          // when it is written again that nobody decided on
 }
 
 // recall has what is read first held against the inventory that was in use when
@@ -99,8 +110,34 @@ func readKept(file string) (*sentral.Inventory, error) {
 	return &inv, nil
 }
 
+// keepOn keeps what had to wait, until ctx ends, and then the last.
+func (s *Server) keepOn(ctx context.Context) {
+	tick := time.NewTicker(keepLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			_ = s.keep() // it was said in the log
+			return
+		case <-tick.C:
+			s.keepSoon()
+		}
+	}
+}
+
+// keepSoon is [Server.keep] for what the source says from one time to the next: at
+// once, or after a rest.
+func (s *Server) keepSoon() {
+	s.kept.mu.Lock()
+	rests := time.Now().Before(s.kept.next)
+	s.kept.mu.Unlock()
+	if !rests {
+		_ = s.keep() // it was said in the log
+	}
+}
+
 // keep writes the inventory in use, if it is another one than was written. What
-// can't be written is said, and tried again with the next.
+// can't be written is said, and tried again.
 func (s *Server) keep() error {
 	inv := s.engine.Accepted()
 	if s.o.Keep == "" || inv == nil {
@@ -111,7 +148,11 @@ func (s *Server) keep() error {
 	if held := s.kept.held; held != nil && held.Version == inv.Version && held.Source == inv.Source {
 		return nil
 	}
-	if err := writeKept(s.o.Keep, inv); err != nil {
+	begin := time.Now()
+	err := writeKept(s.o.Keep, inv)
+	s.kept.next = time.Now().Add(keepRest * time.Since(begin))
+	if err != nil {
+		s.kept.next = time.Now().Add(keepAgain)
 		s.log.Warn("the inventory in use can't be kept: after a restart, one that lost much would not be noticed", "err", err)
 		return err
 	}

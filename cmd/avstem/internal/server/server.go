@@ -117,6 +117,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	var tasks sync.WaitGroup
 	tasks.Go(func() { s.keepListening(ctx) })
+	tasks.Go(func() { s.keepOn(ctx) })
 	tasks.Go(func() {
 		s.recall(ctx)
 		s.o.Watch(ctx, s.intend)
