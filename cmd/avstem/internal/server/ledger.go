@@ -32,6 +32,7 @@ type ledger struct {
 	written uint64 // the change of it that this turn wrote last; 0 before the first
 
 	heads map[string]bus.IntendedHead // by subject, as they are kept; nil until read
+	said  *sentral.Inventory          // all of which is kept; nil where that isn't known
 }
 
 // used is what findings rest on, and how often that has changed.
@@ -177,7 +178,7 @@ func (l *ledger) done(change uint64) {
 // reconciler may have led meanwhile, and by something else.
 func (l *ledger) run(ctx context.Context) {
 	said := ""
-	l.heads = nil
+	l.heads, l.said = nil, nil
 	l.done(0)
 	for {
 		var again <-chan time.Time
@@ -187,7 +188,7 @@ func (l *ledger) run(ctx context.Context) {
 			case ctx.Err() != nil:
 				return
 			case err != nil:
-				l.heads = nil // whatever was written is read again
+				l.heads, l.said = nil, nil // whatever was written is read again
 				if err.Error() != said {
 					l.log.Warn("the inventory's history can't be written; trying again", "err", err)
 					said = err.Error()
@@ -195,6 +196,7 @@ func (l *ledger) run(ctx context.Context) {
 				again = time.After(retryAfter)
 			default:
 				said = ""
+				l.said = now.inventory
 				l.done(now.changes)
 				continue // it may have changed meanwhile
 			}
@@ -220,7 +222,16 @@ func (l *ledger) write(ctx context.Context, now used) error {
 		l.heads = heads
 	}
 	there := make(map[string]bool, len(l.heads))
+	same := unchangedVMs(l.said)
 	for e := range history.Said(inv) {
+		if vm, is := e.Record.(*sentral.VM); is && same(vm) { // there are many of them
+			subject, err := bus.IntendedSubject(l.site, e.Type, e.ID)
+			if err != nil {
+				return err
+			}
+			there[subject] = true
+			continue
+		}
 		r, err := recordOf(&e, l.site)
 		if err != nil {
 			return err
