@@ -114,6 +114,9 @@ func compareThings(a, b *thing) int {
 type marker struct {
 	seed  maphash.Seed
 	marks []uint64
+	// last is the UUID that was marked last, as a VM's own and its ID are mostly one.
+	last     uuid.UUID
+	lastMark uint64
 }
 
 func (m *marker) add(hash, kind uint64) { m.put(mix(hash, kind) &^ junk) }
@@ -138,7 +141,6 @@ const (
 	markSource
 	markBoard
 	markTPM
-	markJunk
 )
 
 // junk is the bit of marks that many things have which have nothing to do with
@@ -148,31 +150,36 @@ const junk = 1
 // label is the mark of a Sentral ID. One that is a UUID, as most are, is its VM's
 // mark too, so that there is one mark for both.
 func (m *marker) label(id string) uint64 {
-	if parsed, err := uuid.Parse(id); err == nil && parsed != uuid.Nil && !inventory.IsJunkUUID(parsed) {
-		return m.ofUUID(parsed, markUUID)
+	if parsed, err := uuid.Parse(id); err == nil && parsed != uuid.Nil {
+		if mark := m.ofUUID(parsed); mark&junk == 0 {
+			return mark
+		}
 	}
 	return mix(maphash.String(m.seed, strings.ToLower(id)), markLabel) &^ junk
 }
 
 // ofUUID gives one mark for both byte orders.
-func (m *marker) ofUUID(id uuid.UUID, kind uint64) uint64 {
-	if swapped := inventory.SwapUUID(id); bytes.Compare(swapped[:], id[:]) < 0 {
-		id = swapped
+func (m *marker) ofUUID(id uuid.UUID) uint64 {
+	if id == m.last {
+		return m.lastMark
 	}
-	return mix(maphash.Bytes(m.seed, id[:]), kind) &^ junk
+	one := id
+	if swapped := inventory.SwapUUID(id); bytes.Compare(swapped[:], id[:]) < 0 {
+		one = swapped
+	}
+	m.last, m.lastMark = id, mix(maphash.Bytes(m.seed, one[:]), markUUID)&^junk
+	if inventory.IsJunkUUID(id) {
+		m.lastMark |= junk
+	}
+	return m.lastMark
 }
 
 func (m *marker) text(kind uint64, text string) { m.add(maphash.String(m.seed, text), kind) }
 
 func (m *marker) uuid(id uuid.UUID) {
-	if id == uuid.Nil {
-		return
+	if id != uuid.Nil {
+		m.put(m.ofUUID(id))
 	}
-	if inventory.IsJunkUUID(id) {
-		m.put(m.ofUUID(id, markJunk) | junk)
-		return
-	}
-	m.put(m.ofUUID(id, markUUID))
 }
 
 // durable leaves out a UUID that many have.

@@ -21,7 +21,7 @@ type hostView struct {
 	wires   *wires // of network, once they were asked for
 	links   map[string]*inventory.Link
 	ports   map[string]ovsPort           // by the name of an interface
-	portOf  map[inventory.MAC]ovsPort    // by attached-mac, where a tap has no name
+	portOf  map[inventory.MAC]ovsPort    // by attached-mac, where a tap has no name; made when first asked for
 	members map[string][]*inventory.Link // by master, without guests' taps
 	guests  map[string]bool              // links that lead into containers
 	// vlanLinks are the VLAN links by what they sit on. fabrics are the host's
@@ -164,16 +164,14 @@ func (p *pass) readVMs(places []*thing) {
 		id := at.vm.UUID
 		if at.vm.IsContainer() {
 			containers = append(containers, p.sight(at))
-		} else if id == uuid.Nil || inventory.IsJunkUUID(id) {
+		} else if alone || id == uuid.Nil || inventory.IsJunkUUID(id) {
 			all = append(all, p.sight(at))
 		} else if s := byUUID[id]; s != nil {
 			s.add(at)
 		} else {
 			s = p.sight(at)
+			byUUID[id] = s
 			all = append(all, s)
-			if !alone {
-				byUUID[id] = s
-			}
 		}
 	}
 	if len(all) > 1 {

@@ -174,6 +174,9 @@ func (h *hostView) ovsPortOf(nic *inventory.NIC) (ovsPort, bool) {
 		}
 	}
 	if nic.Attachment == "vhostuser" && nic.MAC.Identifies() {
+		if h.portOf == nil {
+			h.indexMACs()
+		}
 		at, found := h.portOf[nic.MAC]
 		return at, found
 	}

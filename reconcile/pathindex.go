@@ -95,7 +95,7 @@ func (h *hostView) indexNetwork() {
 	for i := range w.OVSBridges {
 		count += len(w.OVSBridges[i].Ports)
 	}
-	h.ports, h.portOf = make(map[string]ovsPort, count), map[inventory.MAC]ovsPort{}
+	h.ports = make(map[string]ovsPort, count)
 	for i := range w.OVSBridges {
 		bridge := &w.OVSBridges[i]
 		for j := range bridge.Ports {
@@ -104,10 +104,25 @@ func (h *hostView) indexNetwork() {
 				if !h.isElsewhere(iface.Name) {
 					h.ports[iface.Name] = at
 				}
-				if text := iface.ExternalIDs["attached-mac"]; text != "" {
-					if mac, err := inventory.ParseMAC(text); err == nil {
-						h.portOf[mac] = at
-					}
+			}
+		}
+	}
+}
+
+// indexMACs makes what finds ports by their guests' MACs.
+func (h *hostView) indexMACs() {
+	h.portOf = map[inventory.MAC]ovsPort{}
+	w := h.wiring()
+	for i := range w.OVSBridges {
+		bridge := &w.OVSBridges[i]
+		for j := range bridge.Ports {
+			for _, iface := range bridge.Ports[j].Interfaces {
+				text := iface.ExternalIDs["attached-mac"]
+				if text == "" {
+					continue
+				}
+				if mac, err := inventory.ParseMAC(text); err == nil {
+					h.portOf[mac] = ovsPort{bridge, &bridge.Ports[j]}
 				}
 			}
 		}
