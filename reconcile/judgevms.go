@@ -61,8 +61,13 @@ func (b *Book) judgeHosts(hosts map[*hostPair]bool, judge, take func(p *pass, hp
 		hp := there[at]
 		p.begin()
 		judge(p, hp)
-		if hp.view != nil {
+		switch {
+		case hp.view == nil:
+		case len(there) >= many:
 			hp.view.close()
+		case !hp.view.opened: // what was unpacked of it may be asked for again
+			hp.view.opened = true
+			b.opened = append(b.opened, hp.view)
 		}
 		results.Lock()
 		defer results.Unlock()
