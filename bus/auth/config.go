@@ -76,6 +76,8 @@ func (d *Dir) serverConfig() (string, error) {
 # Written by avstem auth init; what you change here is written over by the next one.
 server_name: %q
 listen: %q
+# What clients are told of this server: a name that its certificate has.
+client_advertise: %q
 max_payload: 1MB
 
 jetstream {
@@ -104,7 +106,7 @@ resolver {
   interval: "2m"
 }
 include "accounts.conf"
-`, "avstem-"+s.Names[0], s.Listen, s.StoreDir, s.Cert, s.Key,
+`, "avstem-"+s.Names[0], s.Listen, strings.TrimPrefix(d.Server(), "tls://"), s.StoreDir, s.Cert, s.Key,
 		filepath.Join(s.NATSDir, "operator.jwt"), system, filepath.Join(s.NATSDir, "accounts")), nil
 }
 

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"slices"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -203,7 +207,7 @@ func (a *app) openGate(listen string, log *slog.Logger) (*gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	certificate := &keyPair{}
+	certificate := &keyPair{ca: dir.CA()}
 	certificate.cert, certificate.key = dir.Certificate()
 	if _, err := certificate.get(nil); err != nil {
 		return nil, fmt.Errorf("let hosts enroll: %w", err)
@@ -242,9 +246,11 @@ func (g *gate) run(ctx context.Context) error {
 	return nil
 }
 
-// keyPair is a certificate that is read again when its file changed.
+// keyPair is a certificate that is read again when its file changed. The CA goes with
+// it, since its hash is all that the host which enrolls knows it by, and the file of a
+// certificate of one's own need not have it.
 type keyPair struct {
-	cert, key string
+	cert, key, ca string
 
 	mu    sync.Mutex
 	taken time.Time
@@ -255,7 +261,7 @@ func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if now := changedAt(k.cert); k.pair == nil || !now.Equal(k.taken) {
-		pair, err := tls.LoadX509KeyPair(k.cert, k.key)
+		pair, err := k.read()
 		if err != nil && k.pair == nil {
 			return nil, fmt.Errorf("read certificate: %w", err)
 		}
@@ -264,4 +270,24 @@ func (k *keyPair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		}
 	}
 	return k.pair, nil
+}
+
+func (k *keyPair) read() (tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(k.cert, k.key)
+	if err != nil || k.ca == "" {
+		return pair, err
+	}
+	data, err := os.ReadFile(k.ca)
+	if err != nil {
+		return pair, fmt.Errorf("read CA: %w", err)
+	}
+	// The first is the one that tokens name.
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return pair, fmt.Errorf("read CA %s: there is no certificate in it", k.ca)
+	}
+	if !slices.ContainsFunc(pair.Certificate, func(sent []byte) bool { return bytes.Equal(sent, block.Bytes) }) {
+		pair.Certificate = append(pair.Certificate, block.Bytes)
+	}
+	return pair, nil
 }

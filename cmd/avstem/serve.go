@@ -34,10 +34,10 @@ Hosts enroll at --enroll-listen, with tokens of "avstem enroll token".
 A server that can't be reached is waited for, at the start as later; one that
 refuses the credentials, or that can't be trusted, ends it.
 
-As a service of systemd (Type=notify) it tells how it is doing, and what it
-waits for: systemctl status shows it. Inventory, policy, certificates and
-credentials are taken up when they change; the configuration file, when it is
-restarted.`
+As a service of systemd (Type=notify) it tells how it is doing, and what it is
+waiting for: systemctl status shows it. Inventory, policy and the certificate of
+its own NATS server are taken up when they change, credentials with the next
+connection, and the configuration file when it is restarted.`
 
 type serveFlags struct {
 	inventory string

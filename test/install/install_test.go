@@ -204,7 +204,7 @@ func TestInstall(t *testing.T) {
 			all += w.must(server, command)
 		}
 		w.says(all, "/etc/avstem/inventory/adopted.yaml")
-		w.says(w.must(server, "cat /etc/avstem/inventory/adopted.yaml"), "name: web-01", "memory: 32MiB", "tenant: acme")
+		w.says(w.must(server, "cat /etc/avstem/inventory/adopted.yaml"), "name: shop-01", "memory: 32MiB", "tenant: acme")
 		w.soon(server, todo["adopt"][1], "(?i)no drift|nothing")
 	})
 	run("a VM that is changed by virsh is found", func(w *walk) { changeVM(w, server, second) })

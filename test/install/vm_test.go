@@ -6,13 +6,13 @@ import (
 	"github.com/dataverket/avstem/test/lab"
 )
 
-// web01 is a VM of an operator's: real QEMU, emulated, without anything to boot. Its
+// shop01 is a VM of an operator's: real QEMU, emulated, without anything to boot. Its
 // metadata says whose it is.
-const web01 = `<domain type='qemu'>
-  <name>web-01</name>
-  <uuid>0b7e2f6e-6d3a-4d43-9d0c-0d6a4c1c0001</uuid>
+const shop01 = `<domain type='qemu'>
+  <name>shop-01</name>
+  <uuid>0b7e2f6e-6d3a-4d43-9d0c-0d6a4c1c0f01</uuid>
   <metadata>
-    <dv:placement xmlns:dv='urn:dataverket:maskin:placement:v1' vm='0b7e2f6e-6d3a-4d43-9d0c-0d6a4c1c0001' tenant='acme' project='web' environment='prod'/>
+    <dv:placement xmlns:dv='urn:dataverket:maskin:placement:v1' vm='0b7e2f6e-6d3a-4d43-9d0c-0d6a4c1c0f01' tenant='acme' project='web' environment='prod'/>
   </metadata>
   <memory unit='MiB'>32</memory>
   <vcpu>1</vcpu>
@@ -20,9 +20,9 @@ const web01 = `<domain type='qemu'>
   <devices>
     <disk type='file' device='disk'>
       <driver name='qemu' type='qcow2'/>
-      <source file='/var/lib/libvirt/images/web-01.qcow2'/>
+      <source file='/var/lib/libvirt/images/shop-01.qcow2'/>
       <target dev='vda' bus='virtio'/>
-      <serial>web-01-root</serial>
+      <serial>shop-01-root</serial>
     </disk>
   </devices>
 </domain>
@@ -35,19 +35,19 @@ const sockets = "libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket"
 // after a reboot, and a VM.
 func startVM(w *walk, h *lab.Host) {
 	w.t.Helper()
-	if err := h.Put(w.t.Context(), "/root/web-01.xml", []byte(web01), 0o644); err != nil {
+	if err := h.Put(w.t.Context(), "/root/shop-01.xml", []byte(shop01), 0o644); err != nil {
 		w.t.Fatal(err)
 	}
-	w.must(h, "systemctl enable --now libvirtd && qemu-img create -q -f qcow2 /var/lib/libvirt/images/web-01.qcow2 8M && virsh -q define /root/web-01.xml && virsh -q autostart web-01 && virsh -q start web-01 && virsh list")
+	w.must(h, "systemctl enable --now libvirtd && qemu-img create -q -f qcow2 /var/lib/libvirt/images/shop-01.qcow2 8M && virsh -q define /root/shop-01.xml && virsh -q autostart shop-01 && virsh -q start shop-01 && virsh list")
 }
 
 // changeVM gives the VM other memory than is written down, and its old one back.
 func changeVM(w *walk, server, h *lab.Host) {
 	w.t.Helper()
-	const give = "virsh -q destroy web-01; virsh -q setmaxmem web-01 SIZE --config && virsh -q setmem web-01 SIZE --config && virsh -q start web-01"
+	const give = "virsh -q destroy shop-01; virsh -q setmaxmem shop-01 SIZE --config && virsh -q setmem shop-01 SIZE --config && virsh -q start shop-01"
 	w.must(h, strings.ReplaceAll(give, "SIZE", "48M"))
-	w.soon(server, "avstem drift", `vm\.memory +acme/web/web-01 +32 ?MiB → 48 ?MiB`)
-	w.must(server, "avstem explain web-01")
+	w.soon(server, "avstem drift", `vm\.memory +acme/web/shop-01 +32 ?MiB → 48 ?MiB`)
+	w.must(server, "avstem explain shop-01")
 	w.must(h, strings.ReplaceAll(give, "SIZE", "32M"))
 	w.soon(server, "avstem drift", "(?i)no drift|nothing")
 }

@@ -120,6 +120,7 @@ func TestServices(t *testing.T) {
 	if t.Failed() {
 		return
 	}
+	t.Run("a NATS server that isn't there yet is waited for", func(t *testing.T) { waits(t, center, l.Address()) })
 	t.Run("the server is active once it is ready, and says how it is", func(t *testing.T) {
 		setUpServer(t, center)
 		on(t, center, "systemctl start avstem")
@@ -209,6 +210,28 @@ func TestServices(t *testing.T) {
 	})
 }
 
+// waits starts the server before its NATS server, at an address where none is, and
+// stops it while it waits.
+func waits(t *testing.T, center *lab.Host, address string) {
+	for path, text := range map[string]string{
+		"/srv/inventory/osl1.yaml": "sites: [{id: osl1}]\n",
+		"/etc/avstem/avstem.yaml":  "site: osl1\nstate-dir: /var/lib/avstem-server\ninventory: /srv/inventory\nserver: tls://" + address + ":4222\n",
+	} {
+		if err := center.Put(t.Context(), path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	on(t, center, "systemctl start avstem")
+	soon(t, center, "systemctl status --no-pager avstem", `Status: "waiting for NATS: connect to NATS: /etc/avstem/avstem.yaml: nothing answers at tls://`+address)
+	if said := on(t, center, "systemctl show -p NRestarts,ActiveState avstem; journalctl -o cat _SYSTEMD_UNIT=avstem.service"); strings.Count(said, "waited for") != 1 || !strings.HasPrefix(said, "NRestarts=0\nActiveState=active\n") {
+		t.Errorf("it waits, and says\n%s", said)
+	}
+	on(t, center, "systemctl stop avstem")
+	if got := on(t, center, "systemctl show -p Result,ActiveState avstem"); got != "Result=success\nActiveState=inactive" {
+		t.Errorf("stopped while it waits, it is %s", got)
+	}
+}
+
 func reloads(t *testing.T, host *lab.Host) {
 	put := func(text string) {
 		if err := host.Put(t.Context(), "/etc/avstem/agent.yaml", []byte(text), 0o644); err != nil {
@@ -240,6 +263,16 @@ func journals(t *testing.T, center, host *lab.Host) {
 		"_SYSTEMD_UNIT=avstem-agent.service AVSTEM_WAITFORRESTART=[refresh]": "configuration was read again",
 	} {
 		has(t, on(t, host, "journalctl --no-pager -o cat '"+strings.ReplaceAll(query, " ", "' '")+"'"), want)
+	}
+	// What is done about a finding is found by it.
+	var found []struct{ ID, State string }
+	if err := json.Unmarshal([]byte(on(t, center, "avstem drift -o json")), &found); err != nil || len(found) == 0 {
+		t.Fatalf("there is no finding: %v, %v", found, err)
+	}
+	on(t, center, "avstem ack "+found[0].ID+" --until 8h --reason 'being looked at' --by kari")
+	soon(t, center, "journalctl --no-pager -o cat AVSTEM_FINDING="+found[0].ID+" AVSTEM_BY=kari", "finding acknowledged")
+	if said := on(t, center, "journalctl --no-pager -o cat _SYSTEMD_UNIT="+server); strings.Contains(said, "can not be resolved properly") {
+		t.Errorf("the NATS server would list its addresses, and may not:\n%s", said)
 	}
 	for h, unit := range map[*lab.Host]string{center: server, host: agent} {
 		said := on(t, h, "journalctl --no-pager -o cat _SYSTEMD_UNIT="+unit)
