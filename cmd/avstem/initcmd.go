@@ -94,7 +94,8 @@ type initResult struct {
 	CASHA256  string       `json:"caSHA256,omitempty"` // of the CA's certificate
 	Steps     []setup.Step `json:"steps"`
 	Service   unitState    `json:"service"`
-	// Token lets one host in, once; there is one while there is no host yet.
+	// Token lets one host in, once; there is one while there is no host yet. Without
+	// it Expires is of one that was made before, whose code can't be told again.
 	Token   string    `json:"token,omitempty"`
 	Expires time.Time `json:"tokenExpires,omitzero"`
 }
@@ -270,16 +271,26 @@ func (a *app) lendNATS(s *setup.Setup, p *plan) error {
 	return nil
 }
 
-// firstToken makes a token for the first host.
+// firstToken makes a token for the first host, unless there is one: whatever a run
+// before this one was ended by, this one ends with what to type there.
 func firstToken(dir *auth.Dir, p *plan, r *initResult) error {
-	if dir == nil || r.DryRun || !anew(r.Steps) {
+	if dir == nil || r.DryRun {
 		return nil
 	}
 	hosts, err := dir.Hosts()
 	if err != nil || len(hosts) > 0 {
 		return err
 	}
-	token, ticket, err := issuer.Open(dir).NewToken(r.Issuer, issuer.Terms{Site: p.site, TTL: firstTokenFor})
+	i := issuer.Open(dir)
+	open, err := i.Tickets()
+	if err != nil {
+		return err
+	}
+	if len(open) > 0 {
+		r.Expires = open[0].Expires
+		return nil
+	}
+	token, ticket, err := i.NewToken(r.Issuer, issuer.Terms{Site: p.site, TTL: firstTokenFor})
 	if err != nil {
 		return err
 	}
@@ -299,6 +310,9 @@ func (a *app) checkPlan(ctx context.Context, p *plan, flags *initFlags, u unit) 
 	}
 	if err := bus.CheckName("site", p.site); err != nil {
 		return usageError{err}
+	}
+	if err := u.check(p.stateDir); err != nil {
+		return err
 	}
 	if err := setup.CheckRoom(p.stateDir); err != nil {
 		return err

@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/dataverket/avstem/bus/auth"
 	"github.com/dataverket/avstem/bus/embedded"
@@ -62,22 +62,96 @@ func isServer(t *testing.T, dir string) {
 	}
 }
 
-// Wherever it is killed, the next one makes the rest, and it is a server.
+// filesIn counts what is in a directory, at any depth.
+func filesIn(dir string) (n int) {
+	_ = filepath.WalkDir(dir, func(_ string, _ fs.DirEntry, err error) error {
+		n++
+		return nil // what has gone again meanwhile doesn't matter
+	})
+	return n
+}
+
+// killedAt runs init, and kills it once it has made so many files and directories; it
+// says whether it had ended before.
+func killedAt(t *testing.T, dir string, made int) (ended bool) {
+	t.Helper()
+	before := filesIn(dir)
+	c := program(t, initArgs(dir)...)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- c.Wait() }()
+	for filesIn(dir)-before < made {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			return true
+		default:
+		}
+	}
+	_ = c.Process.Kill()
+	<-done
+	return false
+}
+
+// Wherever it is killed, the next one makes the rest, and it is a server whose first
+// host can be let in.
 func TestInitThatWasKilledIsFinishedByTheNext(t *testing.T) {
-	for after := time.Duration(0); after < 150*time.Millisecond; after += 15 * time.Millisecond {
+	ended := false
+	for made := 0; !ended; made += 4 {
 		dir := openDir(t)
-		killed := program(t, initArgs(dir)...)
-		if err := killed.Start(); err != nil {
+		ended = killedAt(t, dir, made)
+		tokens, err := filepath.Glob(dir + "/srv/auth/enroll/tokens/*.json")
+		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(after) // where it is then is chance: any place must do
-		_ = killed.Process.Kill()
-		_ = killed.Wait()
 		out, err := program(t, initArgs(dir)...).CombinedOutput()
 		if err != nil {
-			t.Fatalf("after one that was killed after %s: %v\n%s", after, err, out)
+			t.Fatalf("after one that was killed when it had made %d: %v\n%s", made, err, out)
+		}
+		want := "  avstem-agent enroll --server nats.example.net:42231 --token avstem1."
+		if len(tokens) > 0 { // whose code may not have been told
+			want = "A token that was made before holds until "
+		}
+		if !strings.Contains(string(out), want) {
+			t.Errorf("after one that was killed when it had made %d it doesn't say %q:\n%s", made, want, out)
 		}
 		isServer(t, dir)
+	}
+}
+
+// The service has the groups of its user, as under systemd.
+func TestInitWithAKeyOfAGroup(t *testing.T) {
+	const script = `set -e
+sed "/^ssl-cert:/d" /etc/group >"$1/group"
+echo "ssl-cert:x:4711:$2" >>"$1/group"
+mount --bind "$1/group" /etc/group
+chown root:4711 "$1/key.pem" && chmod 0640 "$1/key.pem"
+shift 2; exec "$@" --dry-run`
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for members, want := range map[string]string{"nobody": "Nothing was done: this was --dry-run.", "": "key.pem: permission denied: user nobody may not read it"} {
+		dir := openDir(t)
+		for _, name := range []string{"cert.pem", "key.pem"} {
+			if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		link := filepath.Join(openDir(t), "avstem") // the name by which it is the program
+		if err := os.Symlink(self, link); err != nil {
+			t.Fatal(err)
+		}
+		args := append([]string{"--mount", "--propagation", "private", "sh", "-c", script, "sh", dir, members, link}, initArgs(dir)...)
+		cmd := exec.CommandContext(t.Context(), "unshare", append(args, "--cert", dir+"/cert.pem", "--key", dir+"/key.pem")...)
+		cmd.Env = append(os.Environ(), "AVSTEM_STATE_DIR=", "AVSTEM_CONFIG=")
+		if out, err := cmd.CombinedOutput(); !strings.Contains(string(out), want) {
+			t.Errorf("with %q in the group it doesn't say %q: %v\n%s", members, want, err, out)
+		}
 	}
 }
 
@@ -115,6 +189,23 @@ cp -a "$DIR" "$OUT"`
 			if _, err := os.Stat(filepath.Join(dir+"-out", made)); err != nil {
 				t.Error(err)
 			}
+		}
+	}
+}
+
+// The packaged service can write in its own state directory alone.
+func TestStateDirOfThePackagedService(t *testing.T) {
+	for _, test := range []struct {
+		unit unit
+		dir  string
+		ok   bool
+	}{
+		{unit{there: true}, serverStateDir, true},
+		{unit{there: true}, "/srv/avstem", false},
+		{unit{}, "/srv/avstem", true}, // of whoever runs it
+	} {
+		if err := test.unit.check(test.dir); (err == nil) != test.ok {
+			t.Errorf("%+v in %s: %v", test.unit, test.dir, err)
 		}
 	}
 }

@@ -41,6 +41,15 @@ func (a *app) unit(p *plan) unit {
 	return unit{there: err == nil, start: "systemctl enable --now " + unitName}
 }
 
+// check refuses a place that the service can't write in.
+func (u unit) check(stateDir string) error {
+	if !u.there || stateDir == serverStateDir {
+		return nil
+	}
+	return fmt.Errorf("keep the state in %s: %s can write in %s alone (ProtectSystem=strict): leave --state-dir, and mount a larger disk there if it needs one; or have a service of your own, with another --config",
+		stateDir, unitName, serverStateDir)
+}
+
 func (u unit) active() bool {
 	if !u.there {
 		return false
@@ -202,6 +211,13 @@ The token lets one host in, once. The host makes a key that never leaves it, and
 trusts nobody but the CA whose SHA-256 is
 %s
 `, r.Expires.Local().Format("15:04 MST"), strings.TrimPrefix(r.Issuer, "https://"), r.Token, r.CASHA256)
+	} else if !r.Expires.IsZero() {
+		fmt.Fprintf(a.stdout, `
+No host is in yet. A token that was made before holds until %s, and can't be
+shown again; this makes another:
+
+  avstem enroll token --auto-approve
+`, r.Expires.Local().Format("2006-01-02 15:04 MST"))
 	}
 	fmt.Fprintf(a.stdout, `
 For each further host:

@@ -135,6 +135,18 @@ func readAll[T any](dir string) ([]T, error) {
 	return all, nil
 }
 
+// Tickets lists tokens that may still be used, those that hold longest first.
+func (i *Issuer) Tickets() ([]Ticket, error) {
+	all, err := readAll[Ticket](filepath.Join(i.path, "tokens"))
+	if err != nil {
+		return nil, fmt.Errorf("list tokens: %w", err)
+	}
+	now := i.now()
+	all = slices.DeleteFunc(all, func(t Ticket) bool { return !t.Used.IsZero() || now.After(t.Expires) })
+	slices.SortFunc(all, func(a, b Ticket) int { return cmp.Or(b.Expires.Compare(a.Expires), cmp.Compare(a.Hash, b.Hash)) })
+	return all, nil
+}
+
 // Requests lists requests, the newest first.
 func (i *Issuer) Requests() ([]Pending, error) {
 	all, err := readAll[Pending](filepath.Join(i.path, "requests"))

@@ -29,9 +29,9 @@ func CheckRoom(dir string) error {
 	free := fsys.Bavail * uint64(fsys.Bsize) //nolint:unconvert // Bsize differs by architecture
 	switch {
 	case fsys.Flags&unix.ST_RDONLY != 0:
-		return fmt.Errorf("make %s: its file system is mounted for reading only: mount it for writing, or name another place with --state-dir", dir)
+		return fmt.Errorf("make %s: its file system is mounted for reading only: mount it for writing, or mount another there", dir)
 	case free < minRoom:
-		return fmt.Errorf("make %s: there are %d MiB free where it is to be, and %d are wanted to begin with: make room (df -h %s), or name another place with --state-dir",
+		return fmt.Errorf("make %s: there are %d MiB free where it is to be, and %d are wanted to begin with: make room (df -h %s), or mount a larger one there",
 			dir, free>>20, minRoom>>20, at)
 	}
 	return nil

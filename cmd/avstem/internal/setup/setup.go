@@ -86,13 +86,13 @@ func (s *Setup) StateDir(dir string) error {
 		return fmt.Errorf("look at state directory: %w", err)
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("make state directory: %s is a file: move it away, or name another directory with --state-dir", dir)
+		return fmt.Errorf("make state directory: %s is a file: move it away", dir)
 	}
 	did, text := Kept, what
 	if uid := info.Sys().(*syscall.Stat_t).Uid; uid == 0 && s.Owner.UID != 0 {
 		did, text = Changed, what+", which was root's and is user "+s.Owner.Name+"'s now"
 	} else if int(uid) != s.Owner.UID {
-		return fmt.Errorf("take state directory %s: it belongs to user %d, and the service is user %s: if it is the service's, run: chown -R %[3]s: %[1]s; else name another with --state-dir",
+		return fmt.Errorf("take state directory %s: it belongs to user %d, and the service is user %s: if it is the service's, run: chown -R %[3]s: %[1]s",
 			dir, uid, s.Owner.Name)
 	}
 	if !s.DryRun {
