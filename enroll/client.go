@@ -82,7 +82,7 @@ func verifyByHash(s tls.ConnectionState, hash string) error {
 
 // RefusedError is an issuer's no.
 type RefusedError struct {
-	Status int
+	Status int // of HTTP; see [StatusRevoked]
 	Reason string
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -24,6 +25,8 @@ const (
 	HeaderSignature = "Avstem-Signature"
 	// MaxBody is the largest request, in bytes.
 	MaxBody = 64 << 10
+	// StatusRevoked is that of a refusal of the key that signed the request, for good.
+	StatusRevoked = http.StatusGone
 )
 
 // Request asks for a host's first credentials.

@@ -206,7 +206,7 @@ func (a *app) askUntilDecided(ctx context.Context, client *enroll.Client, r enro
 
 // explainRefusal adds what helps where the key is at fault.
 func (a *app) explainRefusal(err error) error {
-	if !strings.Contains(err.Error(), "revoked") {
+	if refused, is := errors.AsType[*enroll.RefusedError](err); !is || refused.Status != enroll.StatusRevoked {
 		return err
 	}
 	if drop := enroll.DropKey(a.host.StateDir); drop != nil {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -142,6 +144,38 @@ func TestEnrollAndRun(t *testing.T) {
 			}
 		case <-timeout:
 			t.Fatalf("it publishes nothing:\n%s", log.String())
+		}
+	}
+}
+
+// A key is let go of where the issuer says that it was revoked, and for no other
+// reason: it may be that of a host whose server has the word in its name.
+func TestOnlyARevokedKeyIsLetGoOf(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		gone bool
+	}{
+		{fmt.Errorf("enroll at https://revoked.example.net:4223: %w", errors.New("connection refused")), false},
+		{fmt.Errorf("enroll at https://nats.example.net:4223: %w", &enroll.RefusedError{Status: http.StatusForbidden, Reason: "the host is called revoked"}), false},
+		{fmt.Errorf("enroll at https://nats.example.net:4223: %w", &enroll.RefusedError{Status: enroll.StatusRevoked, Reason: "its key was revoked"}), true},
+	} {
+		a := &app{host: hostagent.Options{StateDir: t.TempDir()}}
+		key, err := enroll.Key(a.host.StateDir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, err := key.PublicKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.explainRefusal(test.err); !errors.Is(err, test.err) || strings.Contains(err.Error(), "has let go of its key") != test.gone {
+			t.Errorf("%v: it says %v", test.err, err)
+		}
+		if key, err = enroll.Key(a.host.StateDir); err != nil {
+			t.Fatal(err)
+		}
+		if after, err := key.PublicKey(); err != nil || (after != before) != test.gone {
+			t.Errorf("%v: the key was %s and is %s, %v", test.err, before, after, err)
 		}
 	}
 }

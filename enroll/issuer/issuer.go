@@ -209,7 +209,9 @@ func (i *Issuer) enroll(ctx context.Context, r enroll.Request, from string) (enr
 func (i *Issuer) decideOn(ctx context.Context, ticket *Ticket, p *Pending, r enroll.Request) (enroll.Answer, error) {
 	// Before the code is used up: the host may come again with another key.
 	if h, err := i.dir.Host(r.Host); err == nil && h.Key == r.Key && !h.Revoked.IsZero() {
-		return enroll.Answer{}, refuse(true, "the host's credentials were revoked at %s, and its key with them", h.Revoked.UTC().Format(time.RFC3339))
+		n := refuse(true, "the host's credentials were revoked at %s, and its key with them", h.Revoked.UTC().Format(time.RFC3339))
+		n.status = enroll.StatusRevoked
+		return enroll.Answer{}, n
 	}
 	if err := i.take(ticket, r); err != nil {
 		return enroll.Answer{}, err
