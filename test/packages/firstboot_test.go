@@ -3,6 +3,7 @@ package packages
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -99,5 +100,49 @@ func enrolledByItself(t *testing.T, h *lab.Host) {
 	soon(t, h, "systemctl show --value -p StatusText avstem-agent", "published")
 	if got := on(t, h, "ls /etc/avstem; systemctl is-enabled avstem-agent-enroll; journalctl --no-pager -o cat | grep -c avstem1 || true"); strings.Contains(got, "enroll-token") || !strings.HasSuffix(got, "enabled\n0") {
 		t.Errorf("the token is left, or told: %s", got)
+	}
+}
+
+// startsMeanwhile boots a host whose server is away, and whose token wants approval.
+func startsMeanwhile(t *testing.T, server, h *lab.Host) {
+	installDeb(t, h, "avstem-agent")
+	var made struct{ Token string }
+	if err := json.Unmarshal([]byte(on(t, server, "avstem enroll token -o json --host "+h.Name())), &made); err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{
+		"/etc/avstem/enroll-token": made.Token + "\n",
+		// Of a host that has something set, the agent would take the state directory.
+		"/etc/avstem/agent.yaml": "site: osl1\n",
+		// Often, so that it is soon more often than systemd would allow.
+		"/etc/systemd/system/avstem-agent-enroll.service.d/often.conf": "[Service]\nRestartSec=100ms\n",
+	} {
+		if err := h.Put(t.Context(), path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	on(t, h, "chmod 644 /etc/avstem/agent.yaml")
+	on(t, server, "systemctl stop avstem")
+	if err := h.Reboot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, h, "systemctl is-active multi-user.target", "active")
+	soon(t, h, "test $(systemctl show --value -p NRestarts avstem-agent-enroll) -gt 40 && echo tried", "tried")
+	soon(t, h, "journalctl --no-pager -o cat -u avstem-agent-enroll", "connection refused")
+	on(t, server, "systemctl start avstem")
+	soon(t, server, "avstem enroll list", h.Name())
+	soon(t, h, "systemctl show -p Type,ActiveState,SubState avstem-agent-enroll", "Type=exec\nActiveState=active\nSubState=running")
+	if jobs := on(t, h, "systemctl list-jobs --no-legend | grep -v 'No jobs' || true"); jobs != "" {
+		t.Errorf("its start isn't over while it waits:\n%s", jobs)
+	}
+	if got := on(t, h, "systemctl show --value -p ActiveState,Result avstem-agent; ls /etc/avstem/enroll-token"); got != "exec-condition\ninactive\n/etc/avstem/enroll-token" {
+		t.Errorf("agent and token are\n%s", got)
+	}
+	on(t, server, "avstem enroll approve "+h.Name())
+	enrolledByItself(t, h)
+	// Of an enrolled host it does nothing more.
+	on(t, h, "systemctl start avstem-agent-enroll")
+	if got := on(t, h, "systemctl show --value -p ActiveState,ConditionResult avstem-agent-enroll"); got != "inactive\nno" {
+		t.Errorf("once the host is in: %q", got)
 	}
 }

@@ -104,7 +104,7 @@ func installDeb(t *testing.T, h *lab.Host, program string) {
 
 // The units run under a real systemd, as their packages install them.
 func TestServices(t *testing.T) {
-	l := lab.ForTest(t, lab.Options{Hosts: 4, Container: true})
+	l := lab.ForTest(t, lab.Options{Hosts: 5, Container: true})
 	center, host := l.Host(0), l.Host(1)
 	installDeb(t, center, "avstem")
 	installDeb(t, host, "avstem-agent")
@@ -158,6 +158,7 @@ func TestServices(t *testing.T) {
 		soon(t, center, "systemctl show --value -p StatusText avstem", "1 hosts")
 	})
 	t.Run("cloud-init's user data lets a host in at its first boot", func(t *testing.T) { cloudInit(t, center, l.Host(2)) })
+	t.Run("a host starts while it waits for its server and for approval", func(t *testing.T) { startsMeanwhile(t, center, l.Host(4)) })
 	t.Run("the installer's late command does", func(t *testing.T) { preseed(t, center, l.Host(3)) })
 	t.Run("ceilings are in force", func(t *testing.T) {
 		for unit, want := range map[string]string{
@@ -191,7 +192,7 @@ func TestServices(t *testing.T) {
 	t.Run("the server restarts under the agent", func(t *testing.T) {
 		before := property(t, host, agent, "MainPID")
 		on(t, center, "systemctl restart avstem")
-		soon(t, center, "systemctl show --value -p StatusText avstem", "3 hosts")
+		soon(t, center, "systemctl show --value -p StatusText avstem", "4 hosts")
 		if after := property(t, host, agent, "MainPID"); after != before {
 			t.Errorf("the agent's process was %s and is %s", before, after)
 		}
