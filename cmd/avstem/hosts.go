@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -24,7 +25,10 @@ A host is live when all of its sources are seen; partial or blind when one is
 seen in part or not at all; silent when its agent stopped speaking; unheard
 when Sentral has it active and it never spoke; refused when what its agent
 says is not taken, or the agent publishes nothing. Nothing is concluded about
-VMs of a silent host.`
+VMs of a silent host.
+
+VMS counts VMs and containers, running or not; one that is seen on two hosts, on
+the one that it is taken to be on.`
 
 func newHostsCommand(a *app) *cobra.Command {
 	var platform, format string
@@ -120,10 +124,18 @@ func (a *app) writeHosts(health evaluate.Health, platform string) error {
 			fmt.Fprintf(a.stdout, "\n%s: %s", report.Printable(h.Host), report.Printable(why))
 		}
 	}
-	live := health.Whole.Hosts[evaluate.HostLive]
-	fmt.Fprintf(a.stdout, "\n%d of %d live\n", live, health.Whole.Total())
+	fleet := fleetOf(health, platform)
+	fmt.Fprintf(a.stdout, "\n%d of %d live\n", fleet.Hosts[evaluate.HostLive], fleet.Total())
 	if health.Left > 0 {
 		fmt.Fprintf(a.stdout, "not shown, of those that are best: %d\n", health.Left)
 	}
 	return nil
+}
+
+// fleetOf counts the hosts of a platform, "" for all.
+func fleetOf(health evaluate.Health, platform string) *evaluate.Fleet {
+	if i := slices.IndexFunc(health.Platforms, func(f evaluate.Fleet) bool { return f.Platform == platform }); i >= 0 {
+		return &health.Platforms[i]
+	}
+	return &health.Whole
 }
