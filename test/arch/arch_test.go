@@ -11,7 +11,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -199,6 +201,30 @@ func TestEveryPackageSaysWhyItExists(t *testing.T) {
 		}
 		if !said {
 			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+// TestEveryPackageHasARow: the table of docs/architecture.md says of each package why
+// it exists, by name or as one of those below another; tests are left out.
+func TestEveryPackageHasARow(t *testing.T) {
+	page, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quoted := regexp.MustCompile("`([a-z*/]+)`")
+	named := map[string]bool{}
+	for line := range strings.Lines(string(page)) {
+		if cells := strings.Split(line, "|"); len(cells) == 5 { // with what is before the first and behind the last
+			for _, name := range quoted.FindAllStringSubmatch(cells[1]+cells[2], -1) {
+				named[name[1]] = true
+			}
+		}
+	}
+	for _, p := range list(t, module+"...") {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		if !strings.HasPrefix(name, "test/") && !named[name] && !named[path.Dir(name)+"/*"] {
+			t.Errorf("docs/architecture.md has no row that names %s", name)
 		}
 	}
 }
