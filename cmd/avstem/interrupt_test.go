@@ -69,8 +69,14 @@ func TestInterrupted(t *testing.T) {
 			if err := c.Start(); err != nil {
 				t.Fatal(err)
 			}
-			conn := <-came
-			defer conn.Close()
+			select {
+			case conn := <-came:
+				defer conn.Close()
+			case <-time.After(30 * time.Second):
+				_ = c.Process.Kill()
+				_ = c.Wait() // and with it what it says is whole
+				t.Fatalf("it doesn't connect, and says\n%s", out.String())
+			}
 			began := time.Now()
 			if err := c.Process.Signal(os.Interrupt); err != nil {
 				t.Fatal(err)
