@@ -35,7 +35,7 @@ type DriftEvent struct {
 // mode (CloudEvents 1.0, NATS protocol binding), with the finding as its data,
 // and waits until the stream has it.
 func (c *Conn) PublishDrift(ctx context.Context, e DriftEvent) error {
-	subject, err := DriftSubject(e.Site, e.Action, e.Kind)
+	subject, err := driftSubject(e.Site, e.Action, e.Kind)
 	if err != nil {
 		return fmt.Errorf("publish drift event: %w", err)
 	}

@@ -148,7 +148,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func FuzzDecodeHeartbeat(f *testing.F) {
-	subject, _ := HeartbeatSubject(DefaultSite, hostA)
+	subject, _ := heartbeatSubject(DefaultSite, hostA)
 	f.Add([]byte(`{"schema":"avstem.heartbeat/v1","host":"6f1c0000-0000-4000-8000-00000000000a","site":"default","epoch":3}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if h, err := decodeHeartbeat(subject, data); err == nil && (h.Host != hostA || h.Site != DefaultSite) {

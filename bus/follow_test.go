@@ -313,7 +313,7 @@ func TestHeartbeatsOnlyOfWhoseSubjectItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := take(t, beats)
-	if got.Schema != HeartbeatSchema || got.Host != hostA || got.Incarnation != startA || got.Sources[0] != sent.Sources[0] {
+	if got.Schema != heartbeatSchema || got.Host != hostA || got.Incarnation != startA || got.Sources[0] != sent.Sources[0] {
 		t.Errorf("got %+v", got)
 	}
 	for _, data := range []string{"junk", `{}`, `{"schema":"avstem.heartbeat/v1","host":"` + startB.String() + `","site":"osl1"}`} {

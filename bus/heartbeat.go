@@ -11,8 +11,8 @@ import (
 	"github.com/dataverket/avstem/inventory"
 )
 
-// HeartbeatSchema is the heartbeat's version.
-const HeartbeatSchema = "avstem.heartbeat/v1"
+// heartbeatSchema is the heartbeat's version.
+const heartbeatSchema = "avstem.heartbeat/v1"
 
 // Heartbeat says that an agent is alive and what it last saw, so that a reader
 // can tell silence from calm, and a document that was lost from one that never
@@ -49,11 +49,11 @@ type SourceState struct {
 // Beat publishes a heartbeat. It doesn't wait: one that is lost is followed by
 // the next.
 func (c *Conn) Beat(h Heartbeat) error {
-	subject, err := HeartbeatSubject(h.Site, h.Host)
+	subject, err := heartbeatSubject(h.Site, h.Host)
 	if err != nil {
 		return fmt.Errorf("publish heartbeat: %w", err)
 	}
-	h.Schema = HeartbeatSchema
+	h.Schema = heartbeatSchema
 	data, err := json.Marshal(h)
 	if err != nil {
 		return fmt.Errorf("publish heartbeat: encode: %w", err)
@@ -79,7 +79,7 @@ func (c *Conn) Heartbeats(h HeartbeatHandler) (*nats.Subscription, error) {
 
 // HeartbeatsOf subscribes to those of one host.
 func (c *Conn) HeartbeatsOf(site string, host uuid.UUID, h HeartbeatHandler) (*nats.Subscription, error) {
-	subject, err := HeartbeatSubject(site, host)
+	subject, err := heartbeatSubject(site, host)
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to heartbeats: %w", err)
 	}
@@ -111,8 +111,8 @@ func decodeHeartbeat(subject string, data []byte) (Heartbeat, error) {
 		return Heartbeat{}, fmt.Errorf("read heartbeat on %s: %w", subject, err)
 	}
 	switch {
-	case h.Schema != HeartbeatSchema:
-		return Heartbeat{}, fmt.Errorf("read heartbeat on %s: schema %q is not %s", subject, h.Schema, HeartbeatSchema)
+	case h.Schema != heartbeatSchema:
+		return Heartbeat{}, fmt.Errorf("read heartbeat on %s: schema %q is not %s", subject, h.Schema, heartbeatSchema)
 	case h.Host != host || h.Site != site:
 		return Heartbeat{}, fmt.Errorf("read heartbeat on %s: it claims to be of host %s in site %q: a host can only speak for itself", subject, h.Host, h.Site)
 	}

@@ -24,8 +24,8 @@ const (
 // errNobodyReads says that no reconciler is there to read for this host.
 var errNobodyReads = errors.New("nobody reads for this host")
 
-// HeldSubject is where a host asks what the stream holds of it.
-func HeldSubject(site string, host uuid.UUID) (string, error) {
+// heldSubject is where a host asks what the stream holds of it.
+func heldSubject(site string, host uuid.UUID) (string, error) {
 	if err := checkHost(site, host); err != nil {
 		return "", err
 	}
@@ -92,7 +92,7 @@ func (c *Conn) askHeld(ctx context.Context, subject string) (*nats.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
-	ask, err := HeldSubject(key.Site, key.Host)
+	ask, err := heldSubject(key.Site, key.Host)
 	if err != nil {
 		return nil, err
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// IntendedSchema is the version of what stands on AVSTEM_INTENDED.
-const IntendedSchema = "avstem.intended/v1"
+// intendedSchema is the version of what stands on AVSTEM_INTENDED.
+const intendedSchema = "avstem.intended/v1"
 
 // What the headers tell of a record, so that a writer that starts again need not
 // read all of them.
@@ -102,7 +102,7 @@ func (c *Conn) KeepIntended(ctx context.Context, r *IntendedRecord) error {
 	if err != nil {
 		return fmt.Errorf("keep record: %w", err)
 	}
-	r.Schema = IntendedSchema
+	r.Schema = intendedSchema
 	msg := nats.NewMsg(subject)
 	if msg.Data, err = json.Marshal(r); err != nil {
 		return fmt.Errorf("keep record %s %s: %w", r.Type, r.ID, err)
@@ -178,8 +178,8 @@ func DecodeIntended(k Kept) (*IntendedRecord, error) {
 	if err := json.Unmarshal(k.Data, r); err != nil {
 		return nil, fmt.Errorf("read record on %s: %w", k.Subject, err)
 	}
-	if r.Schema != IntendedSchema {
-		return nil, fmt.Errorf("read record on %s: schema %q is not %s: upgrade avstem", k.Subject, r.Schema, IntendedSchema)
+	if r.Schema != intendedSchema {
+		return nil, fmt.Errorf("read record on %s: schema %q is not %s: upgrade avstem", k.Subject, r.Schema, intendedSchema)
 	}
 	if subject, err := IntendedSubject(r.Site, r.Type, r.ID); err != nil || subject != k.Subject {
 		return nil, fmt.Errorf("read record on %s: it claims to be %s %q of site %q", k.Subject, r.Type, r.ID, r.Site)

@@ -87,8 +87,8 @@ func ParseObservedSubject(subject string) (Key, error) {
 	return k, k.Check()
 }
 
-// HeartbeatSubject is where a host's agent beats.
-func HeartbeatSubject(site string, host uuid.UUID) (string, error) {
+// heartbeatSubject is where a host's agent beats.
+func heartbeatSubject(site string, host uuid.UUID) (string, error) {
 	if err := checkHost(site, host); err != nil {
 		return "", err
 	}
@@ -123,10 +123,10 @@ func FindingSubject(site, id string) (string, error) {
 	return findingPrefix + "." + site + "." + id, nil
 }
 
-// DriftSubject is where an event about a finding is published. The dot in a
+// driftSubject is where an event about a finding is published. The dot in a
 // kind ("nic.vlan") makes it two tokens, so that avstem.v1.drift.*.*.nic.> has
 // everything about NICs.
-func DriftSubject(site string, action DriftAction, kind string) (string, error) {
+func driftSubject(site string, action DriftAction, kind string) (string, error) {
 	if err := CheckName("site", site); err != nil {
 		return "", err
 	}

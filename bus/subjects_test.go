@@ -25,7 +25,7 @@ func TestNamesThatWouldBeMoreThanOneTokenAreRefused(t *testing.T) {
 		if s, err := ExplainSubject(name); err == nil {
 			t.Errorf("site %q became subject %q", name, s)
 		}
-		if s, err := HeartbeatSubject(name, hostA); err == nil {
+		if s, err := heartbeatSubject(name, hostA); err == nil {
 			t.Errorf("site %q became subject %q", name, s)
 		}
 	}
@@ -39,9 +39,9 @@ func TestSubjectsAsTheyAreSubscribedTo(t *testing.T) {
 		"avstem.v1.observed.osl1." + hostA.String() + ".runtime-libvirt": func() (string, error) {
 			return ObservedSubject(Key{"osl1", hostA, "runtime-libvirt"})
 		},
-		"avstem.v1.heartbeat.osl1." + hostA.String(): func() (string, error) { return HeartbeatSubject("osl1", hostA) },
+		"avstem.v1.heartbeat.osl1." + hostA.String(): func() (string, error) { return heartbeatSubject("osl1", hostA) },
 		"avstem.v1.finding.osl1.f-3k9x":              func() (string, error) { return FindingSubject("osl1", "f-3k9x") },
-		"avstem.v1.drift.osl1.opened.nic.vlan":       func() (string, error) { return DriftSubject("osl1", DriftOpened, "nic.vlan") },
+		"avstem.v1.drift.osl1.opened.nic.vlan":       func() (string, error) { return driftSubject("osl1", DriftOpened, "nic.vlan") },
 		"avstem.v1.reconcile.osl1.explain":           func() (string, error) { return ExplainSubject("osl1") },
 	} {
 		if got, err := get(); err != nil || got != want {
@@ -49,11 +49,11 @@ func TestSubjectsAsTheyAreSubscribedTo(t *testing.T) {
 		}
 	}
 	for _, kind := range []string{"", "nic.*", "nic..vlan", ".nic", "a.b.c.d.e", "nic vlan"} {
-		if s, err := DriftSubject("osl1", DriftOpened, kind); err == nil {
+		if s, err := driftSubject("osl1", DriftOpened, kind); err == nil {
 			t.Errorf("kind %q became subject %q", kind, s)
 		}
 	}
-	if s, err := DriftSubject("osl1", "closed", "nic.vlan"); err == nil {
+	if s, err := driftSubject("osl1", "closed", "nic.vlan"); err == nil {
 		t.Errorf("an unknown event became subject %q", s)
 	}
 }

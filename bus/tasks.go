@@ -57,7 +57,7 @@ func (c *Conn) Tasks(ctx context.Context, site string, h TaskHandler) error {
 	}
 	filter := taskPrefix + "." + site + ".>" // an ID of Sentral's may hold dots
 	take := func(subject string, data []byte, at time.Time) {
-		t, err := DecodeTask(subject, data)
+		t, err := decodeTask(subject, data)
 		if err != nil {
 			h.Refused(subject, err)
 			return
@@ -125,16 +125,16 @@ func (c *Conn) TasksSince(ctx context.Context, site string, since time.Time, tak
 		return false, fmt.Errorf("read tasks: %w", err)
 	}
 	return true, c.Read(ctx, Past{Stream: stream, Subjects: []string{filter}, Since: since}, func(k Kept) error {
-		if t, err := DecodeTask(k.Subject, k.Data); err == nil {
+		if t, err := decodeTask(k.Subject, k.Data); err == nil {
 			take(t, k.Time)
 		}
 		return nil
 	})
 }
 
-// DecodeTask reads a message of Maskin's. It refuses what is not about the VM of
+// decodeTask reads a message of Maskin's. It refuses what is not about the VM of
 // its subject, and an action or state that it doesn't know.
-func DecodeTask(subject string, data []byte) (Task, error) {
+func decodeTask(subject string, data []byte) (Task, error) {
 	rest, found := strings.CutPrefix(subject, taskPrefix+".")
 	site, vm, both := strings.Cut(rest, ".")
 	if !found || !both || vm == "" {

@@ -15,7 +15,7 @@ const taskVM = "0b7e2f6e-6d3a-4d43-9d0c-0d6a4c1c0001"
 func TestDecodeTask(t *testing.T) {
 	const good = `{"task": "t-1", "vm": "` + taskVM + `", "action": "stop", "state": "running", "fields": ["vm.state"], "deadline": "2026-11-01T12:00:00Z"}`
 	subject := "maskin.v1.task.osl1." + taskVM
-	got, err := DecodeTask(subject, []byte(good))
+	got, err := decodeTask(subject, []byte(good))
 	if err != nil || got.Site != "osl1" || got.VM != taskVM || got.Action != "stop" || !got.Deadline.Equal(time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)) {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -33,7 +33,7 @@ func TestDecodeTask(t *testing.T) {
 		"deadline": {subject, strings.Replace(good, "2026-11-01T12:00:00Z", "soon", 1), "parsing time"},
 		"size":     {subject, good + strings.Repeat(" ", maxTaskSize), "and the limit is"},
 	} {
-		if _, err := DecodeTask(test.subject, []byte(test.data)); err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "read task") {
+		if _, err := decodeTask(test.subject, []byte(test.data)); err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "read task") {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}
@@ -43,7 +43,7 @@ func FuzzDecodeTask(f *testing.F) {
 	f.Add("maskin.v1.task.osl1."+taskVM, []byte(`{"task": "t-1", "vm": "`+taskVM+`", "action": "stop", "state": "running"}`))
 	f.Add("maskin.v1.task.osl1.a.b", []byte(`{"vm": "a.b"}`))
 	f.Fuzz(func(t *testing.T, subject string, data []byte) {
-		task, err := DecodeTask(subject, data)
+		task, err := decodeTask(subject, data)
 		if err == nil && subject != taskPrefix+"."+task.Site+"."+task.VM {
 			t.Errorf("%+v was on %q", task, subject)
 		}

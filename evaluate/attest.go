@@ -28,9 +28,9 @@ type Attestation struct {
 	Where string `yaml:"-" json:"where"`
 }
 
-// AttestedFor is how long an attestation counts, and a probe's result: prices,
+// attestedFor is how long an attestation counts, and a probe's result: prices,
 // licences and releases change.
-const AttestedFor = 365 * 24 * time.Hour
+const attestedFor = 365 * 24 * time.Hour
 
 // maxAttested bounds a file of attestations.
 const maxAttested = 4 << 20
@@ -139,7 +139,7 @@ func (a *Attestation) date() time.Time {
 }
 
 // old says whether the attestation is too old to count.
-func (a *Attestation) old(now time.Time) bool { return now.Sub(a.date()) > AttestedFor }
+func (a *Attestation) old(now time.Time) bool { return now.Sub(a.date()) > attestedFor }
 
 // before says whether the attestation goes before another of the same thing: the
 // newer one does, and of one day's the one that says the least.

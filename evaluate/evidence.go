@@ -222,7 +222,7 @@ func (s *Sources) fromProbe(platform string, r *Requirement, c *Check, now time.
 		score.Missing = fmt.Sprintf("the probe in %s says that it was in the future (%s)", file.Name, file.Run.At.UTC().Format(time.RFC3339))
 		score.Lift = probeLift(platform)
 		return
-	case now.Sub(file.Run.At) > AttestedFor:
+	case now.Sub(file.Run.At) > attestedFor:
 		score.Missing = fmt.Sprintf("the probe of %s (%s) is more than a year old", file.Run.At.UTC().Format(time.DateOnly), file.Name)
 		score.Lift = probeLift(platform)
 		return

@@ -38,7 +38,7 @@ requirements:
 		"attested in the future":  {Sources{Probes: probed(asIs), Attested: []Attestation{attest("p", "cost", 3, "2027-10-01")}}, Undecided, "in the future"},
 		"the future doesn't hide": {Sources{Probes: probed(asIs), Attested: append(fine[:1:1], attest("p", "cost", 0, "2027-10-01"))}, Met, ""},
 		"contradicted on one day": {Sources{Probes: probed(asIs), Attested: append(fine[:1:1], attest("p", "cost", 0, "2026-10-01"))}, Failed, ""},
-		"probed long ago":         {Sources{Probes: probed(func(r *ProbeRun) { r.At = now.Add(-AttestedFor - time.Hour) }), Attested: fine}, Undecided, "more than a year old"},
+		"probed long ago":         {Sources{Probes: probed(func(r *ProbeRun) { r.At = now.Add(-attestedFor - time.Hour) }), Attested: fine}, Undecided, "more than a year old"},
 		"probed in the future":    {Sources{Probes: probed(func(r *ProbeRun) { r.At = now.Add(48 * time.Hour) }), Attested: fine}, Undecided, "in the future"},
 		"its own limit": {Sources{Probes: probed(func(r *ProbeRun) {
 			r.Limit, r.Steps[0].SeenAfter = time.Hour, &late

@@ -46,9 +46,6 @@ func (k *Keeper) Take(inv *Inventory, err error) {
 	}
 }
 
-// Good is the last inventory that was read, nil where there is none.
-func (k *Keeper) Good() *Inventory { return k.good }
-
 // stale is the last inventory with the reason why there is no newer one.
 func (k *Keeper) stale(err error) *Inventory {
 	inv := Inventory{Source: k.source}

@@ -61,7 +61,7 @@ func reconcilerPermissions(site, user string) jwt.Permissions {
 // readerPermissions are for people and dashboards: they read, and ask reconcilers.
 func readerPermissions(user string) jwt.Permissions {
 	var p jwt.Permissions
-	for _, endpoint := range ReaderEndpoints {
+	for _, endpoint := range readerEndpoints {
 		p.Pub.Allow.Add(subject("reconcile", "*", endpoint))
 	}
 	p.Pub.Allow.Add("$SRV.INFO", "$SRV.INFO.>", "$SRV.PING", "$SRV.PING.>")
@@ -83,8 +83,8 @@ func oncallPermissions(user string) jwt.Permissions {
 	return p
 }
 
-// ReaderEndpoints are the reconciler's endpoints that change nothing.
-var ReaderEndpoints = []string{"explain", "status", "numbers", "health", "input", "places"}
+// readerEndpoints are the reconciler's endpoints that change nothing.
+var readerEndpoints = []string{"explain", "status", "numbers", "health", "input", "places"}
 
 // systemPermissions let `avstem auth` hand a changed account to running servers.
 func systemPermissions(user string) jwt.Permissions {

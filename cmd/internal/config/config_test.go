@@ -185,7 +185,7 @@ func TestSecret(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	service := func(name string) string { return map[string]string{CredentialsDir: dir}[name] }
+	service := func(name string) string { return map[string]string{credentialsDir: dir}[name] }
 	nobody := func(string) string { return "" }
 	for name, test := range map[string]struct {
 		value string

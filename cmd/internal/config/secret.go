@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// CredentialsDir is the variable by which systemd tells a service where its
+// credentialsDir is the variable by which systemd tells a service where its
 // credentials are (systemd.exec(5), Credentials).
-const CredentialsDir = "CREDENTIALS_DIRECTORY"
+const credentialsDir = "CREDENTIALS_DIRECTORY"
 
 // ErrNoCredentials says that a secret is named as a credential of systemd's, and
 // that this is no service that has any.
@@ -26,11 +26,11 @@ func Secret(value string, env func(string) string) (string, error) {
 	}
 	path := value
 	if !strings.ContainsRune(value, filepath.Separator) {
-		dir := env(CredentialsDir)
+		dir := env(credentialsDir)
 		if dir == "" {
 			// As before there were credentials of systemd: a file in the working directory.
 			if _, err := os.Stat(value); err != nil {
-				return "", fmt.Errorf("find %s: a name without a / is a credential, and %w ($%s is not set): give the path of a file", value, ErrNoCredentials, CredentialsDir)
+				return "", fmt.Errorf("find %s: a name without a / is a credential, and %w ($%s is not set): give the path of a file", value, ErrNoCredentials, credentialsDir)
 			}
 		} else {
 			path = filepath.Join(dir, value)

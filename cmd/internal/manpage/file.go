@@ -20,9 +20,9 @@ type File struct {
 	Reload []string // keys that a running program takes when it is told to reload
 }
 
-// FilePage is the page of a configuration file, in section 5. Its keys are those of
+// filePage is the page of a configuration file, in section 5. Its keys are those of
 // "config example", with the same words.
-func FilePage(f File, variable func(key string) string, version string, at time.Time) string {
+func filePage(f File, variable func(key string) string, version string, at time.Time) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, ".TH %s 5 %s \"avstem %s\" avstem\n", strings.ToUpper(escape(f.Name)), at.Format(time.DateOnly), escape(version))
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- configuration file of %s\n.SH SYNOPSIS\n.I %s\n", escape(f.Name), escape(f.Of), escape(f.Path))

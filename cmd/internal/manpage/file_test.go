@@ -15,7 +15,7 @@ func TestFilePageHasEveryKeyWithItsWords(t *testing.T) {
 	keys.StringArray("socket", nil, "a `SOCKET`")
 	keys.Bool("with-nats", false, "run NATS, too")
 	keys.Duration("interval", 30*time.Second, "`DURATION` between two")
-	page := FilePage(File{Name: "a.yaml", Path: "/etc/a.yaml", Of: "a", Head: "head", Long: "long", Keys: keys, Reload: []string{"interval"}},
+	page := filePage(File{Name: "a.yaml", Path: "/etc/a.yaml", Of: "a", Head: "head", Long: "long", Keys: keys, Reload: []string{"interval"}},
 		func(key string) string { return "A_" + strings.ToUpper(key) }, "1.0", time.Unix(0, 0).UTC())
 	for _, want := range []string{
 		".TH A.YAML 5 1970-01-01 \"avstem 1.0\" avstem\n",

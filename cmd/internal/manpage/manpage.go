@@ -28,7 +28,7 @@ func Command(version string, exactlyOne cobra.PositionalArgs, file func(root *co
 		Args:   exactlyOne,
 		RunE: func(c *cobra.Command, args []string) error {
 			f, date := file(c.Root()), time.Unix(at, 0).UTC()
-			if err := os.WriteFile(filepath.Join(args[0], f.Name+".5"), []byte(FilePage(f, variable, version, date)), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(args[0], f.Name+".5"), []byte(filePage(f, variable, version, date)), 0o644); err != nil {
 				return fmt.Errorf("write man page: %w", err)
 			}
 			return write(c.Root(), args[0], version, date)
@@ -40,7 +40,7 @@ func Command(version string, exactlyOne cobra.PositionalArgs, file func(root *co
 
 func write(c *cobra.Command, dir, version string, at time.Time) error {
 	name := strings.ReplaceAll(c.CommandPath(), " ", "-")
-	if err := os.WriteFile(filepath.Join(dir, name+".1"), []byte(Page(c, version, at)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".1"), []byte(commandPage(c, version, at)), 0o644); err != nil {
 		return fmt.Errorf("write man page: %w", err)
 	}
 	for _, sub := range c.Commands() {
@@ -54,8 +54,8 @@ func write(c *cobra.Command, dir, version string, at time.Time) error {
 	return nil
 }
 
-// Page is the page of one command.
-func Page(c *cobra.Command, version string, at time.Time) string {
+// commandPage is the page of one command.
+func commandPage(c *cobra.Command, version string, at time.Time) string {
 	c.InitDefaultHelpFlag()
 	var b strings.Builder
 	name := strings.ReplaceAll(c.CommandPath(), " ", "-")
