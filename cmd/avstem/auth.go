@@ -19,6 +19,7 @@ import (
 	"github.com/dataverket/avstem/bus/embedded"
 	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/cmd/internal/hostagent"
+	"github.com/dataverket/avstem/statefile/asuser"
 )
 
 const authLong = `Keeps who may say what on NATS: each host speaks for itself alone, a reconciler
@@ -114,7 +115,7 @@ func (a *app) authInit(o auth.Options, format string) error {
 	if err != nil {
 		return err
 	}
-	if err := embedded.CheckConfig(dir.Config()); err != nil {
+	if err := checkNATSConfig(dir); err != nil {
 		return fmt.Errorf("set up credentials in %s: the server would not take its configuration: %w", dir.Path(), err)
 	}
 	if format == "json" {
@@ -142,6 +143,12 @@ and let each host in, one of:
   avstem auth host NAME         # makes credentials to copy
 `, dir.Server(), dir.Path(), dir.Config(), site)
 	return nil
+}
+
+// checkNATSConfig has the server read its configuration, with the rights of whose it
+// is: the server makes directories that are named there.
+func checkNATSConfig(dir *auth.Dir) error {
+	return asuser.Below(dir.Path(), func() error { return embedded.CheckConfig(dir.Config()) })
 }
 
 func orOne(list []string, others ...string) []string {

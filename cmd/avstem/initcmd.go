@@ -16,7 +16,6 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/bus/auth"
-	"github.com/dataverket/avstem/bus/embedded"
 	"github.com/dataverket/avstem/cmd/avstem/internal/setup"
 	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/cmd/internal/config"
@@ -243,7 +242,7 @@ func (a *app) initNATS(s *setup.Setup, p *plan, flags *initFlags) (*auth.Dir, er
 	if err != nil || dir == nil || s.DryRun {
 		return dir, err
 	}
-	if err := embedded.CheckConfig(dir.Config()); err != nil {
+	if err := checkNATSConfig(dir); err != nil {
 		return nil, fmt.Errorf("the server would not take its configuration %s: %w", dir.Config(), err)
 	}
 	return dir, nil
