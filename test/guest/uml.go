@@ -70,8 +70,7 @@ type umlRan struct{ Skipped bool }
 // is in the package's directory, with the flags and variables of this test, and
 // makes its result and log this test's. What it writes to the directory out is in
 // the directory that Run returns. What stands behind Run in the test happens out
-// here alone; what stands before it happens on both sides, if it doesn't ask
-// [Inside].
+// here alone; what stands before it happens on both sides.
 //
 // The guest runs the test's own binary, built anew without cgo and without the
 // race detector, whose memory map needs the machine's own kernel. It is in namespaces
@@ -145,9 +144,6 @@ func readJSON(file string, v any) error {
 	}
 	return json.Unmarshal(data, v)
 }
-
-// Inside says whether this process runs in a guest.
-func Inside() bool { return os.Getenv(umlVariable) != "" || os.Getenv(umlInside) != "" }
 
 // prepare writes what the guest finds in dir.
 func (g UML) prepare(t *testing.T, dir string, timeout time.Duration) error {
