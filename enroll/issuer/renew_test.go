@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"errors"
 	"context"
 	"log/slog"
 	"os"
@@ -108,4 +109,7 @@ func TestRevokedHostIsNotRenewed(t *testing.T) {
 	r.refused(err, "revoked at", true)
 	_, err = m.enroll(token)
 	r.refused(err, "revoked at", true)
+	if no, is := errors.AsType[*enroll.RefusedError](err); !is || no.Status != enroll.StatusRevoked {
+		t.Errorf("the host isn't told to let go of its key: %v", err)
+	}
 }
