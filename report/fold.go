@@ -50,6 +50,15 @@ func fold(findings []reconcile.Finding) []row {
 	return rows
 }
 
+// each makes a row of every finding.
+func each(findings []reconcile.Finding) []row {
+	rows := make([]row, len(findings))
+	for i := range findings {
+		rows[i] = row{same: []*reconcile.Finding{&findings[i]}, rank: findings[i].Severity.Rank()}
+	}
+	return rows
+}
+
 func makeRow(findings []reconcile.Finding, symptoms map[int][]*reconcile.Finding, members []int) row {
 	r := row{rank: findings[members[0]].Severity.Rank()}
 	for _, i := range members {

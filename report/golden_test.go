@@ -99,6 +99,9 @@ func TestFindings(t *testing.T) {
 		{"drift-color.txt", func(w io.Writer) error {
 			return report.Table(w, open(all), with(func(o *report.Options) { o.Color = true }))
 		}},
+		{"drift-wide.txt", func(w io.Writer) error {
+			return report.Table(w, open(all), report.Options{Now: now, Width: 100, IDs: true})
+		}},
 		{"drift-all.txt", func(w io.Writer) error { return report.Table(w, all, report.Options{Now: now}) }},
 		{"drift-ageless.txt", func(w io.Writer) error { return report.Table(w, open(all), report.Options{}) }},
 		{"drift-filtered.txt", func(w io.Writer) error {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -12,6 +13,7 @@ type grid struct {
 	painter painter
 	columns []column
 	flex    int
+	least   int // the narrowest that flex gets beside others; 0 means flexLeast
 	rows    []gridRow
 }
 
@@ -21,8 +23,9 @@ type column struct {
 	most  int  // columns of the terminal at most; 0 means any number
 	right bool // flush right
 	cut   bool // what doesn't fit is cut in its middle, and not wrapped
-	path  bool // it is cut at its beginning, down to the name that it ends with
+	path  bool // it is cut between the owner that it begins and the name that it ends with, and only where it must
 	firm  bool // gives nothing to the flexible column
+	whole bool // is never made narrower
 }
 
 // gridRow is one row: its cells, how each is painted, and lines below it. One
@@ -43,7 +46,8 @@ type note struct {
 
 const (
 	gap = 2
-	// flexLeast is the narrowest that the flexible column gets beside others.
+	// flexLeast is the narrowest that the flexible column gets beside others, where
+	// its grid doesn't say.
 	flexLeast = 30
 	// columnLeast is the narrowest that any other column is made.
 	columnLeast = 8
@@ -53,11 +57,15 @@ const (
 // below the others.
 func (g *grid) layout() (widths []int, stacked bool) {
 	widths = make([]int, len(g.columns))
+	owned := make([]int, len(g.columns)) // what a path takes that begins with its owner
 	for c := range g.columns {
 		widths[c] = displayWidth(g.columns[c].title)
 		for _, row := range g.rows {
 			if row.title == "" {
 				widths[c] = max(widths[c], displayWidth(row.cells[c]))
+				if g.columns[c].path && strings.Contains(row.cells[c], "/") {
+					owned[c] = max(owned[c], displayWidth(row.cells[c]))
+				}
 			}
 		}
 		if most := g.columns[c].most; most > 0 {
@@ -65,12 +73,12 @@ func (g *grid) layout() (widths []int, stacked bool) {
 		}
 	}
 	natural := slices.Clone(widths)
-	least := min(natural[g.flex], flexLeast)
+	least := min(natural[g.flex], cmp.Or(g.least, flexLeast))
 	left := func() int { return g.width - total(widths) + widths[g.flex] }
 	// A little is taken from the widest column before the layout changes.
 	widths[g.flex] = least
 	for range g.width / 8 {
-		if left() >= least || !g.shrink(widths, false) {
+		if left() >= least || !g.shrink(widths, owned) {
 			break
 		}
 	}
@@ -79,7 +87,7 @@ func (g *grid) layout() (widths []int, stacked bool) {
 	}
 	widths = natural
 	widths[g.flex] = -gap
-	for total(widths) > g.width && g.shrink(widths, true) {
+	for total(widths) > g.width && g.shrink(widths, nil) {
 	}
 	return widths, true
 }
@@ -93,12 +101,16 @@ func total(widths []int) int {
 	return sum
 }
 
-// shrink takes one off the widest column that may lose it, firm ones too if they
-// must.
-func (g *grid) shrink(widths []int, must bool) bool {
+// shrink takes one off the widest column that may lose it. Where least is given,
+// none gets narrower than it says, and firm ones stay as they are.
+func (g *grid) shrink(widths, least []int) bool {
 	widest := -1
 	for c, w := range widths {
-		if c != g.flex && w > columnLeast && (must || !g.columns[c].firm) && (widest < 0 || w > widths[widest]) {
+		column := &g.columns[c]
+		if c == g.flex || column.whole || w <= columnLeast || least != nil && (column.firm || w <= least[c]) {
+			continue
+		}
+		if widest < 0 || w > widths[widest] {
 			widest = c
 		}
 	}

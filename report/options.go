@@ -14,6 +14,9 @@ type Options struct {
 	// Now is what ages are counted back from. Zero leaves ages out.
 	Now time.Time
 
+	// IDs gives each finding a row of its own, with its ID.
+	IDs bool
+
 	// Filter says in words which findings were asked for, such as "platform
 	// libvirt, high or worse"; empty means all of them.
 	Filter string

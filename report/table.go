@@ -13,7 +13,7 @@ import (
 // Table writes findings for people: the gravest first, symptoms folded under
 // their cause, one difference on many subjects as one row, and a last line that
 // counts. It may write one finding as a number in such a row, so programs want
-// another format.
+// another format. With IDs nothing is folded.
 func Table(w io.Writer, findings []reconcile.Finding, o Options) error {
 	findings = sorted(findings)
 	var b strings.Builder
@@ -31,7 +31,8 @@ func Table(w io.Writer, findings []reconcile.Finding, o Options) error {
 }
 
 func findingsGrid(findings []reconcile.Finding, o *Options) *grid {
-	g := &grid{width: o.width(), painter: painter(o.Color), flex: 3, columns: []column{
+	// A name is worth more than a value on one line.
+	g := &grid{width: o.width(), painter: painter(o.Color), flex: 3, least: 24, columns: []column{
 		{title: "SEVERITY", cut: true, firm: true},
 		{title: "KIND", cut: true, firm: true},
 		{title: "SUBJECT", most: 34, cut: true, path: true},
@@ -41,8 +42,13 @@ func findingsGrid(findings []reconcile.Finding, o *Options) *grid {
 	if o.Now.IsZero() {
 		g.columns = g.columns[:4]
 	}
+	rows := fold
+	if o.IDs {
+		rows = each
+		g.columns = append(g.columns, column{title: "FINDING", whole: true})
+	}
 	names := newNamer(findings)
-	for _, r := range fold(findings) {
+	for _, r := range rows(findings) {
 		f := r.same[0]
 		row := gridRow{
 			cells: []string{printable(string(f.Severity)), printable(string(f.Kind)), names.name(&f.Subject), difference(f)},
@@ -61,6 +67,9 @@ func findingsGrid(findings []reconcile.Finding, o *Options) *grid {
 		}
 		if !o.Now.IsZero() {
 			row.cells, row.sgr = append(row.cells, age(earliest(r.same), o.Now)), append(row.sgr, sgrFaint)
+		}
+		if o.IDs {
+			row.cells, row.sgr = append(row.cells, printable(f.ID)), append(row.sgr, "")
 		}
 		g.rows = append(g.rows, row)
 	}

@@ -118,19 +118,22 @@ func shorten(s string, width int) string {
 }
 
 // shortenPath cuts a printable tenant/project/name so that it takes at most width
-// columns: the name is what people look for, and what they type.
+// columns: the name is what people look for and type, and the tenant whose it is.
 func shortenPath(s string, width int) string {
 	if displayWidth(s) <= width {
 		return s
 	}
-	name := s
-	for i := strings.IndexByte(s, '/'); i >= 0; i = strings.IndexByte(name, '/') {
-		name = name[i+1:]
-		if short := ellipsis + "/" + name; displayWidth(short) <= width {
+	first, name := strings.IndexByte(s, '/'), strings.LastIndexByte(s, '/')+1
+	if first < 0 {
+		return shorten(s, width)
+	}
+	owner := s[:first]
+	for _, short := range []string{owner + "/" + ellipsis + "/" + s[name:], ellipsis + "/" + s[name:]} {
+		if displayWidth(short) <= width && len(short) < len(s)+len(ellipsis) {
 			return short
 		}
 	}
-	return shorten(name, width)
+	return shorten(s[name:], width)
 }
 
 // clip cuts a printable text at its end so that it takes at most width columns:
@@ -177,12 +180,18 @@ func wrap(s string, width int) []string {
 	return lines
 }
 
-// splitPathAt cuts a word that is too long for a line behind a slash, if that
-// leaves no more than half of the line empty.
+// splitPathAt cuts a word that is too long for a line behind a slash, or before a
+// field's dot or bracket, if that leaves no more than half of the line empty.
 func splitPathAt(s string, width int) (head, rest string) {
 	head, rest = splitAt(s, width)
-	if i := strings.LastIndexByte(head, '/'); i >= 0 && displayWidth(head[:i+1]) >= width/2 {
-		return head[:i+1], head[i+1:] + rest
+	at := strings.LastIndexByte(head, '/') + 1
+	if strings.IndexAny(rest, ".[") != 0 { // else it is cut before one already
+		at = max(at, strings.LastIndexAny(head, ".["))
+	} else {
+		at = len(head)
+	}
+	if at > 0 && displayWidth(head[:at]) >= width/2 {
+		return s[:at], s[at:]
 	}
 	return head, rest
 }

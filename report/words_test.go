@@ -108,6 +108,20 @@ func TestFoldProblems(t *testing.T) {
 	}
 }
 
+func TestWrapBreaksFieldsWhereTheyHaveParts(t *testing.T) {
+	for in, want := range map[string][]string{
+		"backingFile[/srv/base.qcow2].digest": {"backingFile[/srv/base.qcow2]", ".digest"},
+		"aaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbb": {"aaaaaaaaaaaaaaaaaaaa", ".bbbbbbbbbbbbbb"},
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaa.bbbbbb": {"aaaaaaaaaaaaaaaaaaaaaaaaaaaa", ".bbbbbb"},
+		"/aaaaaaaaaaaaaaaaaaaaaaaa/bbbbbbbbb": {"/aaaaaaaaaaaaaaaaaaaaaaaa/", "bbbbbbbbb"},
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "aaaaa"},
+	} {
+		if diff := cmp.Diff(want, wrap(in, 30)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", in, diff)
+		}
+	}
+}
+
 func TestShortenPath(t *testing.T) {
 	for _, test := range []struct {
 		in    string
@@ -115,7 +129,10 @@ func TestShortenPath(t *testing.T) {
 		want  string
 	}{
 		{"acme/web/web-01", 15, "acme/web/web-01"},
-		{"acme/web/web-01", 12, "…/web/web-01"},
+		{"acme/platform/web-01", 19, "acme/…/web-01"},
+		{"acme/platform/web-01", 13, "acme/…/web-01"},
+		{"acme/platform/web-01", 12, "…/web-01"},
+		{"acme/w/web-01", 12, "…/web-01"},
 		{"acme/web/web-01", 11, "…/web-01"},
 		{"acme/web/web-01", 6, "web-01"},
 		{"acme/web/web-01", 5, "we…01"},

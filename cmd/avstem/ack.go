@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,9 @@ const ackLong = `Say that a finding is known and looked after: who does, why, an
 stays open and is shown as such; nothing else about it changes. When the time is
 over, the acknowledgement ends by itself. It is kept with the finding, over
 restarts, and while that comes and goes.
+
+A finding is named by its ID: avstem drift -o wide shows it, and avstem ack VM
+lists those of a VM or a host.
 
 What is accepted for good, as it is, wants a suppression in the policy instead
 (docs/policy.md).`
@@ -42,6 +46,12 @@ func newAckCommand(a *app) *cobra.Command {
 		Example: ackExample,
 		Args:    oneArgument("finding"),
 		RunE: func(c *cobra.Command, args []string) error {
+			doing := "acknowledge " + args[0]
+			if !strings.HasPrefix(args[0], "f-") { // what is asked for is the ID, first of all
+				if err := a.lookForFinding(c.Context(), args[0]); err != nil {
+					return fmt.Errorf("%s: %w", doing, err)
+				}
+			}
 			if err := flags.check(); err != nil {
 				return err
 			}
@@ -49,7 +59,6 @@ func newAckCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			doing := "acknowledge " + args[0]
 			return a.acknowledge(c.Context(), doing, &server.AckRequest{Finding: args[0], Reason: flags.reason, Until: until}, &flags)
 		},
 	}
@@ -98,13 +107,23 @@ func (f *ackFlags) check() error {
 // parseUntil reads a length of time from now, a day or a time.
 func (a *app) parseUntil(text string) (time.Time, error) {
 	if d, err := duration.Parse(text); err == nil {
-		return a.now().UTC().Add(d), nil
+		return a.now().UTC().Add(d), a.checkUntil(a.now().Add(d))
 	}
 	at, err := policy.ParseMoment(text)
 	if err != nil {
 		return time.Time{}, usageError{fmt.Errorf("ack --until %q is neither a length of time such as 8h or 3d nor a date such as 2026-12-31", text)}
 	}
-	return at, nil
+	return at, a.checkUntil(at)
+}
+
+// maxAck is how long an acknowledgement may last: who gave it has to look again.
+const maxAck = 366 * 24 * time.Hour
+
+func (a *app) checkUntil(at time.Time) error {
+	if at.Sub(a.now()) > maxAck {
+		return usageError{fmt.Errorf("ack --until %s is more than a year ahead: what is accepted for good wants a suppression in the policy (docs/policy.md)", at.UTC().Format(time.DateOnly))}
+	}
+	return nil
 }
 
 // who is the person at the keyboard, who may be root by sudo.
@@ -118,14 +137,23 @@ func (a *app) who(named string) (string, error) {
 }
 
 func (a *app) acknowledge(ctx context.Context, doing string, request *server.AckRequest, flags *ackFlags) error {
-	var err error
-	if request.By, err = a.who(flags.by); err != nil {
-		return err
+	by, nobody := a.who(flags.by)
+	if nobody != nil {
+		// That there is no such finding is said first: a name alone wouldn't help.
+		if err := a.lookForFinding(ctx, request.Finding); err != nil {
+			return fmt.Errorf("%s: %w", doing, err)
+		}
+		return nobody
 	}
+	request.By = by
 	data, err := a.request(ctx, doing, "acknowledge", request)
 	if answer, is := errors.AsType[*answerError](err); is {
 		if answer.code == "404" {
-			return fmt.Errorf("%s: there is no such finding: avstem drift -o csv has the IDs of all", doing)
+			missing := a.lookForFinding(ctx, request.Finding)
+			if _, told := errors.AsType[noFindingError](missing); !told {
+				missing = noFindingError{} // it went meanwhile, or findings can't be read
+			}
+			return fmt.Errorf("%s: %w", doing, missing)
 		}
 		return fmt.Errorf("%s: %w", doing, withoutDoing(err, "acknowledge "+request.Finding+": "))
 	} else if err != nil {
@@ -147,6 +175,52 @@ func (a *app) acknowledge(ctx context.Context, doing string, request *server.Ack
 			f.Acknowledged.Until.Format(time.RFC3339), report.Printable(f.Message))
 	}
 	return err
+}
+
+// noFindingError says that there is no finding of an ID, and lists those that may be
+// meant, where that is the name of what they are about.
+type noFindingError struct {
+	of    string // the name
+	meant []reconcile.Finding
+}
+
+func (e noFindingError) Error() string {
+	if len(e.meant) == 0 {
+		return "there is no such finding: avstem drift -o wide has the ID of each"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "a finding is named by its ID, and those of %s are:", report.Printable(e.of))
+	for i := range e.meant {
+		f := &e.meant[i]
+		fmt.Fprintf(&b, "\n  %s  %-8s  %s: %s", f.ID, f.Severity, f.Kind, report.Printable(f.Message))
+	}
+	return b.String()
+}
+
+// lookForFinding says what there is where there is no finding of this ID.
+func (a *app) lookForFinding(ctx context.Context, id string) error {
+	conn, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	findings, err := readFindings(ctx, conn)
+	if err != nil {
+		return err
+	}
+	wrong := noFindingError{of: id}
+	for _, f := range findings {
+		s := &f.Subject
+		named := []string{s.ID, s.Name, s.Tenant + "/" + s.Project + "/" + s.Name}
+		switch {
+		case f.ID == id:
+			return nil
+		case f.State != reconcile.Resolved && id != "" && slices.Contains(named, id):
+			wrong.meant = append(wrong.meant, f)
+		}
+	}
+	reconcile.SortFindings(wrong.meant)
+	return wrong
 }
 
 // request asks the reconciler of each site that is meant for a change, until one

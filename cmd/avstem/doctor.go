@@ -38,9 +38,13 @@ func newDoctorCommand(a *app) *cobra.Command {
 		Long:  doctorLong,
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			results := a.examineFiles(c.Context())
+			results := a.examineFiles()
+			from := a.setting("inventory", "AVSTEM_INVENTORY")
+			if from != "" || offline {
+				results = append(results, a.examineInventory(c.Context(), from))
+			}
 			if !offline {
-				results = append(results, a.examineServer(c.Context(), listen)...)
+				results = append(results, a.examineServer(c.Context(), listen, from == "")...)
 			}
 			if c.Context().Err() != nil {
 				return fmt.Errorf("examine this site: %w", context.Cause(c.Context()))
@@ -63,7 +67,7 @@ func (a *app) setting(key, variable string) string {
 	return a.file.First(key)
 }
 
-func (a *app) examineFiles(ctx context.Context) []doctor.Result {
+func (a *app) examineFiles() []doctor.Result {
 	file := "none; defaults are in effect"
 	if a.file != nil {
 		file = fmt.Sprintf("%s, keys set: %d", a.file.Path, len(a.file.Values))
@@ -72,7 +76,7 @@ func (a *app) examineFiles(ctx context.Context) []doctor.Result {
 	if dir := bus.StateDir(a.global.stateDir, a.env); exists(dir) {
 		results = append(results, doctor.StateDirectory(dir))
 	}
-	return append(results, a.examineInventory(ctx, a.setting("inventory", "AVSTEM_INVENTORY")))
+	return results
 }
 
 func exists(path string) bool {
@@ -82,10 +86,9 @@ func exists(path string) bool {
 
 func (a *app) examineInventory(ctx context.Context, from string) doctor.Result {
 	const check = "inventory"
-	const means = "hosts can't be held against anything"
 	switch {
 	case from == "":
-		return doctor.Weak(check, "find where Sentral's inventory is", "no configuration names one", means, "inventory: /srv/inventory in "+defaultConfig)
+		return noInventory(nil)
 	case !exists(from) && strings.Contains(from, ":"):
 		return doctor.Skip(check, "read "+from, "only a directory is read here; avstem serve says how it does")
 	}
@@ -109,14 +112,59 @@ func judgeInventory(check, tried, from string, inv *sentral.Inventory, err error
 	return doctor.Good(check, tried, fmt.Sprintf("%s, %s", count(len(inv.Hosts), "host"), count(len(inv.VMs), "VM")))
 }
 
-func (a *app) examineServer(ctx context.Context, listen time.Duration) []doctor.Result {
+// noInventory is where neither a configuration names one nor a reconciler uses one,
+// for the reason that is given.
+func noInventory(err error) doctor.Result {
+	found := "no configuration names one"
+	if err != nil {
+		found += ", and no reconciler says which it uses: " + err.Error()
+	}
+	return doctor.Weak("inventory", "find where Sentral's inventory is", found, "hosts can't be held against anything by who starts avstem serve without --inventory", "inventory: /srv/inventory in "+defaultConfig)
+}
+
+// examineUsed asks the reconcilers, who may have been told by a flag, which
+// inventory they use.
+func (a *app) examineUsed(ctx context.Context, conn *bus.Conn) []doctor.Result {
+	const check, tried = "inventory", "ask the reconciler of site "
+	states, err := statuses(ctx, conn, a.site(), "")
+	if err != nil {
+		return []doctor.Result{noInventory(err)}
+	}
+	var results []doctor.Result
+	for _, s := range states {
+		used := &s.Inventory
+		found := "it uses " + used.Source
+		if !used.ReadAt.IsZero() {
+			found += ", read " + used.ReadAt.UTC().Format(time.RFC3339)
+		}
+		switch {
+		case used.Source == "":
+			results = append(results, doctor.Weak(check, tried+s.Site, "it has none yet"+because(s.Waiting), "hosts can't be held against anything", "see its log"))
+		case used.Held != "":
+			results = append(results, doctor.Weak(check, tried+s.Site, found+"; a newer one is held back, as too much is gone in it", "hosts are held against the one before", "avstem inventory confirm, if it is right"))
+		case used.Problems > 0:
+			results = append(results, doctor.Weak(check, tried+s.Site, fmt.Sprintf("%s; problems: %d", found, used.Problems), "the records with a mistake are left out", "avstem sentral lint "+used.Source))
+		default:
+			results = append(results, doctor.Good(check, tried+s.Site, found))
+		}
+	}
+	return results
+}
+
+func (a *app) examineServer(ctx context.Context, listen time.Duration, askInventory bool) []doctor.Result {
 	began := time.Now()
 	conn, err := a.connectLogged(ctx, "avstem doctor", slog.New(slog.DiscardHandler))
 	results := []doctor.Result{doctor.Connection("connect as the reconciler does", conn, err).Lasting(time.Since(began))}
 	if err != nil {
+		if askInventory {
+			results = append(results, noInventory(nil))
+		}
 		return results
 	}
 	defer conn.Close()
+	if askInventory {
+		results = append(results, a.examineUsed(ctx, conn)...)
+	}
 	results = append(results, doctor.TLS(conn, 14*24*time.Hour, a.now()), doctor.Version(conn), doctor.Payload(conn.NATS().MaxPayload()))
 	asked := time.Now()
 	states, err := conn.StreamStates(ctx)

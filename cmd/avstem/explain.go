@@ -27,7 +27,7 @@ the findings with what can be done on either side.
 
 A VM is named by Sentral's ID, the runtime's UUID or ID, a name,
 TENANT/PROJECT/NAME or a MAC address; a host by Sentral's ID, its host ID or its
-name; a finding by its ID (f-…, in every format of avstem drift but the table).`
+name; a finding by its ID (f-…, which avstem drift -o wide shows).`
 
 func newExplainCommand(a *app) *cobra.Command {
 	var (

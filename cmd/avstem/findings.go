@@ -21,7 +21,7 @@ type findingsOutput struct {
 
 func (o *findingsOutput) addFlags(c *cobra.Command) {
 	flags := c.Flags()
-	flags.VarP(choiceflag.New(&o.format, "table", "json", "csv", "markdown"), "output", "o", "`FORMAT`: table, json, csv or markdown")
+	flags.VarP(choiceflag.New(&o.format, "table", "wide", "json", "csv", "markdown"), "output", "o", "`FORMAT`: table, wide (a row and its ID for each finding), json, csv or markdown")
 	flags.Var(choiceflag.Optional(&o.failOn, severityWords...), "fail-on",
 		"exit 3 if an open finding that is shown is of `SEVERITY` or worse: "+strings.Join(severityWords, ", "))
 }
@@ -38,6 +38,9 @@ func (o *findingsOutput) write(a *app, findings []reconcile.Finding, options rep
 		err = report.CSV(a.stdout, findings)
 	case "markdown":
 		err = report.Markdown(a.stdout, findings, options)
+	case "wide":
+		options.IDs = true
+		err = report.Table(a.stdout, findings, options)
 	default:
 		err = report.Table(a.stdout, findings, options)
 	}

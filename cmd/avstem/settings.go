@@ -41,7 +41,8 @@ func (a *app) settings() *configcmd.Program {
 	return &configcmd.Program{
 		Long: configLong, Head: configHead, Usual: defaultConfig,
 		Examples: map[string]string{"creds": "/etc/avstem/nats.creds", "token-file": "/etc/avstem/nats.token", "policy": "/etc/avstem/policy.yaml",
-			"auth-dir": "/var/lib/avstem-server/auth", "state-dir": "/var/lib/avstem-server", "inventory": "/etc/avstem/inventory", "site": "osl1"},
+			"auth-dir": "/var/lib/avstem-server/auth", "state-dir": "/var/lib/avstem-server", "inventory": "/etc/avstem/inventory", "site": "osl1",
+			"enroll-listen": ":" + issuerPort},
 		Keys: keys,
 		Scratch: func() (*pflag.FlagSet, func() []configcmd.Check) {
 			none := func(string) string { return "" }

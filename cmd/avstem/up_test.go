@@ -339,6 +339,17 @@ func TestUpSaysWhereCommandsGo(t *testing.T) {
 	}
 }
 
+// What no configuration names, the reconciler was told by a flag.
+func TestDoctorBesideUp(t *testing.T) {
+	p := newPlace(t)
+	p.up()
+	p.drift(reconcile.IdentityWeak)
+	_, stdout, stderr := p.try("doctor", "--listen-for", "10ms")
+	if !strings.Contains(stdout, "ask the reconciler of site lab: it uses "+p.inventory) || strings.Contains(stdout, "no configuration names one") {
+		t.Error(stdout, stderr)
+	}
+}
+
 // A report on an up is kept with its state, and goes with it.
 func TestReportIsKeptWithUp(t *testing.T) {
 	p := newPlace(t)
