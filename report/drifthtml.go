@@ -26,7 +26,7 @@ func DriftHTML(w io.Writer, r *drift.Report) error {
 		"px":       func(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) },
 		"add":      func(a, b float64) float64 { return a + b },
 		"less":     func(a, b float64) float64 { return a - b },
-		"title":    func(n evaluate.Numbers) string { return printable(platformTitle(&n)) },
+		"title":    func(all []evaluate.Numbers, n evaluate.Numbers) string { return printable(titles(all)(&n)) },
 		"heads":    told,
 		"head":     func(h headline, n evaluate.Numbers) string { return printable(h.Cell(&n)) },
 		"parts":    partsOf,

@@ -85,6 +85,7 @@ func (m *markdownPage) section(s *sectionView) {
 	if len(s.Findings) == 0 {
 		m.para("Nothing is open.")
 	} else {
+		m.para("avstem explain ID has the commands and the place in the record for each.")
 		m.findings(s.Findings)
 	}
 	m.numbers(s.Numbers)

@@ -181,7 +181,7 @@ func newSectionView(s *drift.Section, at time.Time) sectionView {
 
 func (v *sectionView) headlines(s *drift.Section) {
 	add := func(label, value, more string) { v.Headlines = append(v.Headlines, headlineView{label, value, more}) }
-	add("open findings", count(s.Open), bySeverity(s.BySeverity))
+	add("open "+noun("finding", s.Open), count(s.Open), bySeverity(s.BySeverity))
 	add("new", count(len(s.Changes.New)), "since "+minute(s.Changes.Since))
 	add("gone", count(len(s.Changes.Gone)), fmt.Sprintf("%d changed", len(s.Changes.Changed)))
 	if s.Fleet != nil {
@@ -364,7 +364,7 @@ func newFindingView(r *row, names namer, at time.Time) findingView {
 	}
 	for _, s := range f.Resolutions {
 		if s.Do != "" {
-			v.Resolutions = append(v.Resolutions, resolutionView{printable(s.Side), printable(s.Do), printable(s.How)})
+			v.Resolutions = append(v.Resolutions, resolutionView{printable(s.Side), printable(s.Do), howWords(s.How)})
 		}
 	}
 	for _, s := range r.symptoms {
@@ -391,7 +391,7 @@ func gapViews(numbers []evaluate.Numbers) []gapView {
 		}
 		of := l.fields[0]
 		if len(numbers) > 1 {
-			of = platformTitle(l.numbers) + " " + of
+			of = l.title + " " + of
 		}
 		views = append(views, gapView{printable(of), printable(words)})
 	}

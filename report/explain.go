@@ -291,16 +291,8 @@ func (p *page) remedy(r *resolve.Remedy) {
 		lead = "in " + r.Side + ":"
 	}
 	do := printable(r.Do)
-	switch r.How {
-	case "":
-	case "live":
-		do += " (while it runs)"
-	case "reboot":
-		do += " (needs a reboot)"
-	case "person":
-		do += " (needs a person)"
-	default:
-		do += " (" + printable(r.How) + ")"
+	if how := howWords(r.How); how != "" {
+		do += " (" + how + ")"
 	}
 	p.para(4, lead, sgrCyan, do)
 	for _, command := range r.Commands {
@@ -321,6 +313,19 @@ func (p *page) remedy(r *resolve.Remedy) {
 			p.WriteString("        " + printable(line) + "\n")
 		}
 	}
+}
+
+// howWords says what a way out takes, "" where nothing is known of that.
+func howWords(how string) string {
+	switch how {
+	case "live":
+		return "while it runs"
+	case "reboot":
+		return "needs a reboot"
+	case "person":
+		return "needs a person"
+	}
+	return printable(how)
 }
 
 func severities(findings []reconcile.Finding) map[string]reconcile.Severity {

@@ -36,9 +36,15 @@ func Platforms(w io.Writer, numbers []evaluate.Numbers, o PlatformsOptions) erro
 		if b.Len() > 0 {
 			b.WriteByte('\n')
 		}
-		t := &sideBySide{b: &b, painter: painter(o.Color), width: min(platformMost, (width-platformLabel)/len(part))}
+		t := &sideBySide{b: &b, painter: painter(o.Color), width: min(platformMost, (width-platformLabel)/len(part)), title: titles(numbers)}
 		t.headlines(part)
 		t.parts(part, append(seenPart(part, o.All), comparedPart(part)...))
+	}
+	if len(numbers) > 0 {
+		b.WriteByte('\n')
+		for _, line := range wrap(changeLegend, width) {
+			b.WriteString(line + "\n")
+		}
 	}
 	gaps(&b, numbers, &o, width)
 	_, err := io.WriteString(w, b.String())
@@ -51,11 +57,16 @@ const (
 	platformMost   = 26 // and the most
 )
 
+// changeLegend explains the words beside the shares.
+const changeLegend = "event: a change is told of at once; poll: the next pass over the host finds it; " +
+	"another word is why most of those that lack it do."
+
 // sideBySide writes rows of cells, one a platform.
 type sideBySide struct {
 	b       *strings.Builder
 	painter painter
 	width   int
+	title   func(*evaluate.Numbers) string
 }
 
 func (t *sideBySide) row(label, sgr string, cells []string) {
@@ -67,7 +78,7 @@ func (t *sideBySide) row(label, sgr string, cells []string) {
 	t.b.WriteByte('\n')
 }
 
-func (t *sideBySide) title(text string) {
+func (t *sideBySide) head(text string) {
 	t.b.WriteString("\n" + t.painter.paint(sgrBold, text) + "\n")
 }
 
@@ -94,7 +105,7 @@ var headlines = []headline{
 }
 
 func (t *sideBySide) headlines(part []evaluate.Numbers) {
-	for _, h := range append([]headline{{"", sgrBold, platformTitle}}, headlines...) {
+	for _, h := range append([]headline{{"", sgrBold, t.title}}, headlines...) {
 		cells := make([]string, len(part))
 		some := false
 		for i := range part {
@@ -112,6 +123,34 @@ func platformTitle(n *evaluate.Numbers) string {
 		return n.Platform + " " + n.Type + "s"
 	}
 	return n.Platform
+}
+
+// titles names platforms so that no two are called the same, where more is known of
+// them: one platform may be on several runtimes, and on several versions of one.
+func titles(numbers []evaluate.Numbers) func(*evaluate.Numbers) string {
+	same, runtimes := map[string]int{}, map[string]map[string]bool{}
+	for i := range numbers {
+		n := &numbers[i]
+		if n.Host != "" {
+			continue // which tells them apart
+		}
+		title := platformTitle(n)
+		same[title]++
+		if runtimes[title] == nil {
+			runtimes[title] = map[string]bool{}
+		}
+		runtimes[title][n.Runtime] = true
+	}
+	return func(n *evaluate.Numbers) string {
+		title := platformTitle(n)
+		switch {
+		case same[title] < 2 || n.Host != "":
+			return title
+		case len(runtimes[title]) == same[title]:
+			return title + " on " + n.Runtime
+		}
+		return strings.TrimSpace(title + " " + n.Version)
+	}
 }
 
 // numbersPart is a list of fields of all platforms, under its title.
@@ -154,7 +193,7 @@ func newPart(title string, numbers []evaluate.Numbers, of func(*evaluate.Numbers
 
 func (t *sideBySide) parts(part []evaluate.Numbers, parts []numbersPart) {
 	for _, p := range parts {
-		t.title(p.Title)
+		t.head(p.Title)
 		for _, field := range p.Fields {
 			cells := make([]string, len(part))
 			for i := range part {
@@ -226,15 +265,16 @@ func gaps(b *strings.Builder, numbers []evaluate.Numbers, o *PlatformsOptions, w
 // gapLines are the gaps of the fields that reconciling needs, or of all.
 func gapLines(numbers []evaluate.Numbers, all bool) []gapLine {
 	var lines []gapLine
+	title := titles(numbers)
 	for i := range numbers {
 		n := &numbers[i]
 		for _, f := range n.Fields {
 			if f.Needed || all {
-				lines = addGaps(lines, n, &f)
+				lines = addGaps(lines, n, title(n), &f)
 			}
 		}
 		for _, f := range n.Compared {
-			lines = addGaps(lines, n, &f)
+			lines = addGaps(lines, n, title(n), &f)
 		}
 	}
 	return lines
@@ -242,25 +282,26 @@ func gapLines(numbers []evaluate.Numbers, all bool) []gapLine {
 
 type gapLine struct {
 	numbers *evaluate.Numbers
+	title   string
 	fields  []string
 	of      int
 	gap     evaluate.Gap
 }
 
-func addGaps(lines []gapLine, n *evaluate.Numbers, f *evaluate.FieldShare) []gapLine {
+func addGaps(lines []gapLine, n *evaluate.Numbers, title string, f *evaluate.FieldShare) []gapLine {
 	for _, g := range f.Gaps {
 		same := func(l gapLine) bool { return l.numbers == n && l.of == f.Of && l.gap == g }
 		if i := slices.IndexFunc(lines, same); i >= 0 {
 			lines[i].fields = append(lines[i].fields, string(f.Field))
 			continue
 		}
-		lines = append(lines, gapLine{n, []string{string(f.Field)}, f.Of, g})
+		lines = append(lines, gapLine{n, title, []string{string(f.Field)}, f.Of, g})
 	}
 	return lines
 }
 
 func (l *gapLine) write(b *strings.Builder, width int) {
-	lead := pad(printable(shorten(cmp.Or(l.numbers.Host, platformTitle(l.numbers)), platformColumn-gap)), platformColumn) +
+	lead := pad(printable(shorten(cmp.Or(l.numbers.Host, l.title), platformColumn-gap)), platformColumn) +
 		pad(l.fields[0], platformLabel)
 	words := l.words()
 	if more := l.fields[1:]; len(more) > 0 {
@@ -359,11 +400,12 @@ func PlatformsMarkdown(w io.Writer, numbers []evaluate.Numbers) error {
 }
 
 func writePlatformsMarkdown(b *strings.Builder, numbers []evaluate.Numbers) {
+	title := titles(numbers)
 	b.WriteString("| Platform | Runtime | Host | Hosts seen whole | Guests | Observability | If all were set | Reconcilability | Durable identity | NIC paths followed |\n")
 	b.WriteString("|---|---|---|---|---|---|---|---|---|---|\n")
 	for i := range numbers {
 		n := &numbers[i]
-		markdownCells(b, platformTitle(n), strings.TrimSpace(n.Runtime+" "+n.Version), n.Host, ofAll(n.Hosts), count(n.VMs),
+		markdownCells(b, title(n), strings.TrimSpace(n.Runtime+" "+n.Version), n.Host, ofAll(n.Hosts), count(n.VMs),
 			ratio(n.Observability), ratio(n.Observable), ratio(n.Reconcilability), ofAll(n.Identity.Durable), ofAll(n.Paths))
 	}
 	b.WriteString("\n| Platform | Host | Measure | Field | Share | How | Why it is lacking |\n|---|---|---|---|---|---|---|\n")
@@ -379,7 +421,7 @@ func writePlatformsMarkdown(b *strings.Builder, numbers []evaluate.Numbers) {
 					why = append(why, strings.TrimSuffix(fmt.Sprintf("%d: %s (%s)", g.Count, gapWords[g.Why], g.Note), " ()"))
 				}
 				r, _ := f.Ratio()
-				markdownCells(b, platformTitle(n), n.Host, part.measure, string(f.Field), evaluate.Percent(r), f.Change, strings.Join(why, "; "))
+				markdownCells(b, title(n), n.Host, part.measure, string(f.Field), evaluate.Percent(r), f.Change, strings.Join(why, "; "))
 			}
 		}
 	}

@@ -39,7 +39,7 @@ func ScorecardHTML(w io.Writer, card *evaluate.Scorecard, sources *evaluate.Sour
 		"numbers":   func() []evaluate.Numbers { return numbers },
 		"numbersAt": func() time.Time { return sources.NumbersAt },
 		"columns":   func() int { return len(numbers) + 1 },
-		"title":     func(n evaluate.Numbers) string { return platformTitle(&n) },
+		"title":     func(n evaluate.Numbers) string { return titles(numbers)(&n) },
 		"heads":     func() []headline { return told(numbers) },
 		"head":      func(h headline, n evaluate.Numbers) string { return h.Cell(&n) },
 		"parts":     func() []numbersPart { return partsOf(numbers) },

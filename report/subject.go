@@ -54,14 +54,16 @@ func (n namer) name(s *reconcile.Subject) string {
 }
 
 // plural names several subjects of one type.
-func plural(kind string, n int) string {
+func plural(kind string, n int) string { return count(n) + " " + noun(kind, n) }
+
+func noun(kind string, n int) string {
 	if n == 1 {
-		return count(n) + " " + singular[kind]
+		return singular[kind]
 	}
 	if word, known := plurals[kind]; known {
-		return count(n) + " " + word
+		return word
 	}
-	return count(n) + " subjects"
+	return "subjects"
 }
 
 var singular = map[string]string{

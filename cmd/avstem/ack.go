@@ -28,7 +28,7 @@ A finding is named by its ID: avstem drift -o wide shows it, and avstem ack VM
 lists those of a VM or a host.
 
 What is accepted for good, as it is, wants a suppression in the policy instead
-(docs/policy.md).`
+(/usr/share/doc/avstem/policy.md).`
 
 const ackExample = `  avstem ack f-3k9x0a1b2c3d4e5f --until 8h --reason "moved in tonight's window"
   avstem ack f-3k9x0a1b2c3d4e5f --until 2026-12-01 --reason "new disks are ordered" --by kari`
@@ -121,7 +121,7 @@ const maxAck = 366 * 24 * time.Hour
 
 func (a *app) checkUntil(at time.Time) error {
 	if at.Sub(a.now()) > maxAck {
-		return usageError{fmt.Errorf("ack --until %s is more than a year ahead: what is accepted for good wants a suppression in the policy (docs/policy.md)", at.UTC().Format(time.DateOnly))}
+		return usageError{fmt.Errorf("ack --until %s is more than a year ahead: what is accepted for good wants a suppression in the policy (/usr/share/doc/avstem/policy.md)", at.UTC().Format(time.DateOnly))}
 	}
 	return nil
 }

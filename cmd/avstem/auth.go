@@ -26,7 +26,7 @@ const authLong = `Keeps who may say what on NATS: each host speaks for itself al
 for what it concludes, and people read. It is kept in one directory, whose keys
 are the whole authority: back it up, and let nobody have it.
 
-docs/security.md says what stops which attack.`
+/usr/share/doc/avstem/security.md says what stops which attack.`
 
 const authInitLong = `Makes the keys, the credentials of reconcilers and readers, a certificate of a
 private CA, and the configuration of a NATS server that goes with them. It asks

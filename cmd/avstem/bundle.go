@@ -100,7 +100,7 @@ func (a *app) tellBundle(b *bundle.Bundle, name string, size int, format string)
 		enc.SetIndent("", "  ")
 		return enc.Encode(&b.Manifest)
 	}
-	fmt.Fprintf(a.stdout, "wrote %s: %d bytes, %d documents, %d findings\n", report.Printable(name), size, len(b.Observed), len(b.Findings))
+	fmt.Fprintf(a.stdout, "wrote %s: %d bytes, %s, %s\n", report.Printable(name), size, count(len(b.Observed), "document"), count(len(b.Findings), "finding"))
 	for _, what := range b.Manifest.LeftOut {
 		fmt.Fprintf(a.stdout, "  left out: %s\n", report.Printable(what))
 	}

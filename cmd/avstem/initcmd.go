@@ -35,7 +35,7 @@ service may read it; hosts get their credentials from whoever runs that
 server. Without them, --cert, --key and --ca are the files of a certificate
 for the NATS server inside.
 
-docs/install.md goes through all of it.`
+/usr/share/doc/avstem/install.md goes through all of it.`
 
 const initExample = `  avstem init --dry-run
   avstem init

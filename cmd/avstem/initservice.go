@@ -196,7 +196,7 @@ func (a *app) writeInit(r *initResult) {
 		fmt.Fprintf(a.stdout, "\n%s:\n\n  %s\n", why, r.Service.Type)
 	}
 	if r.Issuer == "" {
-		fmt.Fprintf(a.stdout, "\nHosts get credentials from whoever runs the NATS server at %s: docs/install.md,\n\"A NATS server of your own\".\n\nThen, here:\n\n  avstem doctor\n  avstem hosts\n  avstem drift\n", r.Server)
+		fmt.Fprintf(a.stdout, "\nHosts get credentials from whoever runs the NATS server at %s: /usr/share/doc/avstem/install.md,\n\"A NATS server of your own\".\n\nThen, here:\n\n  avstem doctor\n  avstem hosts\n  avstem drift\n", r.Server)
 		return
 	}
 	fmt.Fprintf(a.stdout, "\nHosts reach this server at %s and %s: open both TCP ports.\nIf they know it by another name: avstem init --name NAME\n", r.Server, r.Issuer)

@@ -15,7 +15,7 @@ import (
 )
 
 // inventoryUsage is what the flags that take an inventory say of themselves.
-const inventoryUsage = "`WHERE` Sentral's inventory is: a directory of YAML or JSON files, https://HOST, nats-kv:BUCKET, netbox+https://HOST, or a file that says more of it (docs/sentral.md)"
+const inventoryUsage = "`WHERE` Sentral's inventory is: a directory of YAML or JSON files, https://HOST, nats-kv:BUCKET, netbox+https://HOST, or a file that says more of it (sentral.md in /usr/share/doc/avstem)"
 
 // intended is the inventory that a reconciler runs with.
 type intended struct {

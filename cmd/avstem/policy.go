@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	policyUsage = "`FILE` of what is decided about the judging itself: severities, graces, suppressions (docs/policy.md)"
+	policyUsage = "`FILE` of what is decided about the judging itself: severities, graces, suppressions (/usr/share/doc/avstem/policy.md)"
 	// policyEvery is how often a policy file is looked at. It is small, and every
 	// way of replacing a file is found so.
 	policyEvery = 2 * time.Second

@@ -32,7 +32,7 @@ back as was asked for, the answer says from when on it is.
 
 What isn't kept can't be replayed: heartbeats (that a host was silent is taken
 from the findings of then), acknowledgements, inventories that were held back.
-docs/replay.md says what follows from that.
+/usr/share/doc/avstem/replay.md says what follows from that.
 
 Exit status: 0 whatever differs: what might have been is no alarm. 1 if it can't
 be replayed, 2 for a command line that can't be understood.`
@@ -73,7 +73,7 @@ func newReplayCommand(a *app) *cobra.Command {
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.policy, "policy", "", "the `FILE` of the policy that is tried (docs/policy.md)")
+	flags.StringVar(&f.policy, "policy", "", "the `FILE` of the policy that is tried (/usr/share/doc/avstem/policy.md)")
 	flags.StringVar(&f.against, "against", "", "hold it against the policy in `FILE`, and not against the one of then")
 	durationflag.Var(flags, &f.since, "since", 24*time.Hour, "replay the last `DURATION`, such as 90m or 7d")
 	flags.Var(&moment{at: &f.until, now: a.now}, "until", "end at a `TIME`: 2026-11-24T10:00:00Z, or how long ago, such as 90m")

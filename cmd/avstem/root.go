@@ -83,7 +83,6 @@ func newRootCommand(a *app) *cobra.Command {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetUsageFunc(usage.Write)
 	a.addGlobalFlags(root)
@@ -114,7 +113,9 @@ func newRootCommand(a *app) *cobra.Command {
 		newVersionCommand(a),
 		manpage.Command(buildinfo.Read().Version, oneArgument("directory"), a.settings().Page("avstem"), config.Variable),
 	)
+	addCompletion(root)
 	choiceflag.Complete(root, flagWords())
+	a.completeArguments(root)
 	return root
 }
 

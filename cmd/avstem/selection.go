@@ -54,7 +54,7 @@ func kindsLike(kind string) string {
 	if len(kinds) > 0 {
 		return meant + want + " one of " + strings.Join(kinds, ", ")
 	}
-	return meant + want + " one of docs/findings.md, or a group of them: " + strings.Join(groups, ", ")
+	return meant + want + " one of /usr/share/doc/avstem/findings.md, or a group of them: " + strings.Join(groups, ", ")
 }
 
 // check refuses what no finding could ever be.

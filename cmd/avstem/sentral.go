@@ -9,7 +9,8 @@ import (
 const sentralLong = `Work with Sentral's inventory: serve files as Sentral's HTTP API, check files
 before they are used, and write down as records what was observed.
 
-docs/sentral.md explains the records and every place that they can come from.`
+/usr/share/doc/avstem/sentral.md explains the records and every place that they
+can come from.`
 
 func newSentralCommand(a *app) *cobra.Command {
 	c := &cobra.Command{

@@ -58,7 +58,7 @@ func dial(ctx context.Context, f *Flavor, sockets []string) (net.Conn, string, e
 // remedyRefused is honest about what it asks for.
 func (f *Flavor) remedyRefused() string {
 	return "run the agent as root or in group " + f.group + ", which is root by another name: " + f.title +
-		" has no read-only access to its socket (docs/runtimes.md)"
+		" has no read-only access to its socket (/usr/share/doc/avstem-agent/runtimes.md)"
 }
 
 // remedy says what a person can do about an error of a call.

@@ -252,7 +252,7 @@ func (r *reader) kind(key, name string) bool {
 		}
 	}
 	if len(like) == 0 {
-		r.fault(key, "there is no kind %q: docs/findings.md lists them", name)
+		r.fault(key, "there is no kind %q: /usr/share/doc/avstem/findings.md lists them", name)
 	} else {
 		r.fault(key, "there is no kind %q: want one of %s", name, strings.Join(like, ", "))
 	}

@@ -94,7 +94,7 @@ func TestFaultsNameFileLineAndKey(t *testing.T) {
 		"too short":      {"schema: avstem.policy/v1\nstaleAfter: 1s\n", []string{"p.yaml:2:13: staleAfter: 1s is too short: want 5s at least"}},
 		"too long":       {"schema: avstem.policy/v1\nkeepResolved: 9999d\n", []string{`p.yaml:2:15: keepResolved: "9999d" is longer than ten years`}},
 		"unknown kind":   {"schema: avstem.policy/v1\nseverities:\n  policy.valid: low\n", []string{`p.yaml:3:17: severities.policy.valid: there is no kind "policy.valid": want one of policy.expired, policy.invalid, policy.unmatched`}},
-		"unknown group":  {"schema: avstem.policy/v1\ngraces: {cpu.heat: 1m}\n", []string{`p.yaml:2:20: graces.cpu.heat: there is no kind "cpu.heat": docs/findings.md lists them`}},
+		"unknown group":  {"schema: avstem.policy/v1\ngraces: {cpu.heat: 1m}\n", []string{`p.yaml:2:20: graces.cpu.heat: there is no kind "cpu.heat": /usr/share/doc/avstem/findings.md lists them`}},
 		"severity":       {"schema: avstem.policy/v1\nseverities: {vm.state: bad}\n", []string{`p.yaml:2:24: severities.vm.state: "bad" is not a severity: want critical, high, medium, low or info`}},
 		"tolerance":      {"schema: avstem.policy/v1\ntolerances: {vm.memory: a little}\n", []string{`p.yaml:2:25: tolerances.vm.memory: "a little" is neither a size such as 64MiB nor a share such as 1%`}},
 		"tolerance of":   {"schema: avstem.policy/v1\ntolerances: {vm.vcpus: 1%}\n", []string{"p.yaml:2:24: tolerances.vm.vcpus: is not tolerated by degrees: want vm.memory or disk.size"}},

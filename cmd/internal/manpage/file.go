@@ -24,7 +24,7 @@ type File struct {
 // "config example", with the same words.
 func filePage(f File, variable func(key string) string, version string, at time.Time) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, ".TH %s 5 %s \"avstem %s\" avstem\n", strings.ToUpper(escape(f.Name)), at.Format(time.DateOnly), escape(version))
+	fmt.Fprintf(&b, ".TH %s 5 %s \"avstem %s\" avstem\n", strings.ToUpper(escape(f.Name)), at.Format(time.DateOnly), escape(short(version)))
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- configuration file of %s\n.SH SYNOPSIS\n.I %s\n", escape(f.Name), escape(f.Of), escape(f.Path))
 	b.WriteString(".SH DESCRIPTION\n" + paragraphs(f.Long+"\n\n"+f.Head))
 	b.WriteString(".SH KEYS\n")

@@ -30,3 +30,15 @@ func TestFilePageHasEveryKeyWithItsWords(t *testing.T) {
 		}
 	}
 }
+
+func TestFooterHoldsTheVersion(t *testing.T) {
+	for version, want := range map[string]string{
+		"1.2.3": "1.2.3", "1.2.3+4.gabcdef0": "1.2.3+4.gabcdef0",
+		"0.0.0+git20261128093000.abcdef0":       "0.0.0+git20261128093000",
+		"0.0.0+git20261128093000.abcdef0+dirty": "0.0.0+git20261128093000",
+	} {
+		if got := short(version); got != want || len(got) > footer {
+			t.Errorf("short(%q) = %q, want %q", version, got, want)
+		}
+	}
+}

@@ -54,12 +54,26 @@ func write(c *cobra.Command, dir, version string, at time.Time) error {
 	return nil
 }
 
+// footer is how many columns of a page's last line stand left of its date.
+const footer = 24
+
+// short is a version that fits there: one of a checkout without tags is left without
+// its commit, and then without its time.
+func short(version string) string {
+	for _, mark := range []string{".", "+"} {
+		if at := strings.LastIndex(version, mark); len(version) > footer && strings.Contains(version, "+") && at > 0 {
+			version = version[:at]
+		}
+	}
+	return version
+}
+
 // commandPage is the page of one command.
 func commandPage(c *cobra.Command, version string, at time.Time) string {
 	c.InitDefaultHelpFlag()
 	var b strings.Builder
 	name := strings.ReplaceAll(c.CommandPath(), " ", "-")
-	fmt.Fprintf(&b, ".TH %s 1 %s \"avstem %s\" avstem\n", strings.ToUpper(escape(name)), at.Format(time.DateOnly), escape(version))
+	fmt.Fprintf(&b, ".TH %s 1 %s \"avstem %s\" avstem\n", strings.ToUpper(escape(name)), at.Format(time.DateOnly), escape(short(version)))
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n.SH SYNOPSIS\n", escape(name), escape(c.Short))
 	if c.Runnable() {
 		fmt.Fprintf(&b, ".B %s\n", escape(c.UseLine()))

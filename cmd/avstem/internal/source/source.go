@@ -107,9 +107,9 @@ func parse(text []byte) (*Spec, error) {
 	decoder.KnownFields(true)
 	var s Spec
 	if err := decoder.Decode(&s); errors.Is(err, io.EOF) {
-		return nil, errors.New("it is empty: want from: https://HOST and so on, as docs/sentral.md shows")
+		return nil, errors.New("it is empty: want from: https://HOST and so on, as /usr/share/doc/avstem/sentral.md shows")
 	} else if err != nil {
-		return nil, fmt.Errorf("it doesn't say where the inventory is, as docs/sentral.md shows (an inventory's own files are named by their directory): %s", words(err))
+		return nil, fmt.Errorf("it doesn't say where the inventory is, as /usr/share/doc/avstem/sentral.md shows (an inventory's own files are named by their directory): %s", words(err))
 	}
 	return &s, s.check()
 }
