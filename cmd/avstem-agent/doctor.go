@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/internal/doctor"
@@ -51,7 +53,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		if c.Context().Err() != nil {
 			return fmt.Errorf("examine this host: %w", context.Cause(c.Context()))
 		}
-		return doctor.Write(a.stdout, results, *output == "json")
+		return doctor.Write(a.stdout, results, *output == "json", columns(a.stdout))
 	}
 	return c
 }
@@ -216,4 +218,14 @@ func judgeOther(may bool, err error) doctor.Result {
 			"give each host credentials of its own; fine in a lab with one token")
 	}
 	return doctor.Good(check, tried, "refused, as it should be")
+}
+
+// columns is how wide a terminal is, 0 where there is none.
+func columns(w io.Writer) int {
+	if file, is := w.(*os.File); is {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
+			return width
+		}
+	}
+	return 0
 }

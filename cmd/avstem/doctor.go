@@ -49,7 +49,11 @@ func newDoctorCommand(a *app) *cobra.Command {
 			if c.Context().Err() != nil {
 				return fmt.Errorf("examine this site: %w", context.Cause(c.Context()))
 			}
-			return doctor.Write(a.stdout, results, output == "json")
+			width := 0
+			if a.isTerminal {
+				width = a.width
+			}
+			return doctor.Write(a.stdout, results, output == "json", width)
 		},
 	}
 	c.Flags().BoolVar(&offline, "offline", false, "leave out everything that needs the NATS server")

@@ -1,16 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
-	"text/tabwriter"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/dataverket/avstem/cmd/internal/choiceflag"
@@ -100,36 +95,8 @@ func (a *app) writeHosts(health evaluate.Health, platform string) error {
 		_, err := fmt.Fprintln(a.stdout, "no host is known yet: let one in with avstem enroll token")
 		return err
 	}
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "HOST\tSITE\tSTATE\tVMS\tPLATFORM\tAGENT\tHEARD\tHOST ID")
-	for _, h := range health.Hosts {
-		heard, id := "never", "–"
-		if !h.LastHeard.IsZero() {
-			heard = max(0, a.now().Sub(h.LastHeard)).Round(time.Second).String() + " ago"
-		}
-		if h.ID != uuid.Nil {
-			id = h.ID.String()
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", report.Printable(h.Host), cmp.Or(h.Site, "–"), h.State, h.VMs,
-			cmp.Or(strings.Join(h.Platforms, ","), "–"), cmp.Or(report.Printable(h.Version), "–"), heard, id)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	for _, h := range health.Hosts {
-		if h.Skew != 0 {
-			fmt.Fprintf(a.stdout, "\n%s: its clock is %s off", report.Printable(h.Host), h.Skew.Round(time.Second))
-		}
-		for _, why := range h.Why {
-			fmt.Fprintf(a.stdout, "\n%s: %s", report.Printable(h.Host), report.Printable(why))
-		}
-	}
-	fleet := fleetOf(health, platform)
-	fmt.Fprintf(a.stdout, "\n%d of %d live\n", fleet.Hosts[evaluate.HostLive], fleet.Total())
-	if health.Left > 0 {
-		fmt.Fprintf(a.stdout, "not shown, of those that are best: %d\n", health.Left)
-	}
-	return nil
+	health.Whole = *fleetOf(health, platform) // what is shown is what is counted
+	return report.Hosts(a.stdout, &health, report.Options{Width: a.width, Color: a.color, Now: a.now()})
 }
 
 // fleetOf counts the hosts of a platform, "" for all.

@@ -13,6 +13,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Verdict is how a check ended.
@@ -86,7 +87,10 @@ func (e *BrokenError) Error() string {
 
 // Write writes the results for people or as a JSON array, and returns a
 // [*BrokenError] if anything is broken.
-func Write(w io.Writer, results []Result, asJSON bool) error {
+//
+// Text is width columns wide, but for what is to be typed, which may be pasted; 0 is
+// for a pipe, where each thing keeps its line.
+func Write(w io.Writer, results []Result, asJSON bool, width int) error {
 	var err error
 	if asJSON {
 		enc := json.NewEncoder(w)
@@ -94,7 +98,7 @@ func Write(w io.Writer, results []Result, asJSON bool) error {
 		enc.SetEscapeHTML(false)
 		err = enc.Encode(results)
 	} else {
-		_, err = io.WriteString(w, text(results))
+		_, err = io.WriteString(w, text(results, width))
 	}
 	if err != nil {
 		return fmt.Errorf("write what was found: %w", err)
@@ -105,7 +109,7 @@ func Write(w io.Writer, results []Result, asJSON bool) error {
 	return nil
 }
 
-func text(results []Result) string {
+func text(results []Result, columns int) string {
 	width := 0
 	for _, r := range results {
 		width = max(width, len(r.Check))
@@ -116,16 +120,33 @@ func text(results []Result) string {
 		if r.Took != "" {
 			took = " (" + r.Took + ")"
 		}
-		fmt.Fprintf(&b, "%-7s  %-*s  %s: %s%s\n", r.Verdict, width, r.Check, r.Tried, oneLine(r.Found), took)
-		for _, more := range [][2]string{{"means", r.Means}, {"type", r.Type}} {
-			if more[1] != "" {
-				fmt.Fprintf(&b, "%*s%s: %s\n", width+11, "", more[0], oneLine(more[1]))
-			}
+		head := fmt.Sprintf("%-7s  %-*s  ", r.Verdict, width, r.Check)
+		hang(&b, head, oneLine(r.Tried+": "+r.Found)+took, columns)
+		if r.Means != "" {
+			hang(&b, strings.Repeat(" ", len(head))+"means: ", oneLine(r.Means), columns)
+		}
+		if r.Type != "" {
+			fmt.Fprintf(&b, "%*stype: %s\n", len(head), "", oneLine(r.Type))
 		}
 	}
 	fmt.Fprintf(&b, "\nchecked: %d; ok: %d, warning: %d, broken: %d, skipped: %d\n", len(results),
 		Count(results, OK), Count(results, Warning), Count(results, Broken), Count(results, Skipped))
 	return b.String()
+}
+
+// hang writes words beside a lead, broken between words where the line would be wider
+// than columns.
+func hang(b *strings.Builder, lead, words string, columns int) {
+	line := lead
+	for word := range strings.FieldsSeq(words) {
+		if columns > 0 && utf8.RuneCountInString(line)+utf8.RuneCountInString(word) > columns && strings.TrimSpace(line) != strings.TrimSpace(lead) {
+			b.WriteString(strings.TrimRight(line, " ") + "\n")
+			line = strings.Repeat(" ", len(lead))
+			lead = ""
+		}
+		line += word + " "
+	}
+	b.WriteString(strings.TrimRight(line, " ") + "\n")
 }
 
 // oneLine keeps what a host or a server says to its line, and out of the terminal.

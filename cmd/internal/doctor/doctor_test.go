@@ -62,7 +62,7 @@ func TestJudgements(t *testing.T) {
 func TestWhatIsWritten(t *testing.T) {
 	results := []Result{Good("a", "try", "fine").Lasting(1500 * time.Microsecond), Bad("longer", "try", errors.New("bad\n\x1b[31m"), "harm", "help"), Skip("c", "try", "no need")}
 	var b strings.Builder
-	err := Write(&b, results, false)
+	err := Write(&b, results, false, 0)
 	if broken, ok := errors.AsType[*BrokenError](err); !ok || broken.Broken != 1 {
 		t.Errorf("error is %v", err)
 	}
@@ -78,7 +78,23 @@ checked: 3; ok: 1, warning: 0, broken: 1, skipped: 1
 		t.Errorf("got:\n%s\nwant:\n%s", b.String(), want)
 	}
 	b.Reset()
-	if err := Write(&b, results[:1], true); err != nil || !strings.Contains(b.String(), `"verdict": "ok"`) {
+	if err := Write(&b, results[:1], true, 0); err != nil || !strings.Contains(b.String(), `"verdict": "ok"`) {
 		t.Errorf("%v: %s", err, b.String())
+	}
+}
+
+func TestTextKeepsToTheTerminal(t *testing.T) {
+	results := []Result{Weak("agents", "listen for heartbeats for 12s", "none is heard", "every host is stale, and nothing is concluded of any of them",
+		"systemctl status avstem-agent and avstem-agent doctor on a host, which is not broken")}
+	want := `warning  agents  listen for heartbeats for 12s: none is
+                 heard
+                 means: every host is stale, and nothing
+                        is concluded of any of them
+                 type: systemctl status avstem-agent and avstem-agent doctor on a host, which is not broken
+
+checked: 1; ok: 0, warning: 1, broken: 0, skipped: 0
+`
+	if got := text(results, 56); got != want {
+		t.Errorf("got:\n%swant:\n%s", got, want)
 	}
 }
