@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ func Hosts(w io.Writer, health *evaluate.Health, o Options) error {
 	}, least: len(uuid.UUID{}.String())}
 	for i := range health.Hosts {
 		h := &health.Hosts[i]
-		heard, id := "never", "–"
+		heard, id := "never", ""
 		if !h.LastHeard.IsZero() {
 			heard = max(0, o.Now.Sub(h.LastHeard)).Round(time.Second).String() + " ago"
 		}
@@ -47,6 +48,9 @@ func Hosts(w io.Writer, health *evaluate.Health, o Options) error {
 			reason = strings.TrimPrefix(reason, h.Host+" ")
 			b.WriteString(strings.Join(wrap(printable(h.Host+": "+reason), o.width()), "\n  "))
 		}
+	}
+	if slices.ContainsFunc(health.Hosts, func(h evaluate.HostHealth) bool { return len(h.Why) > 0 || h.Skew != 0 }) {
+		b.WriteByte('\n')
 	}
 	fmt.Fprintf(&b, "\n%d of %d live\n", health.Whole.Hosts[evaluate.HostLive], health.Whole.Total())
 	if health.Left > 0 {

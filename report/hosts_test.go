@@ -21,17 +21,18 @@ func TestHosts(t *testing.T) {
 	for width, want := range map[int]string{
 		80: `HOST        SITE  STATE    VMS  PLATFORM  AGENT  HEARD
 hv-osl1-02  osl1  unheard    0  –         –      never
-            –
 hv-osl1-01  osl1  live      12  libvirt   1.2.3  3s ago
             6f1c0000-0000-4000-8000-000000000001
 
 hv-osl1-02: is active in Sentral and was never heard
+
 `,
 		100: `HOST        SITE  STATE    VMS  PLATFORM  AGENT  HEARD   HOST ID
-hv-osl1-02  osl1  unheard    0  –         –      never   –
+hv-osl1-02  osl1  unheard    0  –         –      never
 hv-osl1-01  osl1  live      12  libvirt   1.2.3  3s ago  6f1c0000-0000-4000-8000-000000000001
 
 hv-osl1-02: is active in Sentral and was never heard
+
 `,
 	} {
 		var out strings.Builder
