@@ -25,8 +25,9 @@ In the table, what follows from another finding is counted below its cause, and
 one difference on four or more subjects is one row. Every other format has each
 finding by itself, and all that is known of it.
 
---at judges both books as they stood then, by what NATS keeps of documents and
-records: what differed, without since when, and pending or not.
+--at judges both sides as they stood then, by what NATS keeps of documents and
+records. It says what differed, and not since when nor whether that was open or
+pending.
 
 Exit status: 0, or with --fail-on 3 if an open finding that is shown is that
 severe or worse, and 1 if there is none and no reconciler judges at the moment.`

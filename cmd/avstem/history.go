@@ -20,7 +20,8 @@ record made it so. With the changes stand the findings that opened and ended.
 
 It is read from what NATS keeps: the last 64 documents of each source of each
 host, which are hours or days, and the last 64 versions of each record of the
-inventory. How far that reaches, and where documents are missing, is said below.
+inventory. How far that reaches, and where documents are missing, is said at the
+end.
 
 --at shows everything that was known of it at a time, as explain would have.`
 

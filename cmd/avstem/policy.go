@@ -102,7 +102,7 @@ func (f *policyFile) watch(ctx context.Context, fn func(reconcile.Policy, error)
 func newPolicyCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "policy",
-		Short: "Look at a policy file before it is used",
+		Short: "Check a policy file before it is used",
 		Args:  noArguments,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -114,7 +114,7 @@ const policyCheckLong = `Say whether a policy file can be used: every mistake wi
 
 Where a server is there, its current findings are held against the file, and
 what each suppression would do to them is said. Without one, only the file is
-read.
+read. What it would have said of the last days, "avstem replay" says.
 
 Exit status: 0 if it can be used, 1 if not.`
 

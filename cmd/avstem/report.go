@@ -77,6 +77,8 @@ func newReportCommand(a *app) *cobra.Command {
 	durationflag.Var(c.Flags(), &flags.since, "since", 14*24*time.Hour, "show what happened over the last `DURATION`, such as 14d or 36h; at most 30d")
 	c.Flags().StringVar(&flags.sinceReport, "since-report", "", "hold it against the report in `FILE`, which avstem report -o json wrote")
 	c.Flags().VarP(&flags.out, "output", "o", "`FORMAT` or place: markdown, html, json or csv, a file, or a directory for one of each time")
+	// A file may be named, too. It fails only where there is no such flag.
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(reportFormats, cobra.ShellCompDirectiveDefault))
 	return c
 }
 

@@ -40,11 +40,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 const rootLong = `avstem holds what hypervisor hosts show against what Sentral, the system of
-record, says, and shows where they differ. It changes nothing on either side.
+record, says, and shows where they differ. It changes nothing on a host, and of
+Sentral's files only what "avstem sentral adopt --write" is told to.
 
 Exit status: 0 all went well; 1 something could not be done; 2 the command line
 could not be understood, or names a site, platform, tenant or project that there
-isn't; 3 --fail-on found drift that severe or worse; 130 it was interrupted,
+isn't; 3 --fail-on found something that severe or worse; 130 it was interrupted,
 save for up and serve, which run until they are.
 
 The NATS server is the one that --server, --context or --state-dir names, else
@@ -66,7 +67,10 @@ func newRootCommand(a *app) *cobra.Command {
 
   # what differs now, and why
   avstem drift
-  avstem explain web-01`,
+  avstem explain web-01
+
+  # a server for many hosts
+  avstem init`,
 		Version:       buildinfo.Read().Version,
 		Args:          noArguments,
 		SilenceErrors: true,
@@ -86,30 +90,22 @@ func newRootCommand(a *app) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetUsageFunc(usage.Write)
 	a.addGlobalFlags(root)
+	add := func(id, title string, commands ...*cobra.Command) {
+		root.AddGroup(&cobra.Group{ID: id, Title: title})
+		for _, c := range commands {
+			c.GroupID = id
+		}
+		root.AddCommand(commands...)
+	}
+	add("look", "See what differs, and why:",
+		newDriftCommand(a), newExplainCommand(a), newHostsCommand(a), newHistoryCommand(a), newBlameCommand(a), newBundleCommand(a), newDiffCommand(a))
+	add("judge", "Judge platforms and policies:",
+		newReportCommand(a), newPlatformsCommand(a), newEvaluateCommand(a), newReplayCommand(a), newPolicyCommand(a))
+	add("decide", "Decide:",
+		newAckCommand(a), newUnackCommand(a), newSentralCommand(a), newInventoryCommand(a))
+	add("run", "Run it:",
+		newUpCommand(a), newInitCommand(a), newServeCommand(a), newAuthCommand(a), newEnrollCommand(a), newDoctorCommand(a), a.settings().Command(noArguments))
 	root.AddCommand(
-		newUpCommand(a),
-		newInitCommand(a),
-		newServeCommand(a),
-		newHostsCommand(a),
-		newDriftCommand(a),
-		newExplainCommand(a),
-		newHistoryCommand(a),
-		newBlameCommand(a),
-		newReplayCommand(a),
-		newBundleCommand(a),
-		newDiffCommand(a),
-		newReportCommand(a),
-		newPlatformsCommand(a),
-		newEvaluateCommand(a),
-		newSentralCommand(a),
-		newPolicyCommand(a),
-		newAckCommand(a),
-		newInventoryCommand(a),
-		newUnackCommand(a),
-		newAuthCommand(a),
-		newEnrollCommand(a),
-		newDoctorCommand(a),
-		a.settings().Command(noArguments),
 		newVersionCommand(a),
 		manpage.Command(buildinfo.Read().Version, oneArgument("directory"), a.settings().Page("avstem"), config.Variable),
 	)
@@ -125,7 +121,7 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 	a.where.Add(flags)
 	flags.StringVar(&a.configPath, "config", "", "configuration `FILE`, or none (default "+defaultConfig+" where there is one)")
 	flags.StringVar(&a.global.stateDir, "state-dir", "", "state `DIR` of avstem up on this machine")
-	flags.StringVar(&a.global.site, "site", "", "`SITE` that is meant")
+	flags.StringVar(&a.global.site, "site", "", "`SITE` that is meant; without it all are asked, and up and serve take the inventory's only one")
 }
 
 // noArguments, exactly and atLeast are cobra's checks with errors that exit 2.

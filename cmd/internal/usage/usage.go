@@ -27,13 +27,17 @@ func Write(c *cobra.Command) error {
 	if c.HasExample() {
 		fmt.Fprintf(&b, "\n\nExamples:\n%s", c.Example)
 	}
-	if c.HasAvailableSubCommands() {
+	for _, group := range c.Groups() {
+		b.WriteString("\n\n" + group.Title)
+		list(&b, c, group.ID)
+	}
+	switch {
+	case len(c.Groups()) > 0:
+		b.WriteString("\n\nOther commands:")
+		list(&b, c, "")
+	case c.HasAvailableSubCommands():
 		b.WriteString("\n\nAvailable Commands:")
-		for _, sub := range c.Commands() {
-			if sub.IsAvailableCommand() || sub.Name() == "help" {
-				fmt.Fprintf(&b, "\n  %-*s %s", sub.NamePadding(), sub.Name(), sub.Short)
-			}
-		}
+		list(&b, c, "")
 	}
 	if c.HasAvailableLocalFlags() {
 		b.WriteString("\n\nFlags:\n" + strings.TrimRight(c.LocalFlags().FlagUsagesWrapped(columns), " \n"))
@@ -46,4 +50,13 @@ func Write(c *cobra.Command) error {
 	}
 	_, err := fmt.Fprintln(c.OutOrStderr(), b.String())
 	return err
+}
+
+// list writes the commands of a group.
+func list(b *strings.Builder, c *cobra.Command, group string) {
+	for _, sub := range c.Commands() {
+		if sub.GroupID == group && (sub.IsAvailableCommand() || sub.Name() == "help") {
+			fmt.Fprintf(b, "\n  %-*s %s", sub.NamePadding(), sub.Name(), sub.Short)
+		}
+	}
 }
