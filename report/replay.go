@@ -66,7 +66,7 @@ func (p *page) replayed(c *replay.Comparison) {
 		text := second(s.Since) + " to " + second(s.Until) + ", " + several(s.Documents, "document")
 		p.para(2, "site "+printable(s.Site), sgrFaint, text)
 		if s.Since.After(c.Asked) {
-			p.para(4, "", sgrYellow, "less than was asked for: before that, what hosts showed or which inventory was in use isn't kept any more")
+			p.para(4, "", sgrYellow, "less than was asked for: what hosts showed and which inventory was in use isn't known before that")
 		}
 		for _, a := range s.Away {
 			p.para(4, "", sgrFaint, "nothing was said from "+second(a.From)+" to "+second(a.To)+", and nothing is concluded from that")
