@@ -11,7 +11,7 @@ LAB_PACKAGES := $(DEMO_PACKAGES) user-mode-linux kmod debootstrap openssh-client
 # What the tests want besides: a TPM in software, file systems, daemons that hear
 # LLDP, LXD and Incus (which Debian 12 has in its backports only), Prometheus's
 # promtool, and a C compiler for the race detector. What ships is built without.
-TEST_PACKAGES := $(LAB_PACKAGES) sqlite3 swtpm swtpm-tools e2fsprogs lvm2 thin-provisioning-tools \
+TEST_PACKAGES := $(LAB_PACKAGES) git patch sqlite3 swtpm swtpm-tools e2fsprogs lvm2 thin-provisioning-tools \
                  mdadm cryptsetup-bin btrfs-progs fdisk udev gcc libc6-dev \
                  lldpd systemd systemd-container lintian rpm rpmlint groff-base ansible-core ansible-lint cloud-init \
                  prometheus lxd lxd-client busybox-static incus-base/bookworm-backports

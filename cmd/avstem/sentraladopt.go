@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/cmd/internal/choiceflag"
 	"github.com/dataverket/avstem/inventory"
+	"github.com/dataverket/avstem/inventory/near"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/reconcile/adopt"
 	"github.com/dataverket/avstem/sentral"
@@ -24,7 +26,12 @@ nothing, and for findings that are to be resolved on Sentral's side.
 
 What Sentral has no record of is printed as records in YAML; with --write they
 go into DIR/adopted.yaml. What it has a record of is printed as a patch of the
-file that the record is in, comments and all; with --write it is applied.
+file that the record is in, comments and all; with --write it is applied. Its
+paths are those from the top of the git work tree that DIR is in, or from DIR
+where it is in none; how to apply it is said on standard error.
+
+What lint would reject is not written. Nor is a VM's NIC put down on a network
+of another tenant or project, unless --foreign-networks says that it is meant.
 
 Observations are those that the agents published last, or with --observed those
 in files, as "avstem diff" takes them. Whether what runs is what should run is
@@ -35,7 +42,7 @@ const sentralAdoptExample = `  # a lab that begins with nothing
 
   # one host, one VM
   avstem sentral adopt hv-osl1-01 --inventory ./inventory --write
-  avstem sentral adopt web-01 --inventory ./inventory | git apply
+  avstem sentral adopt web-01 --inventory ./inventory | git -C "$(git rev-parse --show-toplevel)" apply
 
   # a finding that is Sentral's to resolve
   avstem sentral adopt f-3k9x0q2m1v8s5t7a --inventory ./inventory --write`
@@ -79,6 +86,7 @@ func newSentralAdoptCommand(a *app) *cobra.Command {
 	f.StringVar(&flags.options.Tenant, "tenant", "", "`TENANT` of VMs whose runtime doesn't say")
 	f.StringVar(&flags.options.Project, "project", "", "`PROJECT` of VMs whose runtime doesn't say")
 	f.StringVar(&flags.options.Environment, "environment", "", "`ENVIRONMENT` of VMs whose runtime doesn't say")
+	f.BoolVar(&flags.options.Foreign, "foreign-networks", false, "let records name networks of other tenants and projects: a breach of isolation is what is intended then")
 	f.VarP(choiceflag.New(&flags.format, "yaml", "json"), "output", "o", "`FORMAT`: yaml (and patches), or json")
 	return c
 }
@@ -161,6 +169,9 @@ func (t *adoption) adoptOne(target string) error {
 
 // adoptNew writes records of what has none.
 func (t *adoption) adoptNew(only func(*reconcile.VMMatch, *reconcile.HostMatch) bool) error {
+	if err := t.checkOwner(); err != nil {
+		return err
+	}
 	t.options.Only = only
 	adopted, err := adopt.New(t.result, t.intended, t.options)
 	if err != nil {
@@ -178,16 +189,52 @@ func (t *adoption) adoptNew(only func(*reconcile.VMMatch, *reconcile.HostMatch) 
 		return nil
 	}
 	text, err := adopt.YAML(records)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case t.write:
-		return t.files.add(t.app, text)
-	case t.format == "json":
+	}
+	if t.files != nil {
+		if err := t.files.add(text); err != nil {
+			return err
+		}
+	}
+	if t.write {
+		return t.save()
+	}
+	if t.files != nil {
+		t.warn()
+	}
+	if t.format == "json" {
 		return t.app.writeJSON(records)
 	}
 	_, err = t.app.stdout.Write(text)
 	return err
+}
+
+// checkOwner refuses a tenant or project that Sentral has not where it has one of
+// nearly that name: a slip would make a project of its own.
+func (t *adoption) checkOwner() error {
+	tenants, projects := map[string]bool{}, map[string]bool{}
+	for i := range t.intended.Projects {
+		p := &t.intended.Projects[i]
+		tenants[p.Tenant] = true
+		if t.options.Tenant == "" || t.options.Tenant == p.Tenant {
+			projects[p.ID] = true
+		}
+	}
+	for _, named := range []struct {
+		flag, value string
+		known       map[string]bool
+	}{{"tenant", t.options.Tenant, tenants}, {"project", t.options.Project, projects}} {
+		if named.value == "" || named.known[named.value] {
+			continue
+		}
+		for _, other := range slices.Sorted(maps.Keys(named.known)) {
+			if limit := max(1, min(2, len(named.value)/4)); near.Slips(named.value, other, limit) <= limit {
+				return fmt.Errorf("adopt with --%s %s: the inventory has no such %[1]s: did you mean %[3]s? If it is another one, add a project record of it first", named.flag, named.value, other)
+			}
+		}
+	}
+	return nil
 }
 
 // currentObservations reads what every host said last from NATS.

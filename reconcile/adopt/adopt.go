@@ -25,6 +25,9 @@ import (
 type Options struct {
 	// Tenant, Project and Environment are of VMs whose runtime doesn't say.
 	Tenant, Project, Environment string
+	// Foreign lets a record name networks of other tenants and projects: what is
+	// written down then is that one is inside another's network.
+	Foreign bool
 	// Only gives the hosts and VMs that are meant; nil means all.
 	Only func(*reconcile.VMMatch, *reconcile.HostMatch) bool
 }
@@ -61,9 +64,15 @@ func New(result *reconcile.Result, intended *sentral.Inventory, o Options) (*Ado
 	if len(homeless) > 0 {
 		return nil, fmt.Errorf("nothing on their hosts says whose these are: %s: give --tenant, --project and --environment", strings.Join(first(homeless, 10), ", "))
 	}
+	if o.Only != nil && len(b.foreign) > 0 {
+		return nil, fmt.Errorf("%s: %s", strings.Join(first(b.foreign, 10), ", "), foreignWords)
+	}
 	b.summarise()
 	return &b.out, nil
 }
+
+// foreignWords say why a record isn't to name another's network.
+const foreignWords = "a record that names it would make a breach of isolation what is intended: take it off there, or say --foreign-networks, if it is meant"
 
 func first(list []string, n int) []string {
 	if len(list) <= n {
@@ -88,6 +97,8 @@ type book struct {
 	faceless []string
 	// copies are VMs with the UUID of another.
 	copies []string
+	// foreign are VMs with a NIC on a VLAN of somebody else, with whose it is.
+	foreign []string
 	// skipped are those that no record could be recognised by.
 	skipped []string
 }
@@ -199,6 +210,7 @@ func (b *book) summarise() {
 		}
 	}
 	note(b.copies, "these have the UUID of another VM, and are left out: %s")
+	note(b.foreign, "these have a NIC on a VLAN of another tenant or project, and are left out (--foreign-networks writes them down all the same): %s")
 	note(b.skipped, "these have no name, no UUID or no site, and are left out: %s")
 	note(b.faceless, "who these hosts are was not observed (yet), so that their IDs stand for their names: %s")
 	note(b.unlabelled, "no metadata on their hosts says whose these are, and that stays drift until it is written: %s")

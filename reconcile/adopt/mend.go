@@ -1,6 +1,7 @@
 package adopt
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -24,9 +25,9 @@ type Patch struct {
 
 // Mend says which changes of which record resolve a finding on Sentral's side.
 // Explained is what is known of the finding's subject. An error says why there
-// is no such change, in a sentence.
-func Mend(f *reconcile.Finding, explained *reconcile.Explanation, intended *sentral.Inventory) (*Patch, error) {
-	m := mender{f: f, in: intended}
+// is no such change, in a sentence. Of the options, Foreign counts.
+func Mend(f *reconcile.Finding, explained *reconcile.Explanation, intended *sentral.Inventory, o Options) (*Patch, error) {
+	m := mender{f: f, in: intended, foreign: o.Foreign}
 	if explained.VM != nil {
 		m.vm, m.want, m.seen = explained.VM, explained.VM.Intended, explained.VM.Observed
 	}
@@ -47,6 +48,8 @@ type mender struct {
 	want *sentral.VM
 	seen *reconcile.ObservedVM
 	host *reconcile.HostMatch
+	// foreign lets the record name networks of others.
+	foreign bool
 }
 
 // noRecord says that the record isn't the place to resolve a finding.
@@ -191,7 +194,7 @@ func (m *mender) nic(record string) ([]edit.Change, string, error) {
 		if err == nil {
 			return one(fmt.Sprintf("nics[%d].network", wanted), network), record, nil
 		}
-		if vlan := m.vm.Paths[seen].VLAN; vlan != nil { // nobody's: the network may have moved there
+		if vlan := m.vm.Paths[seen].VLAN; vlan != nil && !errors.As(err, new(foreignError)) { // nobody's: the network may have moved there
 			return one("vlans."+m.seen.Site, int(*vlan)), "network " + m.want.NICs[wanted].Network, nil
 		}
 	}
@@ -201,13 +204,15 @@ func (m *mender) nic(record string) ([]edit.Change, string, error) {
 	return nil, "", err
 }
 
+// foreignError says that a NIC is on somebody else's network.
+type foreignError struct{ error }
+
 // networkOf is the network that a NIC is on, its own project's before others'.
 func (m *mender) networkOf(seen int) (string, error) {
 	vlan := m.vm.Paths[seen].VLAN
-	found := ""
-	if text, is := m.f.Observed.(string); is && m.f.Kind == reconcile.NICNetwork {
-		return text, nil // only a network that Sentral knows is a difference
-	}
+	var found *sentral.Network
+	named, byName := m.f.Observed.(string)
+	byName = byName && m.f.Kind == reconcile.NICNetwork // only one that Sentral knows is a difference
 	for i := range m.in.Networks {
 		n := &m.in.Networks[i]
 		on := n.ID == m.seen.NICs[seen].Network
@@ -215,19 +220,24 @@ func (m *mender) networkOf(seen int) (string, error) {
 			has, known := n.VLANs[m.seen.Site]
 			on = known && has == *vlan
 		}
+		if byName {
+			on = n.ID == named
+		}
 		if !on {
 			continue
 		}
 		if n.Tenant == m.want.Tenant && n.Project == m.want.Project {
 			return n.ID, nil
 		}
-		if found == "" {
-			found = n.ID
+		if found == nil {
+			found = n
 		}
 	}
 	switch {
-	case found != "":
-		return found, nil
+	case found != nil && !m.foreign:
+		return "", foreignError{fmt.Errorf("the NIC is on %s: %s", whose(found), foreignWords)}
+	case found != nil:
+		return found.ID, nil
 	case vlan != nil:
 		return "", fmt.Errorf("there is no network on VLAN %d in %s: add one first", *vlan, m.seen.Site)
 	}

@@ -120,7 +120,7 @@ func TestMendedFindingsAreGone(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			patch, err := adopt.Mend(f, e, intended)
+			patch, err := adopt.Mend(f, e, intended, adopt.Options{Foreign: true})
 			if err != nil {
 				continue
 			}
@@ -176,7 +176,7 @@ func TestAdoptedIsKnown(t *testing.T) {
 			continue
 		}
 		result, intended := b.reconcile(b.text)
-		adopted, err := adopt.New(result, intended, adopt.Options{Tenant: "lab", Project: "lab", Environment: "test"})
+		adopted, err := adopt.New(result, intended, adopt.Options{Tenant: "lab", Project: "lab", Environment: "test", Foreign: true})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

@@ -33,6 +33,10 @@ func (b *book) vm(m *reconcile.VMMatch) bool {
 		b.skipped = append(b.skipped, cmp.Or(seen.Name, seen.Key(), "a VM on "+seen.Host))
 		return true
 	}
+	if why := b.foreignNIC(&vm, m); why != "" && !b.o.Foreign {
+		b.foreign = append(b.foreign, fmt.Sprintf("%s (%s)", cmp.Or(seen.Name, seen.Key()), why))
+		return true
+	}
 	if seen.UUID != uuid.Nil && b.uuids[seen.UUID] {
 		b.copies = append(b.copies, cmp.Or(seen.Name, seen.Key()))
 		return true
@@ -108,6 +112,32 @@ func (b *book) nic(vm *sentral.VM, seen *inventory.NIC, path *reconcile.NICPath)
 	return nic
 }
 
+// foreignNIC says which NIC of a VM is on a VLAN that is somebody else's, and whose;
+// "" where none is.
+func (b *book) foreignNIC(vm *sentral.VM, m *reconcile.VMMatch) string {
+	for i := range m.Observed.NICs {
+		if i >= len(m.Paths) || m.Paths[i].VLAN == nil {
+			continue
+		}
+		others := b.networks[siteVLAN{vm.Site, *m.Paths[i].VLAN}]
+		if len(others) > 0 && !slices.ContainsFunc(others, func(n *sentral.Network) bool { return owns(n, vm) }) {
+			return fmt.Sprintf("NIC %s is on VLAN %d, which is %s", nicName(&m.Observed.NICs[i], i), *m.Paths[i].VLAN, whose(others[0]))
+		}
+	}
+	return ""
+}
+
+func nicName(nic *inventory.NIC, index int) string {
+	if nic.MAC != (inventory.MAC{}) {
+		return nic.MAC.String()
+	}
+	return fmt.Sprintf("#%d", index+1)
+}
+
+func whose(n *sentral.Network) string {
+	return fmt.Sprintf("%s/%s's network %s", n.Tenant, n.Project, n.ID)
+}
+
 func owns(n *sentral.Network, vm *sentral.VM) bool {
 	return n.Tenant == vm.Tenant && n.Project == vm.Project
 }
@@ -121,7 +151,7 @@ func (b *book) vlan(vm *sentral.VM, vlan inventory.VLAN) string {
 		}
 	}
 	if others := b.networks[at]; len(others) > 0 {
-		return others[0].ID // it is on another's network: that is for a person to see
+		return others[0].ID // it is on another's network, and a person said to write that down
 	}
 	return b.made(vm, sentral.Network{ID: name(vm, fmt.Sprintf("%s-vlan%d", vm.Site, vlan)), VLANs: map[string]inventory.VLAN{vm.Site: vlan}})
 }
