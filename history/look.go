@@ -132,6 +132,9 @@ func (l *look) path(p *reconcile.NICPath) {
 	delete(seen, at+".vlan")
 	if p.VLAN != nil {
 		seen[at+".vlan"] = plain(*p.VLAN)
+		if p.From != "" && p.From != "nic.vlan" { // read of the host's links, of whatever VM
+			l.from[at+".vlan"] = docKey{l.lead.host, "network"}
+		}
 	}
 	if len(p.Hops) > 0 {
 		seen[at+".path"] = reconcile.PathText(p.Hops)

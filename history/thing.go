@@ -65,7 +65,7 @@ func ThingOf(e *reconcile.Explanation) (Thing, bool) {
 func (t *Thing) vm(result *reconcile.Result) (match *reconcile.VMMatch) {
 	for i := range result.VMs {
 		m := &result.VMs[i]
-		if m.Intended != nil && t.Record != "" && m.Intended.ID == t.Record {
+		if m.Intended != nil && (t.Record != "" && m.Intended.ID == t.Record || t.Record == "" && t.Native == "" && t.ID != uuid.Nil && m.Intended.UUID() == t.ID) {
 			return m
 		}
 		if m.Observed != nil && t.is(m.Observed) && (match == nil || match.Observed == nil) {

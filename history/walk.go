@@ -55,12 +55,13 @@ func Walk(t Thing, entries []Entry, policy reconcile.Policy) *Timeline {
 		Timeline: Timeline{Thing: t, Changes: []Change{}, Books: NewBooks(), Values: map[Side]map[string]Value{Intended: {}, Observed: {}}},
 		last:     map[Side]Values{Intended: {}, Observed: {}},
 	}
-	first := firstVersion(entries)
+	first, moved := firstVersion(entries), false
 	for i, e := range entries {
 		w.before = w.Books.before(e)
 		news, begins := w.Books.Take(e)
 		if e.Side == Intended {
-			begins = e.Version == first
+			moved = moved || e.Version != "" && e.Version != first // and may come to say again what was said first
+			begins = e.Version == first && !moved
 			if begins && i+1 < len(entries) && entries[i+1].Version == first {
 				continue // the first inventory is one thing that was said
 			}
@@ -152,6 +153,10 @@ func (w *walk) values(side Side, was Values, now *look, cause Cause, begins bool
 		case had && equal(old, value):
 			kept := all[path]
 			kept.Field = field
+			// Another source that begins to tell of it may know better.
+			if origin, has := now.origin(w.Books, side, path); begins && has && kept.Known != nil && origin.Source != kept.Known.Source {
+				kept.Known = &origin
+			}
 			all[path] = kept
 		case begins:
 			known := cause

@@ -175,6 +175,23 @@ func TestWalk(t *testing.T) {
 		"so is a network's on the other side": {theVM, func(p *past) {
 			p.intend(5, func(inv *sentral.Inventory) { inv.Networks[0].VLANs["osl1"] = 111 })
 		}, []string{`10:05 intended nics[52:54:00:aa:00:01].vlan: 110 → 111 by network v2`}},
+		"what was said first is said again, and something else with it": {theVM, func(p *past) {
+			p.intend(5, func(inv *sentral.Inventory) { inv.Networks[0].VLANs["osl1"] = 111 })
+			from := len(p.entries)
+			p.intend(6, func(inv *sentral.Inventory) { inv.Networks[0].VLANs["osl1"] = 110 })
+			for i := range p.entries[from:] { // whose version is of what it says
+				p.entries[from+i].Version = "v1"
+			}
+			p.intend(7, func(inv *sentral.Inventory) { inv.Networks[1].VLANs["osl1"] = 130 })
+		}, []string{
+			`10:05 intended nics[52:54:00:aa:00:01].vlan: 110 → 111 by network v2`,
+			`10:06 intended nics[52:54:00:aa:00:01].vlan: 111 → 110 by network v1`,
+		}},
+		"a record is known although a host doesn't show the VM yet, nor anybody its ID": {
+			Thing{Type: "vm", Name: "web-01", ID: uuid.MustParse(web01)}, func(p *past) {
+				p.intend(5, func(inv *sentral.Inventory) { inv.Networks[0].VLANs["osl1"] = 111 })
+			}, []string{`10:05 intended nics[52:54:00:aa:00:01].vlan: 110 → 111 by network v2`},
+		},
 		"a record and a document": {theVM, func(p *past) {
 			p.intend(5, func(inv *sentral.Inventory) { *inv.VMs[0].VCPUs = 8 })
 			p.observe(6, "runtime-libvirt", func(o *inventory.Observation) { p.vm(o).State = inventory.StateStopped })
@@ -278,6 +295,29 @@ func TestBlame(t *testing.T) {
 	}
 	if fields := strings.Join(line.Fields(), " "); !strings.Contains(fields, "nic.vlan") || strings.Contains(fields, "[") {
 		t.Errorf("fields: %s", fields)
+	}
+}
+
+// TestBlameNamesWhoKnows: the VLAN that a NIC is on is the word of the host's links,
+// before anybody has said which it should be, too.
+func TestBlameNamesWhoKnows(t *testing.T) {
+	p := newPast(t)
+	for name, late := range map[string]func(Entry) bool{
+		"the inventory is read last":    func(e Entry) bool { return e.Side == Intended },
+		"the network is looked at last": func(e Entry) bool { return e.Source == "network" },
+	} {
+		var entries []Entry
+		for _, last := range []bool{false, true} {
+			for _, e := range p.entries {
+				if late(e) == last {
+					entries = append(entries, e)
+				}
+			}
+		}
+		found := Walk(theVM, entries, reconcile.DefaultPolicy()).Blame("nic.vlan")
+		if len(found) != 1 || found[0].Observed == nil || found[0].Observed.Known == nil || found[0].Observed.Known.Source != "network" {
+			t.Errorf("%s: %+v", name, found)
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ func (b *Book) intend(inv *sentral.Inventory) {
 		b.intended = newIntended(inv)
 	}
 	// A problem may follow from what a record says, and says where that stands.
-	b.dirtyInventory = b.dirtyInventory || len(old.Problems)+len(inv.Problems)+len(b.intended.contested) > 0
+	b.dirtyInventory = b.dirtyInventory || len(old.Problems)+len(inv.Problems)+len(was.contested)+len(b.intended.contested) > 0
 	b.intendVMs(old.VMs, inv.VMs)
 	b.intendHosts(old.Hosts, inv.Hosts)
 	if !sharesRest(old, inv) {

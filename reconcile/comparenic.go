@@ -138,7 +138,7 @@ func (p *pass) compareNetwork(vp *pair, want *sentral.NIC, have *inventory.NIC, 
 			return Finding{
 				Kind: NICNetwork, CausedBy: isolation,
 				Message:     fmt.Sprintf("NIC %s of %s is on network %s, Sentral says %s", name, vp.name(), have.Network, want.Network),
-				Resolutions: bothWays("connect it to network "+want.Network, "live", "set the NIC's network to "+have.Network),
+				Resolutions: bothWays("connect it to network "+want.Network, "live", moveTo(vp.Intended, other)),
 			}
 		})
 		return
@@ -163,7 +163,7 @@ func (p *pass) compareNetwork(vp *pair, want *sentral.NIC, have *inventory.NIC, 
 		return Finding{
 			Kind: NICVLAN, CausedBy: isolation, Verdict: path.verdict(), Evidence: path.evidence(),
 			Message:     fmt.Sprintf("NIC %s of %s is on VLAN %d%s, Sentral says %d (network %s)", name, vp.name(), *path.VLAN, p.whose(site, *path.VLAN), vlan, want.Network),
-			Resolutions: bothWays(fmt.Sprintf("put %s on VLAN %d", linkOrNIC(have), vlan), "live", p.moveRecord(site, *path.VLAN, network)),
+			Resolutions: bothWays(fmt.Sprintf("put %s on VLAN %d", linkOrNIC(have), vlan), "live", p.moveRecord(vp.Intended, site, *path.VLAN, network)),
 		}
 	})
 }
@@ -211,12 +211,26 @@ func (p *pass) whose(site string, vlan inventory.VLAN) string {
 	return " (network " + listed(names, "and") + ")"
 }
 
-func (p *pass) moveRecord(site string, vlan inventory.VLAN, network *sentral.Network) string {
+func (p *pass) moveRecord(vm *sentral.VM, site string, vlan inventory.VLAN, network *sentral.Network) string {
 	owners := p.intended.owners[siteVLAN{site, vlan}]
 	if len(owners) == 0 {
 		return fmt.Sprintf("set the VLAN of network %s in %s to %d, if all its NICs belong there", network.ID, site, vlan)
 	}
-	return "set the NIC's network to " + owners[0].ID
+	return moveTo(vm, owners[max(slices.IndexFunc(owners, func(n *sentral.Network) bool { return ownedBy(n, vm) }), 0)])
+}
+
+// moveTo is what makes a network the intended one. That of somebody else is hardly
+// it.
+func moveTo(vm *sentral.VM, n *sentral.Network) string {
+	do := "set the NIC's network to " + n.ID
+	if !ownedBy(n, vm) {
+		do += ", if the VM is meant to be on the network of " + n.Tenant + "/" + n.Project
+	}
+	return do
+}
+
+func ownedBy(n *sentral.Network, vm *sentral.VM) bool {
+	return n.Tenant == vm.Tenant && n.Project == vm.Project
 }
 
 func linkOrNIC(nic *inventory.NIC) string {
@@ -352,7 +366,7 @@ func (p *pass) checkIsolation(vp *pair, have *inventory.NIC, name string, path *
 			name, vp.name(), who, *path.VLAN, owner.Tenant, owner.Project, owner.ID),
 		Evidence:    path.evidence(),
 		Provenance:  p.pathProvenance(vp, path),
-		Resolutions: bothWays(fmt.Sprintf("take %s off VLAN %d", linkOrNIC(have), *path.VLAN), "live", fmt.Sprintf("give %s a network on VLAN %d in %s too, if it is meant to be shared", who, *path.VLAN, site)),
+		Resolutions: bothWays(fmt.Sprintf("take %s off VLAN %d", linkOrNIC(have), *path.VLAN), "live", shareWith(who, *path.VLAN, site, owner.Tenant != tenant)),
 	}
 	if owner.Tenant == tenant {
 		f.Severity = High // another project of the same tenant
@@ -371,4 +385,13 @@ func (p *pass) checkIsolation(vp *pair, have *inventory.NIC, name string, path *
 		f.Verdict = Potential
 	}
 	return p.find(vp.finding(f))
+}
+
+// shareWith is what makes it intended that somebody is on another's VLAN.
+func shareWith(who string, vlan inventory.VLAN, site string, foreign bool) string {
+	share := ""
+	if foreign {
+		share = " that says shared: true, and have those that have it say so"
+	}
+	return fmt.Sprintf("give %s a network on VLAN %d in %s too%s, if it is meant to be shared", who, vlan, site, share)
 }

@@ -44,6 +44,9 @@ func Explain(result *Result, findings []Finding, at time.Time, query string) (*E
 	}
 	switch len(named) {
 	case 0:
+		if faults := result.leftOut(query); len(faults) > 0 {
+			return nil, fmt.Errorf("explain %q: Sentral's record of it is left out until it is mended, and no host shows it: %s", query, strings.Join(faults, "; "))
+		}
 		return nil, fmt.Errorf("explain %q: %w", query, ErrNotKnown)
 	case 1:
 	default:
@@ -57,6 +60,19 @@ func Explain(result *Result, findings []Finding, at time.Time, query string) (*E
 	SortFindings(e.Findings)
 	e.inFlight(result)
 	return e, nil
+}
+
+// leftOut says where and why the records can't be used that have an ID or name.
+func (r *Result) leftOut(query string) (faults []string) {
+	if r.intended == nil {
+		return nil
+	}
+	for i := range r.intended.LeftOut {
+		if record := &r.intended.LeftOut[i]; strings.EqualFold(record.ID, query) || record.Name == query {
+			faults = append(faults, r.intended.faults(record.Label())...)
+		}
+	}
+	return faults
 }
 
 // inFlight adds what Maskin does with the VM.
@@ -109,6 +125,9 @@ func notEqual(id, key string) string {
 }
 
 func (m *VMMatch) has(f *Finding) bool {
+	if f.Subject.Type == "inventory" {
+		return m.Record != nil && f.Subject.ID == m.Record.Label
+	}
 	return f.Subject.Type == "vm" && f.Subject.ID == m.subjectID()
 }
 

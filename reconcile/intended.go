@@ -21,7 +21,7 @@ type intended struct {
 	// all say that they share it: whether a NIC of one of those tenants is where it
 	// belongs can't be judged.
 	contested map[siteVLAN]bool
-	leftOut   map[string]bool // any mark of a VM or host whose record can't be used
+	leftOut   map[string]string // any mark of a record that can't be used, with its label
 	// unsure says that a network's record can't be used, so that a VLAN may have
 	// an owner of whom nothing is known.
 	unsure bool
@@ -39,7 +39,7 @@ func newIntended(inv *sentral.Inventory) *intended {
 		owners:    make(map[siteVLAN][]*sentral.Network, len(inv.Networks)),
 		images:    make(map[string][]*sentral.Image, len(inv.Images)),
 		byDigest:  make(map[string]*sentral.Image),
-		leftOut:   make(map[string]bool),
+		leftOut:   make(map[string]string),
 		domains:   make(map[string]int),
 		projects:  make(map[projectKey]*sentral.Project, len(inv.Projects)),
 		mapped:    make(map[string]bool),
@@ -94,19 +94,35 @@ func (in *intended) leave(record sentral.LeftOut) {
 		marks = append(marks, hostNames(record.Name, record.ID)...)
 	}
 	for _, mark := range marks {
-		in.leftOut[record.Type+" "+mark] = true
+		in.leftOut[record.Type+" "+mark] = record.Label()
 	}
 }
 
 // setAside says whether a record that can't be used is about something with one
 // of these marks, so that it isn't unknown to Sentral.
 func (in *intended) setAside(kind string, marks ...string) bool {
+	return in.setAsideAs(kind, marks...) != ""
+}
+
+// setAsideAs is the label of that record, "" where there is none.
+func (in *intended) setAsideAs(kind string, marks ...string) string {
 	for _, mark := range marks {
-		if mark != "" && in.leftOut[kind+" "+strings.ToLower(mark)] {
-			return true
+		if label := in.leftOut[kind+" "+strings.ToLower(mark)]; mark != "" && label != "" {
+			return label
 		}
 	}
-	return false
+	return ""
+}
+
+// faults say where and why a record can't be used.
+func (in *intended) faults(label string) []string {
+	var all []string
+	for i := range in.Problems {
+		if problem := &in.Problems[i]; problem.Record == label {
+			all = append(all, inventoryWords(problem))
+		}
+	}
+	return all
 }
 
 // imageName writes an image reference the way people say it.

@@ -80,9 +80,17 @@ type VMMatch struct {
 	DiskPaths   []DiskPath   `json:"diskPaths,omitempty"`
 	// Uncovered says why nothing is concluded from a VM's absence, where so.
 	Uncovered []string `json:"uncovered,omitempty"`
+	// Record is the record that may be its, where that can't be used.
+	Record *UnusableRecord `json:"unusableRecord,omitempty"`
 
 	blindConfig bool // nor what it is started from next
 	blindScope  bool // not all that tells whose it is could be read: nothing ends by that
+}
+
+// UnusableRecord is a record that is left out.
+type UnusableRecord struct {
+	Label  string   `json:"record"` // as in [sentral.Problem.Record]
+	Faults []string `json:"faults"` // where it stands, and what is wrong with it
 }
 
 // ObservedVM is a VM with where it was seen.

@@ -61,6 +61,11 @@ func (p *pass) mayBeKnown(vp *pair) string {
 	case vp.tied:
 		return "another VM has the same marks: see identity.ambiguous"
 	case p.intended.setAside("vm", marks...):
+		label := p.intended.setAsideAs("vm", marks...)
+		vp.Record = &UnusableRecord{Label: label}
+		if p.whole { // it is for readers alone
+			vp.Record.Faults = p.intended.faults(label)
+		}
 		return "its record in Sentral can't be used: see inventory.invalid and inventory.duplicate"
 	case p.intended.Incomplete:
 		return "a part of the inventory can't be read, and its record may be there"

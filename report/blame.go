@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/dataverket/avstem/history"
+	"github.com/dataverket/avstem/reconcile"
 )
 
 // Blamed is the answer to who made a value what it is.
@@ -15,6 +16,8 @@ type Blamed struct {
 	At     time.Time       `json:"at"`
 	Values []history.Blame `json:"values"`
 	Reach  history.Reach   `json:"reach"`
+	// Record is Sentral's record of it now, where that can't be used.
+	Record *reconcile.UnusableRecord `json:"unusableRecord,omitempty"`
 }
 
 // Blame writes for people when each value became what it is, and by what.
@@ -24,12 +27,17 @@ func Blame(w io.Writer, b *Blamed, o Options) error {
 	for i := range b.Values {
 		v := &b.Values[i]
 		title := thingWords(&b.Thing) + " · " + printable(v.Path)
-		if v.Agrees {
+		if v.Agrees && b.Record == nil {
 			title += " · both sides agree"
 		}
 		p.head(title)
 		_, _, leaf := splitPath(v.Path)
-		p.blamed("Sentral", v.Intended, leaf, names)
+		if b.Record != nil {
+			p.unusable(b.Record)
+		}
+		if b.Record == nil || v.Intended != nil {
+			p.blamed("Sentral", v.Intended, leaf, names)
+		}
 		p.blamed("host", v.Observed, leaf, names)
 	}
 	_, err := io.WriteString(w, p.String())

@@ -276,7 +276,7 @@ func (p *page) verdict(f *reconcile.Finding) string {
 	case reconcile.Potential:
 		return "potential: it rests on a derived value or a weak match"
 	case reconcile.Undecided:
-		return "unknown: it can't be seen at the moment, last seen " + ago(f.LastSeen, p.now)
+		return "unknown: it can't be judged at the moment, last seen " + ago(f.LastSeen, p.now)
 	}
 	return printable(string(f.Verdict))
 }

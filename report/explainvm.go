@@ -72,6 +72,8 @@ func (p *page) vmFacts(m *reconcile.VMMatch) {
 		p.fact("intended", state+", on "+orWords(where, "no site"))
 	} else if m.IsContainer() {
 		p.fact("intended", "a container: Sentral has records of VMs only")
+	} else if m.Record != nil {
+		p.unusable(m.Record)
 	} else {
 		p.fact("intended", "Sentral has no such VM")
 	}
@@ -137,4 +139,12 @@ func orWords(s, otherwise string) string {
 		return otherwise
 	}
 	return s
+}
+
+// unusable says where the record is that is left out, and why.
+func (p *page) unusable(r *reconcile.UnusableRecord) {
+	p.fact("intended", "a record that is left out until it is mended: "+printable(r.Label))
+	for _, fault := range r.Faults {
+		p.fact("", printable(fault))
+	}
 }

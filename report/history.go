@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/dataverket/avstem/history"
+	"github.com/dataverket/avstem/reconcile"
 )
 
 // PastOf is what is known of a thing's past.
@@ -20,6 +21,8 @@ type PastOf struct {
 	Since  time.Time       `json:"since"` // older changes are counted and not shown
 	Events []history.Event `json:"findings"`
 	Reach  history.Reach   `json:"reach"`
+	// Record is Sentral's record of it now, where that can't be used.
+	Record *reconcile.UnusableRecord `json:"unusableRecord,omitempty"`
 }
 
 // moment is one line of a history: a change, or what happened to a finding.
@@ -59,7 +62,10 @@ func History(w io.Writer, l *PastOf, o Options) error {
 		title += ": nothing changed"
 	}
 	p.head(title + " since " + second(l.Since))
-	p.moments(essential(shown), l.Reach.Names())
+	if l.Record != nil {
+		p.unusable(l.Record)
+	}
+	p.moments(essential(shown), l.Reach.Names(), earlier(l.Events))
 	if before > 0 {
 		p.para(2, "", sgrFaint, "before that: "+several(before, "change")+", the last "+ago(last, p.now)+": a longer --since shows them")
 	}
@@ -121,7 +127,7 @@ func essential(all []moment) []moment {
 	})
 }
 
-func (p *page) moments(all []moment, names map[uuid.UUID]string) {
+func (p *page) moments(all []moment, names map[uuid.UUID]string, before map[*history.Event]*history.Event) {
 	if len(all) == 0 {
 		return
 	}
@@ -131,7 +137,7 @@ func (p *page) moments(all []moment, names map[uuid.UUID]string) {
 	var cause history.Cause
 	for i, m := range all {
 		if m.event != nil {
-			g.rows = append(g.rows, p.event(m.event))
+			g.rows = append(g.rows, p.event(m.event, before[m.event]))
 			continue
 		}
 		c := m.change
@@ -156,14 +162,48 @@ func whatChanged(c *history.Change) string {
 	return printable(c.Path)
 }
 
-func (p *page) event(e *history.Event) gridRow {
+// earlier gives for each event the one before it of the same finding.
+func earlier(events []history.Event) map[*history.Event]*history.Event {
+	before, last := map[*history.Event]*history.Event{}, map[string]*history.Event{}
+	for i := range events {
+		e := &events[i]
+		before[e] = last[e.Finding.ID]
+		last[e.Finding.ID] = e
+	}
+	return before
+}
+
+// decision says what is else about a finding that says the same as before: mostly
+// what a person has decided about it.
+func decision(was, is *reconcile.Finding, action string) (did, message string) {
+	switch a, before := is.Acknowledged, was.Acknowledged; {
+	case a != nil && (before == nil || *a != *before):
+		return "acknowledged", "by " + a.By + " until " + minuteOf(a.Until) + ": " + a.Reason
+	case a == nil && before != nil:
+		return "not acknowledged any more", "was by " + before.By + " until " + minuteOf(before.Until) + ": " + before.Reason
+	case is.State != was.State && is.State == reconcile.Suppressed && is.Suppression != nil:
+		s := is.Suppression
+		return "suppressed", "by " + s.ID + " of " + s.Owner + " until " + minuteOf(s.Expires) + ": " + s.Reason
+	case is.State != was.State && was.State == reconcile.Suppressed && is.Suppression != nil && is.Suppression.Lapsed != "":
+		return "not suppressed any more", is.Suppression.Lapsed + ": " + is.Message
+	case is.Severity != was.Severity:
+		return action, "severity " + string(was.Severity) + " → " + string(is.Severity) + ": " + is.Message
+	case is.Verdict != was.Verdict:
+		return action, "verdict " + string(was.Verdict) + " → " + string(is.Verdict) + ": " + is.Message
+	}
+	return action, is.Message
+}
+
+func (p *page) event(e, before *history.Event) gridRow {
 	f := &e.Finding
-	sgr, message := severitySGR(f.Severity), f.Message
+	sgr, action, message := severitySGR(f.Severity), e.Action, f.Message
 	if e.Action == "resolved" {
 		sgr, message = sgrGreen, "was: "+message
+	} else if before != nil && before.Finding.Message == f.Message {
+		action, message = decision(&before.Finding, f, action)
 	}
 	return gridRow{
-		cells: []string{second(e.At), "finding", printable(string(f.Kind) + " " + e.Action), printable(message)},
+		cells: []string{second(e.At), "finding", printable(string(f.Kind) + " " + action), printable(message)},
 		sgr:   []string{sgrFaint, sgr, sgr, ""},
 	}
 }

@@ -200,7 +200,7 @@ func (c *onCase) vlan(r *Remedy) {
 		return
 	}
 	for i := range c.vm.Paths {
-		if path := &c.vm.Paths[i]; path.MAC.String() == c.key {
+		if path := &c.vm.Paths[i]; path.MAC.String() == c.key && (path.VLAN == nil || int(*path.VLAN) != vlan) {
 			c.port(r, path, vlan)
 		}
 	}

@@ -52,7 +52,7 @@ func (a *app) blame(ctx context.Context, query, field, format string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	answer := &report.Blamed{Thing: line.Thing, At: a.now().UTC(), Values: line.Blame(field), Reach: line.Reach}
+	answer := &report.Blamed{Thing: line.Thing, At: a.now().UTC(), Values: line.Blame(field), Reach: line.Reach, Record: line.Record}
 	if len(answer.Values) == 0 {
 		meant := ""
 		if fields := near.Names(field, slices.Values(line.Fields()), 3); len(fields) > 0 {

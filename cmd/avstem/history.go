@@ -99,6 +99,9 @@ func (a *app) timeline(ctx context.Context, conn *bus.Conn, s *subject) (*report
 	for i := range line.Reach.Sources {
 		line.Reach.Sources[i].Name = s.hosts[line.Reach.Sources[i].Host]
 	}
+	if vm := s.explanation.VM; vm != nil {
+		line.Record = vm.Record
+	}
 	drift, err := bus.DriftIn(s.site)
 	if err != nil {
 		return nil, err
