@@ -75,9 +75,13 @@ func (a *app) sentralLint(ctx context.Context, dir, format, failOn string) error
 func writeNotes(w io.Writer, notes []lint.Note, records int) error {
 	var b strings.Builder
 	levels := map[lint.Level]int{}
-	for _, n := range notes {
+	for i, n := range notes {
 		levels[n.Level]++
-		fmt.Fprintf(&b, "%s\n    %s\n", report.Printable(n.String()), report.Printable(n.Hint))
+		fmt.Fprintf(&b, "%s\n", report.Printable(n.String()))
+		// What is to be done about several notes of one record is said after the last.
+		if i+1 == len(notes) || notes[i+1].Record != n.Record || notes[i+1].File != n.File || notes[i+1].Hint != n.Hint {
+			fmt.Fprintf(&b, "    %s\n", report.Printable(n.Hint))
+		}
 	}
 	fmt.Fprintf(&b, "%s: %s, %s, %s\n", count(records, "record"), count(levels[lint.Error], "error"), count(levels[lint.Warning], "warning"), count(levels[lint.Hint], "hint"))
 	_, err := io.WriteString(w, b.String())

@@ -67,7 +67,7 @@ func (n Note) String() string {
 }
 
 // Check looks at all records of a source, and at what it could not read. Notes
-// come in the order of their places. Where records are left out or missing, nothing
+// come the worst first, and those of a level in the order of their places. Where records are left out or missing, nothing
 // is called unused.
 func Check(records []sentral.Record, faults []sentral.Fault) []Note {
 	inv := sentral.Assemble(records, faults)
@@ -90,7 +90,7 @@ func Check(records []sentral.Record, faults []sentral.Fault) []Note {
 		c.unused()
 	}
 	slices.SortStableFunc(c.notes, func(a, b Note) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Rule, b.Rule))
+		return cmp.Or(cmp.Compare(slices.Index(levels, a.Level), slices.Index(levels, b.Level)), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Rule, b.Rule))
 	})
 	return c.notes
 }

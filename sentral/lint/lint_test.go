@@ -65,7 +65,7 @@ func TestRules(t *testing.T) {
 	rules := []string{
 		"record", "duplicate", "file", "reference", "contradiction",
 		"name-taken", "host-not-active", "no-uuid", "no-mac", "network-elsewhere", "foreign-network", "affinity-impossible",
-		"vlan-shared", "vlan-claimed", "no-host-id", "capacity-exceeded", "quota-exceeded", "quota-uncounted", "unused", "no-vlan", "image-unverifiable",
+		"vlan-shared", "vlan-claimed", "size-tiny", "no-host-id", "capacity-exceeded", "quota-exceeded", "quota-uncounted", "unused", "no-vlan", "image-unverifiable",
 	}
 	for _, rule := range rules {
 		if !seen[rule] {

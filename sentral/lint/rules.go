@@ -29,6 +29,10 @@ func (c *checker) vms() {
 			continue
 		}
 		c.identity(vm)
+		c.tiny(vm, "memory", vm.Memory)
+		for j := range vm.Disks {
+			c.tiny(vm, fmt.Sprintf("disks[%d].size", j), vm.Disks[j].Size)
+		}
 		if first := taken(names, strings.Join([]string{vm.Tenant, vm.Project, vm.Site, vm.Name}, "/"), vm); first != nil {
 			c.note(Warning, "name-taken", vm, "name", "give one of them another name: without a UUID or a MAC that the runtime has too, they can't be told apart", "%s has this name too, in the same project and site", first.ID)
 		}
@@ -59,6 +63,13 @@ func (c *checker) identity(vm *sentral.VM) {
 		if (vm.NICs[j].MAC == inventory.MAC{}) {
 			c.note(Hint, "no-mac", vm, fmt.Sprintf("nics[%d]", j), "add mac", "it has no MAC: it is compared by its place in the order")
 		}
+	}
+}
+
+// tiny finds a size whose unit was forgotten: no memory and no disk is that small.
+func (c *checker) tiny(value any, key string, size *inventory.Bytes) {
+	if size != nil && *size < inventory.MiB {
+		c.note(Warning, "size-tiny", value, key, fmt.Sprintf("give it a unit, as in %dGiB or %[1]dMiB: a bare number is bytes", uint64(*size)), "it is %s", *size)
 	}
 }
 
@@ -135,9 +146,14 @@ func (c *checker) hosts() {
 		if h.HostID == uuid.Nil && (h.State == "" || h.State == sentral.HostActive) {
 			c.note(Hint, "no-host-id", h, "", "add hostID, as avstem-agent identity show says it on the host", "it has no hostID: it is recognised by serial, system UUID, MACs or, weakly, by its name")
 		}
+		for j := range h.Disks {
+			c.tiny(h, fmt.Sprintf("disks[%d].size", j), h.Disks[j].Size)
+		}
 		if h.Capacity == nil {
 			continue
 		}
+		c.tiny(h, "capacity.memory", h.Capacity.Memory)
+		c.tiny(h, "capacity.storage", h.Capacity.Storage)
 		s := sumOf(c.inv.VMs, func(vm *sentral.VM) bool { return vm.Host == h.ID })
 		for _, over := range s.over(h.Capacity) {
 			c.note(Warning, "capacity-exceeded", h, "capacity."+over.key, "bind some of them to another host, or to none", "the VMs that are bound to it have %s, it has %s", over.have, over.limit)
