@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -114,7 +115,10 @@ const policyCheckLong = `Say whether a policy file can be used: every mistake wi
 
 Where a server is there, its current findings are held against the file, and
 what each suppression would do to them is said. Without one, only the file is
-read. What it would have said of the last days, "avstem replay" says.
+read. An entry that is past its date, takes any subject and any value, or would
+suppress what is critical is warned of.
+
+What it would have said of the last days, "avstem replay" says.
 
 Exit status: 0 if it can be used, 1 if not.`
 
@@ -153,8 +157,26 @@ type checkedSuppression struct {
 	// speaks of and wouldn't, with why.
 	Suppresses []string          `json:"suppresses"`
 	Lapsed     map[string]string `json:"lapsed,omitempty"`
-	messages   []string
+	// Warnings are what is allowed, and hardly meant.
+	Warnings []string `json:"warnings,omitempty"`
+	messages []string
 }
+
+// warn notes what is hardly meant: an entry that is over, that takes whatever comes,
+// or that hides what is worst.
+func (c *checkedSuppression) warn(s *reconcile.Suppression, critical int) {
+	if c.Expired {
+		c.Warnings = append(c.Warnings, "it is past its date: it suppresses nothing, and policy.expired is found; take it out, or give it another date")
+	}
+	if value, is := s.Value.(string); is && takesAll(value) && takesAll(s.Match.Subject) && takesAll(s.Match.Host) {
+		c.Warnings = append(c.Warnings, "it takes any subject and any value: what is found next is suppressed before anybody has seen it; name the subject and the value that was accepted")
+	}
+	if critical > 0 {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%d of what it would suppress is critical", critical))
+	}
+}
+
+func takesAll(pattern string) bool { return strings.Trim(pattern, "*") == "" }
 
 func (a *app) policyCheck(ctx context.Context, name, format string) error {
 	checked := checkedPolicy{Source: name, Problems: []sentral.Problem{}, Suppressions: []checkedSuppression{}}
@@ -191,12 +213,16 @@ func (a *app) policyCheck(ctx context.Context, name, format string) error {
 	for i := range p.Suppressions {
 		s := &p.Suppressions[i]
 		c := checkedSuppression{ID: s.ID, Owner: s.Owner, Reason: s.Reason, Expires: s.Expires, Expired: !now.Before(s.Expires), Suppresses: []string{}}
+		critical := 0
 		for j := range judged {
 			f := &judged[j]
 			switch {
 			case f.Suppression == nil || f.Suppression.ID != s.ID:
 			case f.Suppression.Lapsed == "":
 				c.Suppresses = append(c.Suppresses, f.ID)
+				if f.Severity == reconcile.Critical {
+					critical++
+				}
 				c.messages = append(c.messages, "would suppress: "+f.Message)
 			default:
 				if c.Lapsed == nil {
@@ -206,6 +232,7 @@ func (a *app) policyCheck(ctx context.Context, name, format string) error {
 				c.messages = append(c.messages, "would not suppress: "+f.Message+" ("+f.Suppression.Lapsed+")")
 			}
 		}
+		c.warn(s, critical)
 		checked.Suppressions = append(checked.Suppressions, c)
 	}
 	return a.writeChecked(&checked, format)
@@ -232,6 +259,9 @@ func (a *app) writeChecked(checked *checkedPolicy, format string) error {
 			until = "expired at " + s.Expires.UTC().Format(time.RFC3339)
 		}
 		say("  %s of %s, %s: %s", s.ID, s.Owner, until, s.Reason)
+		for _, warning := range s.Warnings {
+			say("    warning: %s", warning)
+		}
 		for _, message := range s.messages {
 			say("    %s", message)
 		}
