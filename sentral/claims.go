@@ -3,6 +3,7 @@ package sentral
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -125,7 +126,10 @@ func (a *assembler) shared(held claims, e *entry, key, kind, value string) {
 		return
 	}
 	by := "this record"
-	if first != e {
+	if vm, is := e.Value.(*VM); is && first == e {
+		i := slices.IndexFunc(vm.NICs, func(n NIC) bool { return n.MAC.String() == value })
+		by = fmt.Sprintf("nics[%d] of this record", i)
+	} else if first != e {
 		by = fmt.Sprintf("%s at %s", cmp.Or(first.identity.Called(), first.identity.Label()), first.Place(""))
 	}
 	a.report(e.Place(key), Problem{

@@ -119,6 +119,9 @@ func explainYAML(data []byte, err error) *sentral.Fault {
 		_, text, _ = strings.Cut(text, ": ")
 	}
 	line = max(line, 1)
+	if n := conflict(data); n > 0 {
+		return at(n, 1, "a merge of git's was left half done here: keep one of the two sides, and take out the lines of <<<<<<<, ======= and >>>>>>>")
+	}
 	if strings.HasPrefix(text, "did not find expected") || strings.HasPrefix(text, "unknown anchor") {
 		line, _ = position(data, len(bytes.TrimRight(data[:drained(data)], " \t\r\n"))-1)
 	}
@@ -129,6 +132,18 @@ func explainYAML(data []byte, err error) *sentral.Fault {
 	}
 	indent := len(faulty) - len(bytes.TrimLeft(faulty, " \t\ufeff"))
 	return at(line, indent+1, "not YAML, or only half of it: %s", text)
+}
+
+// conflict is the line of the first mark that git leaves where two sides conflict, 0
+// where there is none.
+func conflict(data []byte) int {
+	n := 0
+	for line := range bytes.Lines(data) {
+		if n++; bytes.HasPrefix(line, []byte("<<<<<<< ")) {
+			return n
+		}
+	}
+	return 0
 }
 
 // drained says how many bytes the YAML parser needs to find its error.

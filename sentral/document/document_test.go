@@ -147,6 +147,7 @@ func TestSyntaxErrorsNameTheLine(t *testing.T) {
 		"quote":             {"vms:\n  - id: a\n    name: \"we", "a.yaml:3:5: not YAML, or only half of it: found unexpected end of stream"},
 		"dedent":            {"vms:\n  - id: a\n    name: web\n  bad: x\n  - id: b\n", "a.yaml:4:3: not YAML, or only half of it: did not find expected '-' indicator"},
 		"dedent of a key":   {"vms:\n  - id: a\n  name: b\n  state: running\n", "a.yaml:3:3: not YAML, or only half of it: did not find expected '-' indicator"},
+		"conflict":          {"vms:\n<<<<<<< HEAD\n  - id: a\n=======\n  - id: b\n>>>>>>> other\n", "a.yaml:2:1: a merge of git's was left half done here: keep one of the two sides, and take out the lines of <<<<<<<, ======= and >>>>>>>"},
 		"indent":            {"vms:\n  - id: a\n    name: web\n     x: 1\n", "a.yaml:4:6: not YAML, or only half of it: mapping values are not allowed in this context"},
 		"brace":             {"sites:\n  - {id: a, name: b}\n  - {id: c, na", "a.yaml:3:3: not YAML, or only half of it: did not find expected ',' or '}'"},
 		"bracket":           {"sites:\n  - {id: c}\nvms:\n  - {id: c, nics: [{mac: a},", "a.yaml:4:3: not YAML, or only half of it: did not find expected node content"},

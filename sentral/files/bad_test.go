@@ -49,7 +49,7 @@ func TestBadInput(t *testing.T) {
 		},
 		"one MAC twice on a VM": {
 			text: vm("a", "nics:", `  - {mac: "52:54:00:aa:00:01", network: web-prod}`, `  - {mac: "52:54:00:aa:00:01", network: web-prod}`),
-			want: []string{`vms.yaml:17:15: vm a: nics[1].mac: vm MAC 52:54:00:aa:00:01 is claimed by this record too`},
+			want: []string{`vms.yaml:17:15: vm a: nics[1].mac: vm MAC 52:54:00:aa:00:01 is claimed by nics[0] of this record too`},
 			kept: []string{"a"},
 		},
 		"one MAC handed on": {
