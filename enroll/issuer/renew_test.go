@@ -1,8 +1,8 @@
 package issuer
 
 import (
-	"errors"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"testing"
