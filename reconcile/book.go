@@ -190,7 +190,8 @@ func (b *Book) Hear(host uuid.UUID, at time.Time) {
 		return
 	}
 	back := at.Before(h.LastHeard)
-	if back || h.node.group == nil || h.Stale || h.node.group.views > 1 {
+	if !h.heard && (back || h.node.group == nil || h.Stale || h.node.group.views > 1) {
+		h.heard = true
 		b.heard = append(b.heard, h)
 	}
 	h.spoke, h.said = true, at

@@ -53,6 +53,7 @@ func (b *Book) readArrived() {
 	}
 	b.arrived = emptied(b.arrived)
 	for _, h := range b.heard {
+		h.heard = false
 		if len(h.docs) > 0 {
 			b.reread(h)
 		}

@@ -40,6 +40,7 @@ type hostView struct {
 	node    *hostNode
 	facts   placeFacts // what its VMs' units read of it besides its documents
 	due     time.Time  // when time alone changes what is said of it; zero is never
+	heard   bool       // it is among those that the book has heard since it settled
 	spoke   bool       // it was told when it last spoke,
 	said    time.Time  // which was then
 	opened  bool       // it has indexes that are to be dropped

@@ -268,14 +268,17 @@ func boundTasks(all []Task, now time.Time) []Task {
 	return slices.Delete(all, 0, len(all)-MaxTasks)
 }
 
-// SettleTasks notes which tasks the runtime was seen to agree with, by their IDs.
+// SettleTasks notes which tasks the runtime was seen to agree with, by their IDs, which
+// are sorted.
 func SettleTasks(all []Task, agreed []string) []Task {
 	if len(agreed) == 0 {
 		return all
 	}
 	all = slices.Clone(all)
 	for i := range all {
-		all[i].Settled = all[i].Settled || slices.Contains(agreed, all[i].ID)
+		if !all[i].Settled {
+			_, all[i].Settled = slices.BinarySearch(agreed, all[i].ID)
+		}
 	}
 	return all
 }
