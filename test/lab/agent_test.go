@@ -131,7 +131,7 @@ func agentCases(t *testing.T, l *Lab) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := second.run(t.Context(), "mkdir -p /var/lib && tar -C /var/lib -x", state); err != nil {
+		if _, err := second.run(t.Context(), "mkdir -p /var/lib && tar --no-same-owner -C /var/lib -x", state); err != nil {
 			t.Fatal(err)
 		}
 		_, err = second.Run(t.Context(), agentProgram+" run --server tls://lab:4222 --ca /etc/avstem/ca.pem --state-dir /var/lib/avstem")
