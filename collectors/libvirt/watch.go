@@ -80,8 +80,10 @@ func (c *Collector) listen(ctx context.Context, first string, changed func(colle
 	var relays sync.WaitGroup
 	defer relays.Wait()
 	// go-libvirt's goroutines end with the connection, and wait for whoever reads
-	// what they have left.
-	living, stop := context.WithCancel(ctx)
+	// what they have left. They don't end with ctx: each would then deregister its
+	// callback while the connection is closed, and libvirtd 9.0 dies of the two at
+	// once now and then (SIGSEGV). That its client went away it bears.
+	living, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	defer cl.close(nil)
 	for _, id := range watched {
