@@ -38,9 +38,9 @@ const chained = 1 << 31
 
 type link struct{ thing, next uint32 }
 
-// of splits a mark into what finds it. The bit junk is not among that, so that it
+// locate splits a mark into what finds it. The bit junk is not among that, so that it
 // is moved to where it is.
-func (x *index) of(mark uint64) (p *piece, rest uint32) {
+func (x *index) locate(mark uint64) (p *piece, rest uint32) {
 	return &x.pieces[mark>>56], uint32(mark>>24)&^junk | uint32(mark&junk)
 }
 
@@ -153,7 +153,7 @@ func (x *index) leave(t *thing) {
 // add gives a mark to the thing of a number, and the number of another one that has
 // it, if any.
 func (x *index) add(mark uint64, number uint32) uint32 {
-	p, rest := x.of(mark)
+	p, rest := x.locate(mark)
 	s := p.find(rest)
 	switch {
 	case s == nil:
@@ -195,7 +195,7 @@ func (p *piece) unchain(at uint32) link {
 }
 
 func (x *index) remove(mark uint64, t *thing) {
-	p, rest := x.of(mark)
+	p, rest := x.locate(mark)
 	s := p.find(rest)
 	switch {
 	case s == nil:
@@ -222,7 +222,7 @@ func (x *index) remove(mark uint64, t *thing) {
 
 // each gives all that have the mark.
 func (x *index) each(mark uint64, do func(*thing)) {
-	p, rest := x.of(mark)
+	p, rest := x.locate(mark)
 	s := p.find(rest)
 	if s == nil {
 		return

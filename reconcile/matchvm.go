@@ -42,12 +42,12 @@ func (p *pass) matchVMs() {
 	byIntended := p.pairs[:len(vms):len(vms)]
 	var result climbed
 	if by := p.onlyRung(); by != "" {
-		p.take(byIntended[0], p.vms[0], by, false)
+		p.pairUp(byIntended[0], p.vms[0], by, false)
 	} else if len(p.vms) > 0 {
 		result = climb(len(vms), len(p.vms), vmRungs(vms, p.vms, p.vmByUUID))
 	}
 	for _, m := range result.pairs {
-		p.take(byIntended[m.intended], p.vms[m.observed], m.rung.name, m.rung.weak)
+		p.pairUp(byIntended[m.intended], p.vms[m.observed], m.rung.name, m.rung.weak)
 	}
 	for _, seen := range p.vms {
 		if seen.pair == nil {
@@ -158,8 +158,8 @@ func (p *pass) onlyRung() string {
 	return ""
 }
 
-// take matches a VM with a record.
-func (p *pass) take(vp *pair, seen *sighted, by string, weak bool) {
+// pairUp matches a VM with a record.
+func (p *pass) pairUp(vp *pair, seen *sighted, by string, weak bool) {
 	seen.choose(vp.Intended.Host)
 	vp.seen, seen.pair = seen, vp
 	vp.Match = p.matchedBy(by, weak)

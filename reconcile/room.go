@@ -15,8 +15,8 @@ func (r *room) reset() {
 	r.pairs, r.seen, r.paths = r.pairs[:0], r.seen[:0], r.paths[:0]
 }
 
-// take gives n of what a room has, empty. What was given before stays where it is.
-func take[T any](from *[]T, n int) []T {
+// carve gives n of what a room has, empty. What was given before stays where it is.
+func carve[T any](from *[]T, n int) []T {
 	if len(*from)+n > cap(*from) {
 		*from = make([]T, 0, max(n, 2*cap(*from), 4))
 	}
@@ -30,14 +30,14 @@ func (p *pass) pair() *pair {
 	if p.whole {
 		return new(pair)
 	}
-	return &take(&p.room.pairs, 1)[0]
+	return &carve(&p.room.pairs, 1)[0]
 }
 
 func (p *pass) sight(at place) *sighted {
 	if p.whole {
 		return &sighted{lead: at}
 	}
-	s := &take(&p.room.seen, 1)[0]
+	s := &carve(&p.room.seen, 1)[0]
 	s.lead = at
 	return s
 }
@@ -46,5 +46,5 @@ func (p *pass) paths(n int) []NICPath {
 	if p.whole {
 		return make([]NICPath, n)
 	}
-	return take(&p.room.paths, n)
+	return carve(&p.room.paths, n)
 }

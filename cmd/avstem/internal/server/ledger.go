@@ -21,11 +21,11 @@ const keepGone = 90 * 24 * time.Hour
 // record when it changed, so that there is a past to look back at. Nothing that is
 // judged rests on it.
 type ledger struct {
-	conn *bus.Conn
-	site string
-	may  func() error // why not, as another one leads
-	log  *slog.Logger
-	wake chan struct{} // holds one when there is something to write
+	conn  *bus.Conn
+	site  string
+	leads func() error // why not, as another one leads
+	log   *slog.Logger
+	wake  chan struct{} // holds one when there is something to write
 
 	mu      sync.Mutex
 	now     used   // what is used now
@@ -42,9 +42,9 @@ type used struct {
 	changes   uint64
 }
 
-// newLedger makes one that writes while may gives no error.
-func newLedger(conn *bus.Conn, site string, by reconcile.Policy, may func() error, log *slog.Logger) *ledger {
-	return &ledger{conn: conn, site: site, now: used{policy: by}, may: may, log: log, wake: make(chan struct{}, 1)}
+// newLedger makes one that writes while leads gives no error.
+func newLedger(conn *bus.Conn, site string, by reconcile.Policy, leads func() error, log *slog.Logger) *ledger {
+	return &ledger{conn: conn, site: site, now: used{policy: by}, leads: leads, log: log, wake: make(chan struct{}, 1)}
 }
 
 // RecordOf reads what stands on AVSTEM_INTENDED.
@@ -85,7 +85,7 @@ func (l *ledger) decided(ctx context.Context, inv *sentral.Inventory) error {
 	e := history.SaidOfAll(inv)
 	r, err := recordOf(&e, l.site)
 	if err == nil {
-		err = l.may()
+		err = l.leads()
 	}
 	if err != nil {
 		return err
@@ -266,7 +266,7 @@ func (l *ledger) keep(ctx context.Context, r *bus.IntendedRecord) (subject strin
 	if head, has := l.heads[subject]; has && head.Says(r) {
 		return subject, nil
 	}
-	if err := l.may(); err != nil {
+	if err := l.leads(); err != nil {
 		return "", fmt.Errorf("keep record %s %s: %w", r.Type, r.ID, err)
 	}
 	within, cancel := context.WithTimeout(ctx, writeWithin)
