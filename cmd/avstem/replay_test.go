@@ -16,6 +16,8 @@ import (
 
 	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/bus/embedded"
+	"github.com/dataverket/avstem/cmd/avstem/internal/server"
+	"github.com/dataverket/avstem/history"
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/replay"
@@ -157,7 +159,7 @@ func TestReplayTellsWhatTheReconcilerTold(t *testing.T) {
 	second.isSilent(false)
 	state(reconcile.HostStale, "hv-02", reconcile.Resolved)
 	decide(file, "graces: {vm.vcpus: 6s}\n") // the policy's
-	time.Sleep(policyEvery + time.Second)    // until it was looked at
+	awaitKeptPolicy(t, conn, func(p *reconcile.Policy) bool { return p.Grace[reconcile.VMVCPUs] == 6*time.Second })
 	first.shows(1)
 	state(reconcile.VMVCPUs, "web-01", reconcile.Open)
 	second.shows(2)
@@ -215,6 +217,29 @@ func awaitStatus(t *testing.T, p *place) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("no reconciler judges: %s", stderr)
+		}
+	}
+}
+
+// awaitKeptPolicy waits until such a policy is judged by, and stands among what was
+// intended, where a replay finds when it began.
+func awaitKeptPolicy(t *testing.T, conn *bus.Conn, such func(*reconcile.Policy) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		kept := false
+		err := conn.IntendedNow(t.Context(), "lab", history.PolicyID.Type, func(k bus.Kept) error {
+			e, err := server.RecordOf(k)
+			kept = err == nil && such(e.Policy)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kept {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the policy isn't kept")
 		}
 	}
 }
