@@ -77,13 +77,14 @@ func (b *Book) replace(h *hostView, old, next *source) {
 		}
 		return
 	}
-	next.things = make([]*thing, len(next.VMs))
+	vms := next.VMs()
+	next.things = make([]*thing, len(vms))
 	at := 0
-	for at < len(before) && at < len(next.VMs) && keyOf(before[at].vm()) == keyOf(&next.VMs[at]) {
+	for at < len(before) && at < len(vms) && keyOf(before[at].vm()) == keyOf(&vms[at]) {
 		b.renew(h, next, before[at], at)
 		at++
 	}
-	if at == len(before) && at == len(next.VMs) {
+	if at == len(before) && at == len(vms) {
 		return
 	}
 	left := map[vmKey][]*thing{}
@@ -91,8 +92,8 @@ func (b *Book) replace(h *hostView, old, next *source) {
 		left[keyOf(t.vm())] = append(left[keyOf(t.vm())], t)
 	}
 	last := int32(-1)
-	for i := at; i < len(next.VMs); i++ {
-		key := keyOf(&next.VMs[i])
+	for i := at; i < len(vms); i++ {
+		key := keyOf(&vms[i])
 		if same := left[key]; len(same) > 0 {
 			left[key] = same[1:]
 			h.changed = h.changed || same[0].at < last // their order tells which goes first
@@ -121,7 +122,7 @@ func keyOf(vm *inventory.VM) vmKey { return vmKey{vm.UUID, vm.NativeID, vm.Name}
 
 // renew makes a thing the VM of a newer document.
 func (b *Book) renew(h *hostView, next *source, t *thing, at int) {
-	was, vm := t.vm(), &next.VMs[at]
+	was, vm := t.vm(), next.vm(at)
 	next.things[at] = t
 	same := was == vm || reflect.DeepEqual(was, vm)
 	if !same {

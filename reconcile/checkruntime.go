@@ -48,13 +48,15 @@ func (p *pass) checkRuntime(hp *hostPair) {
 
 // besides counts the VMs that another source of the host doesn't show as well.
 func (r *runtimeSeen) besides(other *source) (n int) {
-	shown := make(map[uuid.UUID]bool, 2*len(other.VMs))
-	for i := range other.VMs {
-		shown[other.VMs[i].UUID], shown[other.VMs[i].SMBIOSUUID] = true, true
+	vms := other.VMs()
+	shown := make(map[uuid.UUID]bool, 2*len(vms))
+	for i := range vms {
+		shown[vms[i].UUID], shown[vms[i].SMBIOSUUID] = true, true
 	}
 	delete(shown, uuid.Nil)
-	for i := range r.doc.VMs {
-		if vm := &r.doc.VMs[i]; !vm.IsContainer() && !shown[vm.UUID] && !shown[vm.SMBIOSUUID] {
+	vms = r.doc.VMs()
+	for i := range vms {
+		if vm := &vms[i]; !vm.IsContainer() && !shown[vm.UUID] && !shown[vm.SMBIOSUUID] {
 			n++
 		}
 	}
@@ -73,7 +75,7 @@ func (hp *hostPair) runtimes(in *Input) (seen []runtimeSeen, hidden string) {
 		case doc.Outcome == inventory.OutcomeFailed || doc.Runtime == nil:
 			hidden = fmt.Sprintf("%s of %s can't be seen", doc.Source, hp.key())
 		case doc.tells("runtime.runningOnly") && !hp.runs(&SourceStatus{Source: doc.Source}) && doc.Runtime.Platform != hp.Intended.Platform:
-			if slices.ContainsFunc(doc.VMs, func(vm inventory.VM) bool { return vm.Manager.Platform() == hp.Intended.Platform }) {
+			if slices.ContainsFunc(doc.VMs(), func(vm inventory.VM) bool { return vm.Manager.Platform() == hp.Intended.Platform }) {
 				hidden = fmt.Sprintf("%s doesn't answer on %s, and its VMs run there by %s", hp.Intended.Platform, hp.key(), doc.Source)
 			}
 		default:
@@ -85,8 +87,9 @@ func (hp *hostPair) runtimes(in *Input) (seen []runtimeSeen, hidden string) {
 
 func readRuntime(doc *source) runtimeSeen {
 	r := runtimeSeen{doc: doc, names: []string{strings.TrimPrefix(doc.Source, "runtime-"), doc.Runtime.Platform}}
-	for i := range doc.VMs {
-		if vm := &doc.VMs[i]; !vm.IsContainer() {
+	vms := doc.VMs()
+	for i := range vms {
+		if vm := &vms[i]; !vm.IsContainer() {
 			r.vms++
 			if name := vm.Manager.Platform(); name != "" && !slices.Contains(r.names, name) {
 				r.names = append(r.names, name)

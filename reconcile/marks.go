@@ -57,7 +57,7 @@ func (t *thing) host() *hostView {
 }
 
 // vm is the VM that a place shows.
-func (t *thing) vm() *inventory.VM { return &t.doc.VMs[t.at] }
+func (t *thing) vm() *inventory.VM { return t.doc.vm(int(t.at)) }
 
 // head is the leading one of the VM's places; nil where none was matched with a
 // record, or the place is another source's word.

@@ -83,8 +83,9 @@ func (h *hostView) indexNetwork() {
 	}
 	h.guests = map[string]bool{}
 	for _, doc := range h.docs {
-		for i := range doc.VMs {
-			if vm := &doc.VMs[i]; vm.IsContainer() {
+		vms := doc.VMs()
+		for i := range vms {
+			if vm := &vms[i]; vm.IsContainer() {
 				for j := range vm.NICs {
 					h.guests[vm.NICs[j].Link] = true
 				}

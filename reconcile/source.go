@@ -18,6 +18,12 @@ type source struct {
 	packed   packedWires
 }
 
+// VMs gives those that the document shows, which are only to be read.
+func (s *source) VMs() []inventory.VM { return s.Document.VMs }
+
+// vm gives one of them, by its place.
+func (s *source) vm(at int) *inventory.VM { return &s.Document.VMs[at] }
+
 // provenance says where the source has a field from. What it gives is shared.
 func (s *source) provenance(field inventory.Field) *Provenance {
 	pr := s.origins[field]

@@ -50,9 +50,10 @@ func (u *uses) add(at, device string) {
 func (p *pass) usedOn(hp *hostPair) *uses {
 	u := &uses{names: map[string]bool{}, devices: map[string]bool{}, grounds: hp.view.groundsOf(&p.in)}
 	for _, doc := range hp.view.docs {
-		for i := range doc.VMs {
-			for j := range doc.VMs[i].Disks {
-				d := &doc.VMs[i].Disks[j]
+		vms := doc.VMs()
+		for i := range vms {
+			for j := range vms[i].Disks {
+				d := &vms[i].Disks[j]
 				u.addDisk(d)
 				if pool, name, found := strings.Cut(d.Source, "/"); found && d.SourceType == "volume" {
 					u.add(volumePath(doc, pool, name), "")
