@@ -1,6 +1,7 @@
 // Package packed keeps values in few bytes while nobody looks at them: of every struct
-// in a list only what is otherwise than in the one before is written. What a host shows
-// takes a sixth of the memory so that it takes as Go's own values, its network a tenth.
+// only what is otherwise than in the one before is written, and of every text what is
+// otherwise than in that one's. What a host shows takes a tenth of the memory so that
+// it takes as Go's own values.
 //
 // It knows nothing of what it packs. What it writes is for the same process only.
 package packed
@@ -26,22 +27,34 @@ func New[T any]() *Packer[T] {
 
 // Pack writes a value. Equal values give one text; nil and what is empty are two.
 func (p *Packer[T]) Pack(value *T) string {
-	w := p.writers.Get().(*writer)
-	w.last = make([]reflect.Value, p.structs)
-	p.root.put(w, reflect.ValueOf(value).Elem())
-	text := string(w.out)
-	w.out, w.last = w.out[:0], nil
-	p.writers.Put(w)
-	return text
+	w := p.writer()
+	defer p.put(w)
+	p.root.put(w, reflect.ValueOf(value).Elem(), reflect.Value{})
+	return string(w.out)
 }
 
 // Unpack gives the value that [Packer.Pack] wrote. Neighbours in a list may share what
 // is equal in them, so it is only to be read. It panics on what Pack didn't write.
 func (p *Packer[T]) Unpack(text string) *T {
 	value := new(T)
-	r := reader{text: text, last: make([]reflect.Value, p.structs)}
-	p.root.get(&r, reflect.ValueOf(value).Elem())
+	p.root.get(p.reader(text), reflect.ValueOf(value).Elem(), reflect.Value{})
 	return value
+}
+
+func (p *Packer[T]) writer() *writer {
+	w := p.writers.Get().(*writer)
+	w.last = make([]reflect.Value, p.structs)
+	return w
+}
+
+// put keeps a writer's room for the next one, and nothing of what it wrote.
+func (p *Packer[T]) put(w *writer) {
+	w.out, w.last = w.out[:0], nil
+	p.writers.Put(w)
+}
+
+func (p *Packer[T]) reader(text string) *reader {
+	return &reader{packed: text, last: make([]reflect.Value, p.structs)}
 }
 
 // plan makes the coders of a type.
@@ -50,10 +63,11 @@ type plan struct {
 	begun   map[reflect.Type]bool // structs that this one is in
 }
 
-// coder writes and reads values of one type.
+// coder writes and reads values of one type. The last one is what was in the same
+// place before, and not valid where nothing was.
 type coder interface {
-	put(w *writer, v reflect.Value)
-	get(r *reader, v reflect.Value) // v is zero
+	put(w *writer, v, last reflect.Value)
+	get(r *reader, v, last reflect.Value) // v is zero
 	same(a, b reflect.Value) bool
 }
 
@@ -94,7 +108,7 @@ func (p *plan) object(t reflect.Type) coder {
 		panic("packed: can't pack " + t.String() + ", which is in itself")
 	}
 	p.begun[t] = true
-	o := &object{t: t, number: p.structs}
+	o := &object{zero: reflect.New(t).Elem(), number: p.structs}
 	p.structs++
 	for i := range t.NumField() {
 		if !t.Field(i).IsExported() {
