@@ -47,6 +47,7 @@ func (a *app) doctorCommand() *cobra.Command {
 			return fmt.Errorf("examine this host: %w", err)
 		}
 		results = append(results, a.examineHost(c.Context())...)
+		results = append(results, a.examineToken(c.Context())...)
 		if !offline {
 			results = append(results, a.examineNATS(c.Context())...)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,12 +31,17 @@ server. The server must be the one that the token names: the token has the hash
 of its CA.
 
 Where somebody has to approve, it waits. Afterwards "avstem-agent run" needs no
-flag, and renews the credentials by itself.`
+flag, and renews the credentials by itself.
+
+With --keep-trying, as the service that enrolls a host at its first boot has it, it
+goes on while the server is away or answers that it can't decide: at first after
+seconds, later after minutes, and once in an hour where the server doesn't let it in
+for now. It ends where trying can't help: the server refuses the token.`
 
 type enrollFlags struct {
 	server, token, tokenFile, ca string
 	wait                         time.Duration
-	noStart                      bool
+	noStart, keepTrying          bool
 }
 
 func (a *app) enrollCommand() *cobra.Command {
@@ -53,10 +59,19 @@ func (a *app) enrollCommand() *cobra.Command {
 	c.Flags().StringVar(&flags.server, "server", "", "`HOST[:PORT]` of the issuer, if this host reaches it otherwise than the token says")
 	c.Flags().StringVar(&flags.ca, "ca", "", "`FILE` of the certificate authority, instead of the token's hash")
 	durationflag.Var(c.Flags(), &flags.wait, "wait", 15*time.Minute, "`DURATION` to wait for somebody who approves")
+	c.Flags().BoolVar(&flags.keepTrying, "keep-trying", false, "try again until the host is in or the token is refused")
 	c.Flags().BoolVar(&flags.noStart, "no-start", false, "don't start avstem-agent.service afterwards, where root runs this")
 	output := addOutput(c, "text", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		m, err := a.enroll(c.Context(), flags, c.InOrStdin())
+		token, err := readToken(flags, c.InOrStdin())
+		if err != nil {
+			return err
+		}
+		enroll := a.enroll
+		if flags.keepTrying {
+			enroll = a.keepTrying
+		}
+		m, err := enroll(c.Context(), flags, token)
 		if err != nil {
 			return err
 		}
@@ -76,8 +91,11 @@ func (a *app) enrollCommand() *cobra.Command {
 	return c
 }
 
-// unitName is the agent as a service.
-const unitName = "avstem-agent.service"
+// unitName is the agent as a service, and serviceState its state directory.
+const (
+	unitName     = "avstem-agent.service"
+	serviceState = "/var/lib/avstem"
+)
 
 // isService says whether the package's service is what uses the state directory, and
 // is ours to start.
@@ -87,7 +105,7 @@ func (a *app) isService() bool {
 			return false
 		}
 	}
-	return os.Geteuid() == 0 && a.host.StateDir == "/var/lib/avstem"
+	return os.Geteuid() == 0 && a.host.StateDir == serviceState
 }
 
 // readToken reads it from where it was given.
@@ -131,11 +149,7 @@ func readToken(flags enrollFlags, stdin io.Reader) (enroll.Token, error) {
 	return t, nil
 }
 
-func (a *app) enroll(ctx context.Context, flags enrollFlags, stdin io.Reader) (enroll.Member, error) {
-	token, err := readToken(flags, stdin)
-	if err != nil {
-		return enroll.Member{}, err
-	}
+func (a *app) enroll(ctx context.Context, flags enrollFlags, token enroll.Token) (enroll.Member, error) {
 	trust := enroll.Trust{CAFile: flags.ca, CAHash: token.CAHash}
 	client, err := enroll.NewClient(token.Issuer, trust)
 	if err != nil {
@@ -190,7 +204,7 @@ func (a *app) askUntilDecided(ctx context.Context, client *enroll.Client, r enro
 		case answer.JWT != "":
 			return answer, nil
 		case !said:
-			fmt.Fprintf(a.stderr, "host %s waits to be approved, on the server: avstem enroll approve %s\n", r.Host, answer.Waiting)
+			a.tell(fmt.Sprintf("host %s waits to be approved, on the server: avstem enroll approve %s", r.Host, answer.Waiting))
 			said = true
 		}
 		if time.Now().Add(askAgain).After(until) {
@@ -204,8 +218,12 @@ func (a *app) askUntilDecided(ctx context.Context, client *enroll.Client, r enro
 	}
 }
 
-// explainRefusal adds what helps where the key is at fault.
+// explainRefusal adds what helps where the key or the token is at fault.
 func (a *app) explainRefusal(err error) error {
+	if isFinal(err) {
+		name, _ := os.Hostname()
+		return fmt.Errorf("%w: it takes another token, of the server's: avstem enroll token --host %s", err, cmp.Or(name, "NAME"))
+	}
 	if refused, is := errors.AsType[*enroll.RefusedError](err); !is || refused.Status != enroll.StatusRevoked {
 		return err
 	}
