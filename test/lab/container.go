@@ -30,7 +30,7 @@ touch "$3"
 // contain boots the host as a container of systemd-nspawn's. It is a child of the
 // rig's first process, and ends with it.
 func (h *Host) contain(console *os.File) error {
-	cmd := h.lab.rig.Command(context.Background(), "sh", "-c", contain, "sh", h.Name(), h.dir+"/root", h.dir+"/uml/"+h.Name()+"/pid")
+	cmd := h.lab.rig.Command(context.Background(), "sh", "-c", contain, "sh", h.Name(), h.Disk(), h.dir+"/uml/"+h.Name()+"/pid")
 	cmd.Stdout, cmd.Stderr = console, console
 	return cmd.Run()
 }

@@ -130,7 +130,7 @@ func (h *Host) layer(root string) error {
 		}
 	}
 	_, err = h.lab.rig.Run("mount", "-t", "overlay", "overlay", "-o",
-		"lowerdir="+root+",upperdir="+h.dir+"/upper,workdir="+h.dir+"/work", h.dir+"/root")
+		"lowerdir="+root+",upperdir="+h.dir+"/upper,workdir="+h.dir+"/work", h.Disk())
 	return err
 }
 
@@ -195,7 +195,7 @@ func (h *Host) exec(console *os.File) error {
 		return err
 	}
 	arguments := []string{
-		fmt.Sprintf("mem=%dM", h.lab.memory), "rootfstype=hostfs", "rootflags=" + h.dir + "/root", "rw", "init=/lib/systemd/systemd",
+		fmt.Sprintf("mem=%dM", h.lab.memory), "rootfstype=hostfs", "rootflags=" + h.Disk(), "rw", "init=/lib/systemd/systemd",
 		"con=null", "con0=null,fd:1", "uml_dir=" + h.dir + "/uml", "umid=" + h.Name(),
 	}
 	for i, nic := range h.nics() {
@@ -222,7 +222,7 @@ func (h *Host) environment(variables []string) error {
 }
 
 func (h *Host) write(path, text string) error {
-	path = filepath.Join(h.dir, "root", path)
+	path = filepath.Join(h.Disk(), path)
 	_, err := h.lab.rig.Run("sh", "-c", `mkdir -p "$(dirname "$1")" && printf %s "$2" >"$1"`, "sh", path, text)
 	return err
 }
@@ -315,23 +315,43 @@ func (h *Host) Get(ctx context.Context, path string) ([]byte, error) {
 // until it is up. What it has on disk stays. A host can't reboot by itself:
 // user-mode Linux runs itself anew for that, with its NICs still in use.
 func (h *Host) Reboot(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, fmt.Errorf("it is not up after %s", bootTimeout))
+	if err := h.PowerOff(ctx); err != nil {
+		return err
+	}
+	return h.PowerOn(ctx)
+}
+
+// PowerOff shuts the host down as its operator would, and waits until it is off.
+func (h *Host) PowerOff(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, fmt.Errorf("it is not off after %s", bootTimeout))
 	defer cancel()
 	_, err := h.Run(ctx, "systemctl --no-block poweroff")
 	if err == nil {
 		err = h.awaitEnd(ctx)
 	}
-	if err == nil {
-		err = h.boot()
+	if err != nil {
+		return fmt.Errorf("power off %s: %w\n%s", h.Name(), err, h.Console())
 	}
+	return nil
+}
+
+// PowerOn starts a host that is off, and waits until it is up.
+func (h *Host) PowerOn(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, bootTimeout, fmt.Errorf("it is not up after %s", bootTimeout))
+	defer cancel()
+	err := h.boot()
 	if err == nil {
 		err = h.await(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("reboot %s: %w\n%s", h.Name(), err, h.Console())
+		return fmt.Errorf("power on %s: %w\n%s", h.Name(), err, h.Console())
 	}
 	return nil
 }
+
+// Disk is where the host's root file system is in the rig's mounts, for who changes
+// it while the host is off.
+func (h *Host) Disk() string { return filepath.Join(h.dir, "root") }
 
 // awaitEnd waits until the host's kernel is gone: it removes the file with its
 // process ID when it ends.

@@ -23,6 +23,8 @@ var packages = []string{
 	"iproute2", "iputils-ping", "openvswitch-switch", "lvm2", "mdadm", "multipath-tools", "dmsetup", "cryptsetup-bin", "lldpd",
 	"libvirt-daemon-system", "libvirt-clients", "qemu-system-x86", "qemu-utils",
 	"python3-apt", "dnf", "rpm",
+	// debootstrap takes no package for what it provides, as cloud-init wants this one.
+	"cloud-init", "python3-cffi-backend",
 }
 
 //go:embed setup.sh

@@ -28,6 +28,9 @@ END
 mkdir -p /etc/gcrypt
 printf 'intel-avx\nintel-avx2\nintel-avx512\nintel-vaes-vpclmul\n' >/etc/gcrypt/hwf.deny
 
+# Whoever wants it removes this, and gives it a source of data.
+touch /etc/cloud/cloud-init.disabled
+
 # libvirt without what can't work without devices of its own.
 cat >/etc/libvirt/qemu.conf <<-END
 	namespaces = []

@@ -159,7 +159,7 @@ func TestServices(t *testing.T) {
 	})
 	t.Run("cloud-init's user data lets a host in at its first boot", func(t *testing.T) { cloudInit(t, center, l.Host(2)) })
 	t.Run("a host starts while it waits for its server and for approval", func(t *testing.T) { startsMeanwhile(t, center, l.Host(4)) })
-	t.Run("the installer's late command does", func(t *testing.T) { preseed(t, center, l.Host(3)) })
+	t.Run("the installer's late command does", func(t *testing.T) { preseed(t, l, center, l.Host(3)) })
 	t.Run("ceilings are in force", func(t *testing.T) {
 		for unit, want := range map[string]string{
 			server:                  "3221225472 4294967296 512 50 infinity",
