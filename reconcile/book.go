@@ -104,7 +104,9 @@ type Book struct {
 	ledger
 	counts    counts
 	rematched []*thing
-	// keep has every VM's pair kept in pairs, for a [Result].
+	// once says that the book is for one pass, keep that every VM's pair is kept in
+	// pairs, for a [Result].
+	once  bool
 	keep  bool
 	pairs []*pair
 }

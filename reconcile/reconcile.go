@@ -26,8 +26,9 @@ func Findings(in Input) []Finding {
 	return b.Findings()
 }
 
-// learn tells a new book everything.
+// learn tells a new book everything, for one pass.
 func (b *Book) learn(in Input) {
+	b.once = true
 	for _, doc := range in.Observed {
 		b.Observe(doc)
 	}

@@ -80,7 +80,7 @@ func sameWires(a, b *source) bool {
 // packWires packs those of the documents that arrived. A book that is for one pass
 // keeps them as they are.
 func (b *Book) packWires() {
-	if b.keep || len(b.loose) == 0 {
+	if b.once || len(b.loose) == 0 {
 		b.loose = nil
 		return
 	}
