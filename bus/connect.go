@@ -56,6 +56,10 @@ func (c *Conn) Close() {
 	c.nc.Close()
 }
 
+// ackWithin is how long is waited for the acknowledgement of what was published
+// without waiting for it.
+const ackWithin = 30 * time.Second
+
 // Dial connects to the URL with our options and then the given ones of nats.go.
 // The domain is JetStream's, "" for the server's own.
 func Dial(url string, logger *slog.Logger, domain string, options ...nats.Option) (*Conn, error) {
@@ -86,9 +90,9 @@ func Dial(url string, logger *slog.Logger, domain string, options ...nats.Option
 	}
 	var js jetstream.JetStream
 	if domain == "" {
-		js, err = jetstream.New(nc)
+		js, err = jetstream.New(nc, jetstream.WithPublishAsyncTimeout(ackWithin))
 	} else {
-		js, err = jetstream.NewWithDomain(nc, domain)
+		js, err = jetstream.NewWithDomain(nc, domain, jetstream.WithPublishAsyncTimeout(ackWithin))
 	}
 	if err != nil {
 		nc.Close()

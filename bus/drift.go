@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,12 +36,51 @@ type DriftEvent struct {
 // mode (CloudEvents 1.0, NATS protocol binding), with the finding as its data,
 // and waits until the stream has it.
 func (c *Conn) PublishDrift(ctx context.Context, e DriftEvent) error {
+	msg, err := driftMessage(e)
+	if err == nil {
+		_, err = c.js.PublishMsg(ctx, msg)
+	}
+	return driftError(e, err)
+}
+
+// SendDrift is [Conn.PublishDrift] for who has many, and doesn't wait: the function
+// that it gives does. What is sent first comes first, unless it is refused.
+func (c *Conn) SendDrift(e DriftEvent) (wait func(context.Context) error, err error) {
+	msg, err := driftMessage(e)
+	if err != nil {
+		return nil, driftError(e, err)
+	}
+	// Sent again by itself, it would come after those that follow it.
+	ack, err := c.js.PublishMsgAsync(msg, jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return nil, driftError(e, err)
+	}
+	return func(ctx context.Context) error {
+		select {
+		case <-ack.Ok():
+			return nil
+		case err := <-ack.Err():
+			return driftError(e, err)
+		case <-ctx.Done():
+			return driftError(e, ctx.Err())
+		}
+	}, nil
+}
+
+func driftError(e DriftEvent, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("publish drift event of finding %s: %w", e.Subject, streamError(err, StreamDrift))
+}
+
+func driftMessage(e DriftEvent) (*nats.Msg, error) {
 	subject, err := driftSubject(e.Site, e.Action, e.Kind)
 	if err != nil {
-		return fmt.Errorf("publish drift event: %w", err)
+		return nil, err
 	}
 	if e.ID == "" {
-		return fmt.Errorf("publish drift event of finding %s: it has no ID", e.Subject)
+		return nil, errors.New("it has no ID")
 	}
 	msg := nats.NewMsg(subject)
 	msg.Data = e.Finding
@@ -53,54 +93,9 @@ func (c *Conn) PublishDrift(ctx context.Context, e DriftEvent) error {
 		"ce-time":            e.Time.UTC().Format(time.RFC3339Nano),
 		"ce-datacontenttype": "application/json",
 		"Content-Type":       "application/json",
-		nats.MsgIdHdr:        e.ID, // a reconciler that starts again may say it again
+		nats.MsgIdHdr:        e.ID, // it may be said again where an acknowledgement was lost
 	} {
 		msg.Header.Set(name, value)
 	}
-	if _, err := c.js.PublishMsg(ctx, msg); err != nil {
-		return fmt.Errorf("publish drift event of finding %s: %w", e.Subject, streamError(err, StreamDrift))
-	}
-	return nil
-}
-
-// DriftTold gives the IDs of the events of a site that the stream took since a
-// time.
-func (c *Conn) DriftTold(ctx context.Context, site string, since time.Time) (map[string]bool, error) {
-	if err := CheckName("site", site); err != nil {
-		return nil, fmt.Errorf("read drift events: %w", err)
-	}
-	consumer, err := c.js.OrderedConsumer(ctx, StreamDrift, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{driftPrefix + "." + site + ".>"}, HeadersOnly: true,
-		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since,
-		MaxResetAttempts: 2, InactiveThreshold: ReadOnce,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read drift events: %w", streamError(err, StreamDrift))
-	}
-	info, err := consumer.Info(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read drift events: %w", err)
-	}
-	told := map[string]bool{}
-	if info.NumPending == 0 {
-		return told, nil
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		return nil, fmt.Errorf("read drift events: %w", err)
-	}
-	defer messages.Stop()
-	for pending := info.NumPending; pending > 0; {
-		msg, err := messages.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return nil, fmt.Errorf("read drift events: %w", err)
-		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return nil, fmt.Errorf("read drift events: %w", err)
-		}
-		told[msg.Headers().Get("ce-id")] = true
-		pending = meta.NumPending
-	}
-	return told, nil
+	return msg, nil
 }

@@ -22,13 +22,17 @@ const FenceLanes = 8
 // what expects the former one.
 //
 // The marks are messages of AVSTEM_FINDINGS itself, as a stream compares sequences
-// only with what it has: avstem.v1.fence.SITE.LANE.
+// only with what it has: avstem.v1.fence.SITE.LANE. They also tell who reads from a
+// replica whether it is behind: all that a former holder wrote stands before them.
 //
-// Drift events need none: each tells of a finding that was written before, under
-// the fence, and whoever tells one again gives it the same ID, which the stream
-// knows for longer ([driftDedupe]) than a server keeps the connection of a process
-// that is held up. Marks of their own would have to be messages of AVSTEM_DRIFT,
-// which everybody reads and from which they would age out.
+// Drift events have none, as marks among them would have to be messages of
+// AVSTEM_DRIFT, which everybody reads. They don't need any. An event is told once the
+// finding is written, under the fence, that names it; so what a former holder may
+// still tell, the next one has read of, and tells itself if it isn't told yet
+// ([Told]), under the same ID. Whichever comes second, the stream drops, as it knows
+// IDs for [driftDedupe]. Nothing comes later than that: it would have to come over
+// the connection that the process had when it was held up, and a server closes one
+// that leaves three pings unanswered, by its defaults after six minutes.
 type Fence struct {
 	site string
 	seq  [FenceLanes]uint64 // of the marks
@@ -46,6 +50,10 @@ func (f *Fence) Last() uint64 { return slices.Max(f.seq[:]) }
 func fenceSubject(site string, lane int) string {
 	return strings.Join([]string{fencePrefix, site, strconv.Itoa(lane)}, ".")
 }
+
+// IsFencedOff says whether a write was refused for its condition: another one's
+// marks stand there, or none do.
+func IsFencedOff(err error) bool { return isWrongSequence(err) }
 
 // Raise puts down the marks: from then on nobody writes who had the lease
 // before. It is called by a new holder before it reads, and by one whose writes

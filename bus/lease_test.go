@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -169,6 +172,15 @@ func put(ctx context.Context, c *Conn, f *Fence, lane int, id string) error {
 	return err
 }
 
+// send tells an event.
+func send(ctx context.Context, c *Conn, e DriftEvent) error {
+	wait, err := c.SendDrift(e)
+	if err != nil {
+		return err
+	}
+	return wait(ctx)
+}
+
 func TestFormerHolderIsFencedOff(t *testing.T) {
 	n := startServer(t)
 	a, b := n.connect(t), n.connect(t)
@@ -197,12 +209,32 @@ func TestFormerHolderIsFencedOff(t *testing.T) {
 	if _, err := first.Raise(t.Context()); err == nil {
 		t.Error("a former holder raises a fence")
 	}
-	if err := errors.Join(put(t.Context(), b, fence, 0, "f-1"), b.PublishDrift(t.Context(), event)); err != nil {
+	if err := errors.Join(put(t.Context(), b, fence, 0, "f-1"), send(t.Context(), b, event)); err != nil {
 		t.Errorf("the holder can't write: %v", err)
 	}
-	told, err := b.DriftTold(t.Context(), "osl1", time.Now().Add(-time.Hour))
-	if err != nil || len(told) != 2 || !told["e-1"] || !told["e-2"] {
-		t.Errorf("told: %v, %v", told, err)
+	told := func(since Told) (ids []string) {
+		t.Helper()
+		told, err := b.DriftTold(t.Context(), "osl1", since)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.Sorted(maps.Keys(told))
+	}
+	now, err := b.ToldNow(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	event.ID = "e-3"
+	if err := send(t.Context(), b, event); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"e-3"}, told(now)); diff != "" {
+		t.Errorf("told since (-want +got):\n%s", diff)
+	}
+	for what, since := range map[string]Told{"ever": {}, "in another stream": {Drift: now.Drift, Made: now.Made.Add(-time.Hour)}, "in an older copy": {Drift: now.Drift + 2, Made: now.Made}} {
+		if diff := cmp.Diff([]string{"e-1", "e-2", "e-3"}, told(since)); diff != "" {
+			t.Errorf("told %s (-want +got):\n%s", what, diff)
+		}
 	}
 }
 

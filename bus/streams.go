@@ -28,9 +28,11 @@ const (
 	// driftAge and driftCount bound the events that others may catch up on.
 	driftAge   = 30 * 24 * time.Hour
 	driftCount = 1_000_000
-	// driftDedupe is how long an event that a reconciler told when it was about to
-	// end is remembered, in case that the next one tells it too.
-	driftDedupe = 10 * time.Minute
+	// driftDedupe is how long the ID of an event is remembered, in case that a
+	// reconciler and the one that took over tell it both ([Fence]): well longer than a
+	// server keeps the connection of a process that is held up, also where its pings
+	// are rarer than by default.
+	driftDedupe = 30 * time.Minute
 	// noDedupe is the least that a server takes (0 would be its default of two
 	// minutes). Deduplication by Msg-Id is per stream, not per subject: a host
 	// could have another's document dropped by using its ID first, if we gave

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dataverket/avstem/bus"
 	"github.com/dataverket/avstem/bus/embedded"
 	"github.com/dataverket/avstem/reconcile"
 )
@@ -60,12 +60,12 @@ func TestStandbyTakesOverFromAKilledReconciler(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	told, err := conn.DriftTold(t.Context(), "lab", time.Now().Add(-time.Hour))
-	if err != nil {
+	var told []string
+	if _, err := conn.DriftEvents(t.Context(), "lab", time.Now().Add(-time.Hour), func(e bus.DriftEvent) { told = append(told, e.ID) }); err != nil {
 		t.Fatal(err)
 	}
-	if data, _ := json.Marshal(told); len(told) != len(after) {
-		t.Errorf("%d findings were opened, and these events were told: %s", len(after), data)
+	if len(told) != len(after) {
+		t.Errorf("%d findings were opened, and these events were told: %q", len(after), told)
 	}
 }
 

@@ -169,7 +169,11 @@ func (s *Server) takeUp(ctx context.Context, lease *bus.Lease) error {
 func (s *Server) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), drainWithin)
 	defer cancel()
-	if err := s.flush(ctx); err != nil {
+	err := s.flush(ctx)
+	if err == nil {
+		err = s.store.keepTold(ctx, s.store.written(), 0)
+	}
+	if err != nil {
 		s.log.Warn("not everything was written; the next start finds out what is left", "left", s.out.size(), "err", err)
 	}
 }

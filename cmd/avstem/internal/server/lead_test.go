@@ -143,14 +143,7 @@ func keyOf(findings map[string]reconcile.Finding) string {
 // finding, tells each once.
 func TestEventsThatACrashLeftUntoldAreToldOnce(t *testing.T) {
 	r := newRig(t)
-	s := New(Options{Conn: r.connect("crashed"), Site: "lab"})
-	lease, err := s.o.Conn.AwaitLease(t.Context(), "lab", "crashed", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.store.lead(t.Context(), lease); err != nil {
-		t.Fatal(err)
-	}
+	s := r.leading("crashed")
 	now := time.Now().UTC()
 	finding := func(id string, kind reconcile.Kind) reconcile.Finding {
 		return reconcile.Finding{ID: id, Kind: kind, State: reconcile.Open, Verdict: reconcile.Confirmed, FirstSeen: now, Since: now, LastSeen: now,
@@ -168,6 +161,7 @@ func TestEventsThatACrashLeftUntoldAreToldOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		if f == &told {
+			var err error
 			if e.Finding, err = encode(f); err != nil {
 				t.Fatal(err)
 			}

@@ -17,18 +17,23 @@ import (
 // findings themselves are not in it: of each there is the last state only.
 const maxEvents = 50_000
 
+// maxBatch is how many events are taken out at a time to be told.
+const maxBatch = 512
+
 // outbox holds what is to be written.
 type outbox struct {
 	wake chan struct{} // holds one when there is something
 
 	mu     sync.Mutex
 	events []event
+	number uint64                        // of the last event
 	states map[string]*reconcile.Finding // by ID; nil to remove it
 	lost   int                           // events that there was no room for
 }
 
 type event struct {
 	bus.DriftEvent
+	number  uint64 // in the order of coming; 0 of what an earlier turn left
 	finding reconcile.Finding
 }
 
@@ -51,7 +56,10 @@ func (b *outbox) add(out engine.Outcome, site string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, e := range out.Events {
-		b.events = append(b.events, newEvent(e, site))
+		b.number++
+		next := newEvent(e, site)
+		next.number = b.number
+		b.events = append(b.events, next)
 	}
 	if over := len(b.events) - maxEvents; over > 0 {
 		b.events = slices.Delete(b.events, 0, over)
@@ -94,22 +102,24 @@ func eventID(e reconcile.Event) string {
 	return id
 }
 
-// nextEvent is the oldest; it stays until it is done.
-func (b *outbox) nextEvent() (event, bool) {
+// nextEvents gives the oldest, up to the one with a number and some of them only;
+// they stay until they are done.
+func (b *outbox) nextEvents(upTo uint64) []event {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.events) == 0 {
-		return event{}, false
+	n := 0
+	for n < min(len(b.events), maxBatch) && b.events[n].number <= upTo {
+		n++
 	}
-	return b.events[0], true
+	return slices.Clone(b.events[:n])
 }
 
-// eventDone drops the oldest if it is the one that was written: the oldest may
-// have gone for want of room meanwhile.
-func (b *outbox) eventDone(id string) {
+// eventDone drops an event that was told. It is the oldest, unless that has gone for
+// want of room meanwhile.
+func (b *outbox) eventDone(e *event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.events) > 0 && b.events[0].ID == id {
+	if len(b.events) > 0 && b.events[0].number == e.number && b.events[0].ID == e.ID {
 		b.events = b.events[1:]
 	}
 	if len(b.events) == 0 {
@@ -119,8 +129,9 @@ func (b *outbox) eventDone(id string) {
 
 // takeStates gives all states and forgets them; those that could not be written
 // come back by putBack. Events has, by finding, which events are to be told of it, the
-// oldest first: of each what happened and its ID.
-func (b *outbox) takeStates() (states map[string]*reconcile.Finding, events map[string][]string) {
+// oldest first: of each what happened and its ID. Last is the number of the last of
+// them: what comes later tells of states that were not taken yet.
+func (b *outbox) takeStates() (states map[string]*reconcile.Finding, events map[string][]string, last uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	states, b.states = b.states, map[string]*reconcile.Finding{}
@@ -129,7 +140,7 @@ func (b *outbox) takeStates() (states map[string]*reconcile.Finding, events map[
 		e := &b.events[i]
 		events[e.Subject] = append(events[e.Subject], string(e.Action)+" "+e.ID)
 	}
-	return states, events
+	return states, events, b.number
 }
 
 // tell puts events before those that wait.

@@ -50,8 +50,10 @@ type store struct {
 	fence   *bus.Fence
 	since   uint64            // the last of the turn's first marks: what others wrote after it, they wrote without the lease
 	seq     map[string]uint64 // by finding; absent means that there is none
-	last    uint64            // the highest of all that were written
-	created time.Time         // of the stream
+	wrote   uint64            // the highest of them
+	last    uint64            // the highest of all that were written, marks too
+	told    told
+	created time.Time // of the stream
 	other   string
 	otherAt time.Time // when it last wrote
 	saidAt  time.Time // when that was last reported
@@ -64,7 +66,7 @@ func newStore(conn *bus.Conn, site, self string) *store {
 // lead begins a turn: nobody who led before writes from then on.
 func (s *store) lead(ctx context.Context, lease *bus.Lease) error {
 	s.mu.Lock()
-	s.lease, s.since = lease, 0
+	s.lease, s.since, s.told = lease, 0, told{}
 	s.other, s.saidAt = "", time.Time{}
 	s.mu.Unlock()
 	return s.raise(ctx)
@@ -105,26 +107,15 @@ type kept struct {
 	data   []byte
 }
 
-// toldWithin is how long before the last write a finding may have been written
-// whose event was not told.
-const toldWithin = time.Minute
-
 // restore reads the findings as they were left, the events that were not told of
 // them, and says by ID which findings can't be read.
 func (s *store) restore(ctx context.Context) (findings []reconcile.Finding, untold []event, unread map[string]error, err error) {
 	unread = map[string]error{}
-	all, err := s.read(ctx)
+	all, err := s.readFenced(ctx)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	var last time.Time
-	for _, k := range all {
-		if k.at.After(last) {
-			last = k.at
-		}
-	}
-	// Twice as long, as a finding is written before its event.
-	told, err := s.conn.DriftTold(ctx, s.site, last.Add(-2*toldWithin))
+	since, told, err := s.takeUpTold(ctx)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -135,12 +126,38 @@ func (s *store) restore(ctx context.Context) (findings []reconcile.Finding, unto
 			continue
 		}
 		findings = append(findings, f)
-		if last.Sub(k.at) < toldWithin {
+		if k.seq > since {
 			untold = append(untold, untoldOf(k, f, told, s.site)...)
 		}
 	}
 	slices.SortStableFunc(untold, func(a, b event) int { return a.Time.Compare(b.Time) })
 	return findings, untold, unread, nil
+}
+
+// behindWait is the pause before a replica that is behind is asked again.
+const behindWait = 50 * time.Millisecond
+
+// readFenced reads all findings of the site as those who led before left them: what
+// they wrote stands before our marks, and a replica that is asked may not have all
+// of it yet.
+func (s *store) readFenced(ctx context.Context) ([]kept, error) {
+	for {
+		all, marked, err := s.read(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		fence := s.fence.Last()
+		s.mu.Unlock()
+		if marked >= fence {
+			return all, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("read findings: the server that was asked has them up to %d only, and %d was written: %w", marked, fence, ctx.Err())
+		case <-time.After(behindWait):
+		}
+	}
 }
 
 // untoldOf gives the events of a finding that were not told. What was to be said with
@@ -165,67 +182,75 @@ func wrongID(says, is string) error {
 	return fmt.Errorf("it says that it is %q", says)
 }
 
-// read reads all findings of the site, and notes their sequences.
-func (s *store) read(ctx context.Context) ([]kept, error) {
+// read reads all findings of the site, and notes their sequences. Marked is the
+// highest sequence of a mark that there is.
+func (s *store) read(ctx context.Context) (all []kept, marked uint64, err error) {
 	stream, err := s.conn.JetStream().Stream(ctx, bus.StreamFindings)
 	if err != nil {
-		return nil, fmt.Errorf("read findings: %w", err)
+		return nil, 0, fmt.Errorf("read findings: %w", err)
 	}
 	// Any ID will do: the last name is replaced.
 	example, err := bus.FindingSubject(s.site, "x")
 	if err != nil {
-		return nil, fmt.Errorf("read findings: %w", err)
+		return nil, 0, fmt.Errorf("read findings: %w", err)
 	}
 	prefix := strings.TrimSuffix(example, "x")
 	consumer, err := s.conn.JetStream().OrderedConsumer(ctx, bus.StreamFindings, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{prefix + "*"}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+		FilterSubjects: []string{prefix + "*", bus.FenceSubjects(s.site)}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
 		InactiveThreshold: bus.ReadOnce,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read findings: %w", err)
+		return nil, 0, fmt.Errorf("read findings: %w", err)
 	}
 	info, err := consumer.Info(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read findings: %w", err)
+		return nil, 0, fmt.Errorf("read findings: %w", err)
 	}
-	var all []kept
+	var mark told
+	take := func(msg jetstream.Msg, seq uint64, at time.Time) {
+		if id, is := strings.CutPrefix(msg.Subject(), prefix); is {
+			all = append(all, kept{id: id, seq: seq, at: at, by: msg.Headers().Get(headerReconciler), events: msg.Headers().Values(headerEvent), data: msg.Data()})
+		} else if how, is := bus.ParseTold(msg.Subject(), msg.Data()); is {
+			mark = told{Told: how, seq: seq}
+		} else {
+			marked = max(marked, seq)
+		}
+	}
 	if info.NumPending > 0 {
-		if all, err = readMessages(ctx, consumer, prefix); err != nil {
-			return nil, fmt.Errorf("read findings: %w", err)
+		if err := readMessages(ctx, consumer, take); err != nil {
+			return nil, 0, fmt.Errorf("read findings: %w", err)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.created, s.last, s.seq = stream.CachedInfo().Created, 0, make(map[string]uint64, len(all))
+	s.created, s.wrote, s.seq = stream.CachedInfo().Created, 0, make(map[string]uint64, len(all))
 	for _, k := range all {
-		s.seq[k.id], s.last = k.seq, max(s.last, k.seq)
+		s.seq[k.id], s.wrote = k.seq, max(s.wrote, k.seq)
 	}
-	s.last = max(s.last, s.fence.Last())
-	return all, nil
+	mark.news, mark.at = s.told.news || mark.seq != s.told.seq, s.told.at
+	s.told = mark
+	s.last = max(s.wrote, s.fence.Last(), mark.seq)
+	return all, marked, nil
 }
 
-func readMessages(ctx context.Context, consumer jetstream.Consumer, prefix string) ([]kept, error) {
+func readMessages(ctx context.Context, consumer jetstream.Consumer, take func(msg jetstream.Msg, seq uint64, at time.Time)) error {
 	messages, err := consumer.Messages()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer messages.Stop()
-	var all []kept
 	for {
 		msg, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		meta, err := msg.Metadata()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, kept{
-			id: strings.TrimPrefix(msg.Subject(), prefix), seq: meta.Sequence.Stream, at: meta.Timestamp,
-			by: msg.Headers().Get(headerReconciler), events: msg.Headers().Values(headerEvent), data: msg.Data(),
-		})
+		take(msg, meta.Sequence.Stream, meta.Timestamp)
 		if meta.NumPending == 0 {
-			return all, nil
+			return nil
 		}
 	}
 }
@@ -267,7 +292,7 @@ func (s *store) note(id string, seq uint64) {
 		delete(s.seq, id)
 		return
 	}
-	s.seq[id], s.last = seq, max(s.last, seq)
+	s.seq[id], s.wrote, s.last = seq, max(s.wrote, seq), max(s.last, seq)
 }
 
 // foreign says whether somebody else wrote it since this turn began: one that
@@ -321,13 +346,13 @@ func (s *store) audit(ctx context.Context) (audited, error) {
 	info := stream.CachedInfo()
 	s.mu.Lock()
 	same := info.Created.Equal(s.created)
-	intact := same && info.State.LastSeq == s.last && info.State.Msgs == uint64(len(s.seq)+bus.FenceLanes)
+	intact := same && info.State.LastSeq == s.last && info.State.Msgs == uint64(len(s.seq)+bus.FenceLanes)+s.told.messages()
 	before := maps.Clone(s.seq)
 	s.mu.Unlock()
 	if intact {
 		return audited{intact: true}, nil
 	}
-	all, err := s.read(ctx)
+	all, _, err := s.read(ctx)
 	if err != nil {
 		return audited{}, err
 	}

@@ -164,7 +164,7 @@ func TestFormerLeaderIsNoStranger(t *testing.T) {
 			}
 		}
 	}
-	all, err := s.store.read(t.Context())
+	all, _, err := s.store.read(t.Context())
 	if err != nil || len(all) != 1 {
 		t.Fatalf("%v, %v", all, err)
 	}

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -69,50 +68,47 @@ func (s *Server) repair(ctx context.Context) {
 	s.audit(ctx)
 }
 
-// flush writes everything once: first the findings, each with the name of the
-// event that is to be told of it, and then the events. So what is told was
+// flush writes everything once: first the findings, each with the names of the
+// events that are to be told of it, and then those events. So what is told was
 // written, and whoever leads next sees what was not told.
 func (s *Server) flush(ctx context.Context) error {
 	if lost := s.out.takeLost(); lost > 0 {
 		s.pulse.dropped.Add(int64(lost))
 		s.log.Error("drift events were dropped: there was no room for more", "events", lost, "limit", maxEvents)
 	}
-	if err := s.flushStates(ctx); err != nil {
-		return err
+	err := s.flushOnce(ctx)
+	if bus.IsFencedOff(err) { // marks go with age, or with what somebody purges
+		if raised := s.raise(ctx); raised == nil {
+			err = s.flushOnce(ctx)
+		}
 	}
-	return s.flushEvents(ctx)
+	return err
 }
 
-func (s *Server) flushEvents(ctx context.Context) error {
-	for {
-		e, some := s.out.nextEvent()
-		if !some {
-			return nil
-		}
-		data, err := encode(&e.finding)
-		if err != nil {
-			return err
-		}
-		e.Finding = data
-		if err := s.store.holds(); err != nil {
-			return fmt.Errorf("publish drift event of finding %s: %w", e.Subject, err)
-		}
-		within, cancel := context.WithTimeout(ctx, writeWithin)
-		err = s.o.Conn.PublishDrift(within, e.DriftEvent)
-		cancel()
-		if err != nil && !s.passOver(err) {
-			return err
-		}
-		s.out.eventDone(e.ID)
+func (s *Server) raise(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, writeWithin)
+	defer cancel()
+	return s.store.raise(ctx)
+}
+
+func (s *Server) flushOnce(ctx context.Context) error {
+	last, err := s.flushStates(ctx)
+	if err != nil {
+		return err
 	}
+	written := s.store.written()
+	if err := s.flushEvents(ctx, last); err != nil {
+		return err
+	}
+	return s.store.keepTold(ctx, written, toldEvery)
 }
 
 // flushStates writes several findings at once. It gives up at the first that
-// fails; what is left comes next time.
-func (s *Server) flushStates(ctx context.Context) error {
-	states, events := s.out.takeStates()
+// fails; what is left comes next time. Events up to the last may be told then.
+func (s *Server) flushStates(ctx context.Context) (last uint64, err error) {
+	states, events, last := s.out.takeStates()
 	if len(states) == 0 {
-		return nil
+		return last, nil
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -146,10 +142,10 @@ func (s *Server) flushStates(ctx context.Context) error {
 	close(items)
 	tasks.Wait()
 	if len(left) == 0 {
-		return nil
+		return last, nil
 	}
 	s.out.putBack(left)
-	return context.Cause(ctx)
+	return 0, context.Cause(ctx)
 }
 
 func (s *Server) writeState(ctx context.Context, lane int, id string, f *reconcile.Finding, events []string) error {
