@@ -5,75 +5,120 @@ import (
 	"reflect"
 )
 
-// Lists packs lists so that each of their values can be unpacked by itself: the first
-// is written as it is, and of the others what is otherwise than in that one. Several
+// Lists packs lists so that each of their values can be unpacked by itself: a base is
+// written as it is, and of each value what is otherwise in it than in that. Several
 // goroutines may use it at once.
 type Lists[T any] struct{ of *Packer[T] }
 
 // NewLists makes one. It panics if T has a type that it can't pack.
 func NewLists[T any]() *Lists[T] { return &Lists[T]{New[T]()} }
 
-// offset is the size of where a value begins. Those of all but the first are at the
-// end of the text.
+// A text is the number of values, the base, the values, and at its end, for each, where
+// it begins.
 const offset = 4
 
-// Pack writes a list. Equal lists give one text; nil and the empty one are two.
-func (l *Lists[T]) Pack(values []T) string {
-	if values == nil {
+// Pack writes a list. Its base is the one of another list, or its first value where
+// that has none. With one base equal lists give one text, and no other list gives that.
+// A list without values, nil or not, gives "".
+func (l *Lists[T]) Pack(values []T, like string) string {
+	if len(values) == 0 {
 		return ""
 	}
 	w := l.of.writer()
 	defer l.of.put(w)
 	w.number(uint64(len(values)))
-	var first []reflect.Value
+	base := &values[0]
+	if like != "" {
+		base = l.base(l.of.reader(like))
+	}
+	l.put(w, base)
+	begun := append([]reflect.Value(nil), w.last...)
 	begins := make([]byte, 0, offset*len(values))
 	for i := range values {
-		if i > 0 {
-			begins = binary.LittleEndian.AppendUint32(begins, uint32(len(w.out)))
-			copy(w.last, first)
-		}
-		l.of.root.put(w, reflect.ValueOf(&values[i]).Elem(), reflect.Value{})
-		if i == 0 {
-			first = append(first, w.last...)
-		}
+		begins = binary.LittleEndian.AppendUint32(begins, uint32(len(w.out)))
+		copy(w.last, begun)
+		l.put(w, &values[i])
 	}
 	w.out = append(w.out, begins...)
 	return string(w.out)
 }
 
-// Unpack gives the list that [Lists.Pack] wrote. Its values may share what is equal in
-// them, so they are only to be read. It panics on what Pack didn't write.
+func (l *Lists[T]) put(w *writer, value *T) {
+	l.of.root.put(w, reflect.ValueOf(value).Elem(), reflect.Value{})
+}
+
+func (l *Lists[T]) get(r *reader, value *T) {
+	l.of.root.get(r, reflect.ValueOf(value).Elem(), reflect.Value{})
+}
+
+// base reads the base, which is where the reader is.
+func (l *Lists[T]) base(r *reader) *T {
+	r.number()
+	base := new(T)
+	l.get(r, base)
+	return base
+}
+
+// Unpack gives the list that [Lists.Pack] wrote, nil of "". Its values may share what is
+// equal in them, so they are only to be read. It panics on what Pack didn't write.
 func (l *Lists[T]) Unpack(text string) []T {
 	if text == "" {
 		return nil
 	}
 	r := l.of.reader(text)
-	values := make([]T, r.number())
-	var first []reflect.Value
+	l.base(r)
+	begun := append([]reflect.Value(nil), r.last...)
+	values := make([]T, count(text))
 	for i := range values {
-		if i > 0 {
-			copy(r.last, first)
-		}
-		l.of.root.get(r, reflect.ValueOf(&values[i]).Elem(), reflect.Value{})
-		if i == 0 {
-			first = append(first, r.last...)
-		}
+		copy(r.last, begun)
+		l.get(r, &values[i])
 	}
 	return values
 }
 
-// At gives one value of such a list, for which it reads that and the first.
+// At gives one value of such a list, for which it reads that and the base.
 func (l *Lists[T]) At(text string, at int) *T {
 	r := l.of.reader(text)
-	n := int(r.number())
+	l.base(r)
+	r.at, _ = span(text, at)
 	value := new(T)
-	l.of.root.get(r, reflect.ValueOf(value).Elem(), reflect.Value{})
-	if at == 0 {
-		return value
-	}
-	begins := text[len(text)-offset*(n-at):]
-	r.at = int(binary.LittleEndian.Uint32([]byte(begins[:offset])))
-	value = new(T)
-	l.of.root.get(r, reflect.ValueOf(value).Elem(), reflect.Value{})
+	l.get(r, value)
 	return value
+}
+
+// HaveOneBase says whether two lists were written with one.
+func HaveOneBase(text, other string) bool { return base(text) == base(other) }
+
+// Alike says whether a value of one list is written as a value of another is, which it
+// equals if both lists have one base, and else may not.
+func Alike(text string, at int, other string, otherAt int) bool {
+	begin, end := span(text, at)
+	otherBegin, otherEnd := span(other, otherAt)
+	return text[begin:end] == other[otherBegin:otherEnd]
+}
+
+func count(text string) int {
+	r := reader{packed: text}
+	return int(r.number())
+}
+
+// base is what is written of the base.
+func base(text string) string {
+	r := reader{packed: text}
+	r.number()
+	end, _ := span(text, 0)
+	return text[r.at:end]
+}
+
+// span is where a value begins and ends.
+func span(text string, at int) (begin, end int) {
+	n := count(text)
+	begins := len(text) - offset*n
+	place := func(at int) int {
+		if at == n {
+			return begins
+		}
+		return int(binary.LittleEndian.Uint32([]byte(text[begins+offset*at:][:offset])))
+	}
+	return place(at), place(at + 1)
 }
