@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/dataverket/avstem/inventory/packed"
 	"github.com/dataverket/avstem/sentral"
 )
 
@@ -60,8 +59,8 @@ type Book struct {
 	marker   marker
 	tables   map[uint64][]*capabilities
 	recent   [4]*capabilities // of tables, those that were shared last
-	packer   *packed.Packer[wires]
-	loose    []*source      // of which the wires are to be packed
+	packers  *packers
+	loose    []*source      // which are to be packed
 	sources  map[string]int // of records' disks
 	// projects are those that have a quota, groups the anti-affinity groups.
 	projects map[projectKey]*vmGroup
@@ -260,7 +259,7 @@ func (b *Book) Settle(now time.Time) (changed []string) {
 	b.settleInventory()
 	b.settleTasks()
 	b.closeHosts()
-	b.packWires()
+	b.packArrived()
 	changed = make([]string, 0, len(b.changed))
 	for id := range b.changed {
 		changed = append(changed, id)
@@ -284,10 +283,21 @@ const manyDirty = 1000
 
 // open makes a host's indexes, which closeHosts drops.
 func (b *Book) open(h *hostView) {
-	if h.network != nil && h.links == nil {
-		h.open()
-	}
+	h.open()
 	if !h.opened {
+		h.opened = true
+		b.opened = append(b.opened, h)
+	}
+}
+
+// judged drops what was opened of a host that was judged, or keeps it until the end of
+// the settling where few are judged: it may be asked for again.
+func (b *Book) judged(h *hostView, of int) {
+	switch {
+	case h == nil:
+	case of >= many:
+		h.close()
+	case !h.opened:
 		h.opened = true
 		b.opened = append(b.opened, h)
 	}

@@ -294,6 +294,7 @@ func (p *pass) loadOf(hp *hostPair) *hostUnit {
 		return u
 	}
 	for _, doc := range hp.view.docs {
+		doc.VMs() // as nearly all are read
 		for _, t := range doc.things {
 			if head := t.head(); head != nil && !head.vm().IsContainer() {
 				u.here = append(u.here, resident{t, hp.view.fresh(doc, &p.in)})

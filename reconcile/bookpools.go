@@ -57,6 +57,9 @@ func (b *Book) tellUses(s *site, hp *hostPair) {
 		for name := range p.usedOn(hp).names {
 			now = append(now, b.hashName(name))
 		}
+		if !hp.view.opened {
+			hp.view.close()
+		}
 		slices.Sort(now)
 		now = slices.Compact(now)
 	}
@@ -163,7 +166,7 @@ func (b *Book) settlePools() {
 		hp.pools = nil
 		if hp.view != nil && slices.ContainsFunc(hp.view.docs, func(doc *source) bool { return len(doc.StoragePools) > 0 }) {
 			p.checkPools(hp)
-			hp.view.close()
+			b.judged(hp.view, len(b.dirtyPools))
 		}
 		b.put(&hp.ofPools, p.findings)
 		b.wake("host", hp.id())

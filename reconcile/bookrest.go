@@ -172,12 +172,16 @@ func (b *Book) touchReading(m *moved) {
 	for _, h := range b.hosts {
 		byHost := m.readOn(h)
 		for _, doc := range h.docs {
+			if !byHost {
+				doc.VMs()
+			}
 			for _, t := range doc.things {
 				if byHost || m.unmatched && t.owner() == nil || m.readByVM(t.vm()) {
 					b.touch(t)
 				}
 			}
 		}
+		h.close()
 	}
 }
 

@@ -61,6 +61,9 @@ type counts struct {
 // may be read of any of them.
 func (b *Book) replace(h *hostView, old, next *source) {
 	h.retimed = true
+	if old != nil && next != nil && old.packed.by != nil {
+		next.pack(old.packed.by, old.packed)
+	}
 	if old == nil || next == nil || !sameFrame(old, next) {
 		h.changed = true
 	}
@@ -80,14 +83,20 @@ func (b *Book) replace(h *hostView, old, next *source) {
 	vms := next.VMs()
 	next.things = make([]*thing, len(vms))
 	at := 0
-	for at < len(before) && at < len(vms) && keyOf(before[at].vm()) == keyOf(&vms[at]) {
-		b.renew(h, next, before[at], at)
-		at++
+	for ; at < len(before) && at < len(vms); at++ {
+		same := sameVM(old, at, next, at)
+		if !same && keyOf(old.vm(at)) != keyOf(&vms[at]) {
+			break
+		}
+		b.renew(h, next, before[at], at, same)
 	}
 	if at == len(before) && at == len(vms) {
 		return
 	}
 	left := map[vmKey][]*thing{}
+	if old != nil {
+		old.VMs()
+	}
 	for _, t := range before[at:] {
 		left[keyOf(t.vm())] = append(left[keyOf(t.vm())], t)
 	}
@@ -98,7 +107,7 @@ func (b *Book) replace(h *hostView, old, next *source) {
 			left[key] = same[1:]
 			h.changed = h.changed || same[0].at < last // their order tells which goes first
 			last = same[0].at
-			b.renew(h, next, same[0], i)
+			b.renew(h, next, same[0], i, sameVM(old, int(same[0].at), next, i))
 			continue
 		}
 		t := &thing{doc: next, at: int32(i)}
@@ -120,14 +129,12 @@ type vmKey struct {
 
 func keyOf(vm *inventory.VM) vmKey { return vmKey{vm.UUID, vm.NativeID, vm.Name} }
 
-// renew makes a thing the VM of a newer document.
-func (b *Book) renew(h *hostView, next *source, t *thing, at int) {
-	was, vm := t.vm(), next.vm(at)
+// renew makes a thing the VM of a newer document, which may be the same.
+func (b *Book) renew(h *hostView, next *source, t *thing, at int, same bool) {
 	next.things[at] = t
-	same := was == vm || reflect.DeepEqual(was, vm)
 	if !same {
 		b.unmark(t)
-		b.leadsOutward(h, was, vm)
+		b.leadsOutward(h, t.vm(), next.vm(at))
 	}
 	t.doc, t.at = next, int32(at)
 	if !same {
@@ -327,9 +334,7 @@ func (b *Book) newSource(h *hostView, doc Document, old *source) *source {
 		o.Capabilities = table
 		s.Observation = &o
 	}
-	if s.isWired() {
-		b.loose = append(b.loose, s)
-	}
+	b.loose = append(b.loose, s)
 	return s
 }
 

@@ -139,7 +139,7 @@ func (p *pass) compareLinks(hp *hostPair) {
 }
 
 func (p *pass) compareLink(hp *hostPair, doc *source, want *sentral.HostLink) {
-	link := recordedLink(hp.view.wiring().Links, want)
+	link := recordedLink(hp.view.network.wires().Links, want)
 	name := orElse(want.Name, want.MAC.String())
 	path := "links[" + name + "]"
 	if link == nil {

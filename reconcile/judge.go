@@ -243,6 +243,7 @@ func (b *Book) Document(host uuid.UUID, source string) (Document, bool) {
 	}
 	if h := b.hosts[host]; h != nil {
 		if doc := h.source(source); doc != nil {
+			defer h.close()
 			return doc.whole(), true
 		}
 	}
@@ -257,6 +258,7 @@ func (b *Book) Input() Input {
 		for _, doc := range h.docs {
 			in.Observed = append(in.Observed, doc.whole())
 		}
+		h.close()
 		if h.spoke {
 			in.Heard[id] = h.said
 		}
@@ -330,10 +332,12 @@ func (b *Book) eachThing(do func(*thing)) {
 	}
 	for _, h := range b.hosts {
 		for _, doc := range h.docs {
+			doc.VMs()
 			for _, t := range doc.things {
 				do(t)
 			}
 		}
+		h.close()
 	}
 }
 

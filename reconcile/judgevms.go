@@ -61,14 +61,7 @@ func (b *Book) judgeHosts(hosts map[*hostPair]bool, judge, take func(p *pass, hp
 		hp := there[at]
 		p.begin()
 		judge(p, hp)
-		switch {
-		case hp.view == nil:
-		case len(there) >= many:
-			hp.view.close()
-		case !hp.view.opened: // what was unpacked of it may be asked for again
-			hp.view.opened = true
-			b.opened = append(b.opened, hp.view)
-		}
+		b.judged(hp.view, len(there))
 		results.Lock()
 		defer results.Unlock()
 		take(p, hp)

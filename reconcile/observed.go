@@ -18,7 +18,6 @@ type hostView struct {
 	ObservedHost
 	docs    []*source // by source
 	network *source
-	wires   *wires // of network, once they were asked for
 	links   map[string]*inventory.Link
 	ports   map[string]ovsPort           // by the name of an interface
 	portOf  map[inventory.MAC]ovsPort    // by attached-mac, where a tap has no name; made when first asked for
@@ -66,7 +65,7 @@ func (h *hostView) read(in *Input) {
 		}
 	}
 	h.Stale = in.Now.Sub(h.LastHeard) > in.Policy.StaleAfter
-	h.close()
+	h.dropIndexes()
 	h.network = nil
 	h.Sources = make([]SourceStatus, 0, len(h.docs))
 	for _, doc := range h.docs {
@@ -88,16 +87,26 @@ func (h *hostView) read(in *Input) {
 	}
 }
 
-// open makes the indexes that following NICs' paths asks, which close drops:
-// they take more room than what they are made from.
+// open unpacks what the host's documents say, and makes the indexes that following
+// NICs' paths asks. Close drops both.
 func (h *hostView) open() {
+	for _, doc := range h.docs {
+		doc.VMs()
+	}
 	if h.network != nil && h.links == nil {
 		h.indexNetwork()
 	}
 }
 
 func (h *hostView) close() {
-	h.opened, h.wires = false, nil
+	h.dropIndexes()
+	for _, doc := range h.docs {
+		doc.unpacked = unpacked{}
+	}
+}
+
+func (h *hostView) dropIndexes() {
+	h.opened = false
 	h.links, h.ports, h.portOf, h.members, h.guests = nil, nil, nil, nil, nil
 	h.vlanLinks, h.fabrics, h.ovs, h.walked, h.brief, h.grounds = nil, nil, nil, nil, nil, nil
 	for _, doc := range h.docs {

@@ -15,14 +15,9 @@ type source struct {
 	problems map[string][]*inventory.Problem // by entity
 	origins  map[inventory.Field]*Provenance // made when first asked for
 	things   []*thing                        // its VMs, in order
-	packed   packedWires
+	packed   packing
+	unpacked unpacked
 }
-
-// VMs gives those that the document shows, which are only to be read.
-func (s *source) VMs() []inventory.VM { return s.Document.VMs }
-
-// vm gives one of them, by its place.
-func (s *source) vm(at int) *inventory.VM { return &s.Document.VMs[at] }
 
 // provenance says where the source has a field from. What it gives is shared.
 func (s *source) provenance(field inventory.Field) *Provenance {
