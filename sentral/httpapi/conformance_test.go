@@ -20,9 +20,9 @@ import (
 	"github.com/dataverket/avstem/sentral/sourcetest"
 )
 
-// short are limits that nobody waits for.
+// short are limits that nobody waits for long, and that a busy machine keeps.
 var short = limits{
-	dial: time.Second, answer: 300 * time.Millisecond, page: 600 * time.Millisecond, whole: 5 * time.Second,
+	dial: 10 * time.Second, answer: 1500 * time.Millisecond, page: 3 * time.Second, whole: time.Minute,
 	poll: 50 * time.Millisecond, retry: 50 * time.Millisecond, silent: time.Second, again: 20 * time.Millisecond,
 	pages: 4 * inventory.MiB, total: 8 * inventory.MiB, changed: 3,
 }

@@ -19,7 +19,7 @@ import (
 
 // short are limits that nobody waits for.
 var short = limits{
-	answer: 2 * time.Second, whole: 5 * time.Second, poll: 50 * time.Millisecond, quiet: 10 * time.Millisecond,
+	answer: 2 * time.Second, whole: time.Minute, poll: 50 * time.Millisecond, quiet: 10 * time.Millisecond,
 	loading: 200 * time.Millisecond, total: 4 * inventory.MiB,
 }
 

@@ -17,7 +17,7 @@ import (
 
 // short are limits that nobody waits for.
 var short = limits{
-	dial: time.Second, answer: 500 * time.Millisecond, page: time.Second, whole: 10 * time.Second, poll: 50 * time.Millisecond,
+	dial: 10 * time.Second, answer: 1500 * time.Millisecond, page: 3 * time.Second, whole: time.Minute, poll: 50 * time.Millisecond,
 	pages: 4 * inventory.MiB, total: 32 * inventory.MiB, limit: 500, changed: 3,
 }
 
