@@ -243,6 +243,7 @@ func (e *Engine) Listen(now time.Time) {
 	defer e.mu.Unlock()
 	if e.listening.IsZero() {
 		e.listening, e.dirty = now, true
+		e.unhear(now)
 		if e.began.IsZero() {
 			e.began = now
 			for id, h := range e.hosts {
@@ -250,6 +251,18 @@ func (e *Engine) Listen(now time.Time) {
 			}
 		}
 		e.watchAll()
+	}
+}
+
+// unhear takes back what was heard later than now, by a clock that was set back since:
+// else a host could be silent until it comes to that again.
+func (e *Engine) unhear(now time.Time) {
+	for id, h := range e.hosts {
+		if h.heard.After(now) {
+			h.heard = now
+			e.book.Hear(id, e.lastHeard(h))
+			e.lives.whole = true
+		}
 	}
 }
 

@@ -125,3 +125,21 @@ func TestGapsAreFound(t *testing.T) {
 		}
 	}
 }
+
+// A clock that is set back doesn't make hosts heard in the future, which could be
+// silent until then.
+func TestClockThatIsSetBackHidesNoSilence(t *testing.T) {
+	doc := shown(t, 1, 1, 4)
+	e := started(t, begin, doc)
+	at := begin.Add(time.Hour)
+	hearAt(e, at, at, doc)
+	e.Step(at)
+	e.Deafen(at)
+	e.Listen(begin)
+	for after := time.Duration(0); after <= time.Minute; after += second {
+		e.Step(begin.Add(after))
+	}
+	if got := kinds(e, reconcile.HostStale); len(got) != 1 {
+		t.Errorf("after a minute of silence: %v", list(e.Findings()))
+	}
+}

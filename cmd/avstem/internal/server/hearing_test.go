@@ -40,3 +40,65 @@ func TestWrongClockAndLostDocument(t *testing.T) {
 		return f.Field == "network" && f.State != reconcile.Resolved
 	}))
 }
+
+// What passes while nobody tries the connection is no time in which hosts were
+// silent: a process that was stopped, a machine that slept, a clock that was set.
+func TestHearingBreaks(t *testing.T) {
+	begin := time.Now().UTC()
+	for _, c := range []struct {
+		name   string
+		after  time.Duration // since it was tried last
+		broken bool
+	}{
+		{"a moment", time.Second, false},
+		{"a try that took as long as it may", listenEvery + listenWithin, false},
+		{"a minute", time.Minute, true},
+		{"a clock that was put right by little", -time.Second, false},
+		{"a clock that was set back", -time.Hour, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var h hearing
+			if broken, _ := h.breaks(begin); broken {
+				t.Error("it is broken before it was tried")
+			}
+			h.note(begin, true)
+			now := begin.Add(c.after)
+			broken, news := h.breaks(now)
+			if broken != c.broken || news != c.broken {
+				t.Errorf("broken: %v, news: %v", broken, news)
+			}
+			if again, news := h.breaks(now); again != c.broken || news {
+				t.Errorf("asked again: broken: %v, news: %v", again, news)
+			}
+			h.note(now, false)
+			if broken, _ := h.breaks(now.Add(time.Second)); broken {
+				t.Error("it is broken once it was tried again")
+			}
+			if !h.last().Equal(begin) {
+				t.Errorf("heard last: %s", h.last())
+			}
+		})
+	}
+}
+
+// One that was held up for longer than hosts may be silent says nothing of them: it
+// hears them first.
+func TestHeldUpReconcilerFindsNobodySilent(t *testing.T) {
+	r := newRig(t)
+	var log logs
+	s, _ := r.reconciler(&log)
+	r.shows(4)
+	r.untilStored("open vm.vcpus")
+	// As if it had been stopped since it tried last.
+	now := time.Now().UTC().Add(time.Minute)
+	s.checkHearing(now)
+	if out := s.engine.Step(now); out.Waiting == "" || len(out.Events) > 0 {
+		t.Errorf("waiting %q, events %v", out.Waiting, out.Events)
+	}
+	r.until("it goes on", func() error { return r.answers(s) })
+	r.shows(5)
+	r.untilEvents("opened.vm.vcpus", "changed.vm.vcpus")
+	if !log.has("held up") {
+		t.Error("it doesn't say so")
+	}
+}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"cmp"
-	"context"
 	"time"
 
 	"github.com/dataverket/avstem/bus"
@@ -10,13 +9,6 @@ import (
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/reconcile/engine"
 	"github.com/dataverket/avstem/sentral"
-)
-
-const (
-	// listenEvery is how often the connection is tried. It must be found dead well
-	// before hosts that it carries look silent (half a minute); TCP alone takes longer.
-	listenEvery  = 2 * time.Second
-	listenWithin = 3 * time.Second
 )
 
 // observations takes documents. Other sites have reconcilers of their own.
@@ -105,27 +97,4 @@ func (s *Server) intend(inv *sentral.Inventory) {
 	s.keepSoon()
 	s.ledger.note(s.engine.Intended())
 	s.poke()
-}
-
-// keepListening tells the engine whether heartbeats can be heard. A connection
-// can be dead for a minute before TCP says so, so it is tried.
-func (s *Server) keepListening(ctx context.Context) {
-	tick := time.NewTicker(listenEvery)
-	defer tick.Stop()
-	nc := s.o.Conn.NATS()
-	good := time.Now().UTC()
-	for {
-		if nc.IsConnected() && nc.FlushTimeout(listenWithin) == nil {
-			good = time.Now().UTC()
-			s.engine.Listen(good)
-			s.poke()
-		} else {
-			s.engine.Deafen(good)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }

@@ -75,17 +75,19 @@ func (s *Server) stand(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		now := time.Now().UTC()
-		if now.Before(notBefore) {
+		begin := time.Now() // UTC has no monotonic time, and a clock may be set back
+		if begin.Before(notBefore) {
 			continue
 		}
 		if err := s.learn(ctx); err != nil {
 			s.log.Debug("what the other reconciler uses can't be read", "err", err)
 		}
+		now := begin.UTC()
+		s.checkHearing(now)
 		if s.engine.Due(now) {
 			s.engine.Stand(now)
 		}
-		notBefore = now.Add((restFactor + 1) * time.Since(now))
+		notBefore = time.Now().Add(restFactor * time.Since(begin))
 	}
 }
 

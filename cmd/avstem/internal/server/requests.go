@@ -67,7 +67,6 @@ func (s *Server) answerAcknowledge(r micro.Request) {
 	if !request.TakeBack {
 		ack = &reconcile.Acknowledgement{By: request.By, Reason: request.Reason, At: now, Until: request.Until.UTC()}
 	}
-	before := s.store.sequence(request.Finding)
 	f, err := s.engine.Acknowledge(request.Finding, ack, now)
 	if err != nil {
 		code := codeSeveral
@@ -81,7 +80,7 @@ func (s *Server) answerAcknowledge(r micro.Request) {
 	}
 	s.log.Info("finding acknowledged", "finding", f.ID, "by", request.By, "takenBack", request.TakeBack, "until", request.Until, "reason", request.Reason)
 	s.poke()
-	for s.store.sequence(f.ID) == before {
+	for !s.store.saysOf(f.ID, ack) { // what was judged before may be on its way to the store still
 		if time.Since(now) > storedWithin {
 			s.respond(r.Error(codeBroken, fmt.Sprintf("acknowledge %s: it is taken, and not stored yet: NATS doesn't take it now", f.ID), nil))
 			return
@@ -91,11 +90,27 @@ func (s *Server) answerAcknowledge(r micro.Request) {
 	s.respond(r.RespondJSON(f))
 }
 
-// sequence is the stream's sequence of a finding as it was written last.
-func (s *store) sequence(id string) uint64 {
+// saysOf says whether a finding stands in the store with this acknowledgement, nil for
+// none.
+func (s *store) saysOf(id string, ack *reconcile.Acknowledgement) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.seq[id]
+	at, has := s.acks[id]
+	if ack == nil {
+		return !has
+	}
+	return has && at.Equal(ack.At)
+}
+
+// noteAck remembers with which acknowledgement a finding stands in the store.
+func (s *store) noteAck(f *reconcile.Finding) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.Acknowledged == nil {
+		delete(s.acks, f.ID)
+	} else {
+		s.acks[f.ID] = f.Acknowledged.At
+	}
 }
 
 // tasks takes what Maskin says.

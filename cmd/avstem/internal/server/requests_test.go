@@ -152,3 +152,31 @@ func TestNamesOfTheInventoryTakeNoPass(t *testing.T) {
 		}
 	}
 }
+
+// Who acknowledges is answered when that is stored, and not when something else of
+// the finding is: what was judged before may be on its way still.
+func TestAcknowledgementIsAnsweredWhenItIsStored(t *testing.T) {
+	r := newRig(t)
+	s := r.leading("one")
+	f := opens("f-1").Changed[0]
+	ack := &reconcile.Acknowledgement{By: "kari", Reason: "known", At: time.Now().UTC(), Until: time.Now().Add(time.Hour)}
+	for _, step := range []struct {
+		write        *reconcile.Acknowledgement
+		acked, plain bool
+	}{{nil, false, true}, {ack, true, false}, {nil, false, true}} {
+		f.Acknowledged = step.write
+		if err := s.store.put(t.Context(), 0, &f, nil); err != nil {
+			t.Fatal(err)
+		}
+		if acked, plain := s.store.saysOf("f-1", ack), s.store.saysOf("f-1", nil); acked != step.acked || plain != step.plain {
+			t.Errorf("written with %+v: acknowledged %v, not %v", step.write, acked, plain)
+		}
+	}
+	f.Acknowledged = ack
+	if err := s.store.put(t.Context(), 0, &f, nil); err != nil {
+		t.Fatal(err)
+	}
+	if next := r.leading("next"); !next.store.saysOf("f-1", ack) {
+		t.Error("the next leader doesn't know that it is acknowledged")
+	}
+}

@@ -51,17 +51,18 @@ type Options struct {
 
 // Server runs the reconciler of one site.
 type Server struct {
-	o      Options
-	log    *slog.Logger
-	engine *engine.Engine
-	store  *store
-	out    *outbox
-	kept   keeper
-	agents *agents
-	pulse  pulse
-	lacks  atomic.Pointer[string] // what of NATS it waits for before it begins, nil for nothing
-	ledger *ledger
-	news   chan struct{} // holds one when a step may be due
+	o       Options
+	log     *slog.Logger
+	engine  *engine.Engine
+	store   *store
+	out     *outbox
+	kept    keeper
+	agents  *agents
+	pulse   pulse
+	hearing hearing
+	lacks   atomic.Pointer[string] // what of NATS it waits for before it begins, nil for nothing
+	ledger  *ledger
+	news    chan struct{} // holds one when a step may be due
 
 	leading atomic.Bool // it has the lease
 

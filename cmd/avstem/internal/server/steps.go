@@ -43,12 +43,14 @@ func (s *Server) step(ctx context.Context) {
 		case <-tick.C:
 			s.watchHoles()
 		}
-		now := time.Now().UTC()
-		if now.Before(notBefore) || !s.engine.Due(now) {
+		begin := time.Now() // UTC has no monotonic time, and a clock may be set back
+		now := begin.UTC()
+		s.checkHearing(now)
+		if begin.Before(notBefore) || !s.engine.Due(now) {
 			continue
 		}
 		s.take(s.engine.Step(now))
-		took := time.Since(now)
+		took := time.Since(begin)
 		notBefore = time.Now().Add(restFactor * took)
 		s.pulse.step.Store(time.Now().UnixNano())
 		if s.o.Stepped != nil {

@@ -53,14 +53,15 @@ type store struct {
 	wrote   uint64            // the highest of them
 	last    uint64            // the highest of all that were written, marks too
 	told    told
-	created time.Time // of the stream
+	acks    map[string]time.Time // when each finding was acknowledged, as it stands there
+	created time.Time            // of the stream
 	other   string
 	otherAt time.Time // when it last wrote
 	saidAt  time.Time // when that was last reported
 }
 
 func newStore(conn *bus.Conn, site, self string) *store {
-	return &store{conn: conn, site: site, self: self, seq: map[string]uint64{}}
+	return &store{conn: conn, site: site, self: self, seq: map[string]uint64{}, acks: map[string]time.Time{}}
 }
 
 // lead begins a turn: nobody who led before writes from then on.
@@ -126,6 +127,7 @@ func (s *store) restore(ctx context.Context) (findings []reconcile.Finding, unto
 			continue
 		}
 		findings = append(findings, f)
+		s.noteAck(&f)
 		if k.seq > since {
 			untold = append(untold, untoldOf(k, f, told, s.site)...)
 		}
@@ -281,6 +283,7 @@ func (s *store) put(ctx context.Context, lane int, f *reconcile.Finding, events 
 		return fmt.Errorf("keep finding %s: %w", f.ID, err)
 	}
 	s.note(f.ID, ack.Sequence)
+	s.noteAck(f)
 	return nil
 }
 

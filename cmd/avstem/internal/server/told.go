@@ -51,11 +51,11 @@ func (s *store) takeUpTold(ctx context.Context) (since uint64, ids map[string]bo
 }
 
 // keepTold writes down that all events were told that findings up to a sequence name,
-// unless that was done a moment ago.
+// unless that was done a moment ago. It can wait where the lease can't be relied on.
 func (s *store) keepTold(ctx context.Context, upTo uint64, moment time.Duration) error {
 	now := time.Now()
 	s.mu.Lock()
-	due := s.told.news && now.Sub(s.told.at) >= moment
+	due := s.lease.Holds() && s.told.news && now.Sub(s.told.at) >= moment
 	s.mu.Unlock()
 	if !due {
 		return nil
