@@ -252,6 +252,7 @@ func (b *Book) Settle(now time.Time) (changed []string) {
 	b.settleHomes()
 	b.settleVMs()
 	b.settleSites()
+	b.settleEmptied()
 	b.settlePools()
 	b.settleLoads()
 	b.settleGroups()
@@ -339,8 +340,8 @@ func (b *Book) touchAll() {
 	for _, g := range b.groups {
 		b.dirtyGroups[g] = true
 	}
-	for name := range b.sites {
-		b.dirtySites[name] = true
+	for name, s := range b.sites {
+		b.dirtySites[name], s.lost.dirty = true, true
 	}
 	for _, g := range b.unresolved {
 		b.dirtyGroups[g] = true

@@ -23,6 +23,7 @@ type site struct {
 	unread  map[*vmUnit]bool
 	sight   sight
 	silence unit
+	lost    lostVMs
 	pools   sitePools
 }
 
@@ -53,7 +54,8 @@ func factsOf(hp *hostPair) siteFacts {
 func (b *Book) site(name string) *site {
 	s := b.sites[name]
 	if s == nil {
-		s = &site{hosts: map[*hostPair]bool{}, silent: map[string]silent{}, unread: map[*vmUnit]bool{}, silence: unit{stage: stageSilence, key: name}}
+		s = &site{hosts: map[*hostPair]bool{}, silent: map[string]silent{}, unread: map[*vmUnit]bool{}, silence: unit{stage: stageSilence, key: name},
+			lost: lostVMs{unit: unit{stage: stageEmptied, key: name}}}
 		b.sites[name] = s
 	}
 	return s
@@ -215,6 +217,7 @@ func (b *Book) settleSites() {
 		if t.aside != nil {
 			b.put(t.aside.absent, p.findings)
 		}
+		b.lose(t, len(p.findings) > 0)
 		if len(p.findings) == 0 {
 			t.aside = nil
 		}

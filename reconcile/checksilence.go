@@ -47,11 +47,7 @@ func (p *pass) checkSilence(hosts []*hostPair) {
 }
 
 func (p *pass) silence(site, platform string, silent []*hostPair, of int) {
-	subject, what := Subject{Type: "site", ID: site, Name: site, Site: site}, "site "+site
-	if platform != "" {
-		subject = Subject{Type: "platform", ID: site + "/" + platform, Name: platform, Site: site, Platform: platform}
-		what = platform + " in site " + site
-	}
+	subject, what := scopeSubject(site, platform)
 	names := make([]string, len(silent))
 	for i, hp := range silent {
 		names[i] = hp.key()
@@ -69,6 +65,14 @@ func (p *pass) silence(site, platform string, silent []*hostPair, of int) {
 	for _, hp := range silent {
 		p.blame(hp.Blind, id)
 	}
+}
+
+// scopeSubject is a site, or a platform in it, as a finding's subject and in words.
+func scopeSubject(site, platform string) (subject Subject, what string) {
+	if platform == "" {
+		return Subject{Type: "site", ID: site, Name: site, Site: site}, "site " + site
+	}
+	return Subject{Type: "platform", ID: site + "/" + platform, Name: platform, Site: site, Platform: platform}, platform + " in site " + site
 }
 
 func percent(share float64) string {

@@ -47,6 +47,9 @@
 //	                                                    the site has
 //	silence     one site: whether many of its hosts     of each of its hosts: its record, and
 //	            are silent at once (checkSilence)       whether it is silent
+//	emptied     one site: whether many of its VMs       its VMs' records, whether they are missing,
+//	            are missing at once                     and the records of their hosts
+//	            (checkEmptiedSite)
 //	task        Maskin's tasks on one VM that           the tasks, the VM and the findings about that,
 //	            succeeded (checkTasks)                  when its hosts were passed over
 //	speakers    host IDs that several agents use,       speakers, refusals, gaps and clocks, the

@@ -71,6 +71,8 @@ func (h *holder) holds(f *Finding) (held bool, cause string) {
 		return h.holdsHosts(f)
 	case "host", "runtime":
 		return h.holdsHost(f)
+	case "site", "platform":
+		return h.holdsHosts(f)
 	}
 	return false, ""
 }

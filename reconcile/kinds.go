@@ -61,6 +61,7 @@ const (
 	NetworkUplink      Kind = "network.uplink"
 	ScopeContradiction Kind = "scope.contradiction"
 	ScopeUnresolved    Kind = "scope.unresolved"
+	SiteEmptied        Kind = "site.emptied"
 	ObserveClock       Kind = "observe.clock"
 	ObserveGap         Kind = "observe.gap"
 	ObserveBlind       Kind = "observe.blind"
@@ -147,6 +148,7 @@ var kinds = []KindInfo{
 	{PolicyUnmatched, Low, time.Hour, "a suppression speaks of nothing that is found"},
 	{ScopeContradiction, High, 0, "the words on whose a VM is contradict each other"},
 	{ScopeUnresolved, Medium, 15 * time.Second, "something belongs to a tenant, project or environment that Sentral has not"},
+	{SiteEmptied, Critical, 15 * time.Second, "many VMs that Sentral has in a site or platform are nowhere at once, on several hosts"},
 	{VMDuplicate, Critical, 15 * time.Second, "one VM is active in two places"},
 	{VMImage, Medium, 0, "a VM is labelled with another image than Sentral says"},
 	{VMLingering, High, 15 * time.Second, "a VM is there that Sentral says must not be"},

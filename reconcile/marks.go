@@ -46,6 +46,8 @@ type aside struct {
 	cuts []cut
 	// absent is the unit of a record that no VM was matched with.
 	absent *unit
+	// lostIn is the site of which it is one of the missing.
+	lostIn *site
 }
 
 // host is the one that shows the VM; nil of a record.

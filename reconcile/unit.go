@@ -30,6 +30,7 @@ const (
 	stageAbsence
 	stagePools
 	stageProject
+	stageEmptied // before the hosts, as what one has lost follows from that first
 	stageLoad
 	stageGroup
 	stageUnresolved

@@ -172,5 +172,6 @@ var Unplanted = map[reconcile.Kind]string{
 	reconcile.InventoryDuplicate: "both records of one ID are left out, and while one can't be used no disk.orphan is concluded anywhere",
 	reconcile.InventoryHeld:      "the whole inventory is held back then, and with it whatever else was planted in it",
 	reconcile.InventoryStale:     "it is a state of the inventory's source, an hour after that fell silent: no inventory shows it",
+	reconcile.SiteEmptied:        "a third of a site's VMs have to be gone, which hides what else was planted in them",
 	reconcile.ObserveSilence:     "a whole site has to fall silent, which hides what else was planted there: the life of the fleet has it, and it is measured apart",
 }
