@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dataverket/avstem/bus"
+	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/reconcile"
 )
 
@@ -84,20 +85,48 @@ func TestHearingBreaks(t *testing.T) {
 // One that was held up for longer than hosts may be silent says nothing of them: it
 // hears them first.
 func TestHeldUpReconcilerFindsNobodySilent(t *testing.T) {
-	r := newRig(t)
+	r := &rig{t: t, cpus: 2}
 	var log logs
-	s, _ := r.reconciler(&log)
-	r.shows(4)
-	r.untilStored("open vm.vcpus")
-	// As if it had been stopped since it tried last.
-	now := time.Now().UTC().Add(time.Minute)
-	s.checkHearing(now)
-	if out := s.engine.Step(now); out.Waiting == "" || len(out.Events) > 0 {
-		t.Errorf("waiting %q, events %v", out.Waiting, out.Events)
+	s := New(Options{Site: "lab", Policy: reconcile.DefaultPolicy(), Logger: log.logger()})
+	begin := time.Now().UTC()
+	s.engine.Intend(r.books())
+	doc := &inventory.Observation{Schema: inventory.Schema, Host: hostID, Site: "lab", Source: "network", Epoch: 1, Gen: 1, ObservedAt: begin,
+		Outcome: inventory.OutcomeComplete, Complete: true}
+	s.engine.Observe(doc, begin)
+	s.engine.Delivered()
+	beat := func(at time.Time) {
+		s.engine.Hear(heartbeat(bus.Heartbeat{Host: hostID, Site: "lab", Epoch: 1, Incarnation: agentID, At: at,
+			Sources: []bus.SourceState{{Source: doc.Source, Gen: doc.Gen, Digest: doc.Digest}}}, at))
 	}
-	r.until("it goes on", func() error { return r.answers(s) })
-	r.shows(5)
-	r.untilEvents("opened.vm.vcpus", "changed.vm.vcpus")
+	listen := func(at time.Time) {
+		s.checkHearing(at)
+		s.hearing.note(at, true)
+		s.engine.Listen(at)
+	}
+	listen(begin)
+	beat(begin)
+	if out := s.engine.Step(begin); out.Waiting != "" {
+		t.Fatal(out.Waiting)
+	}
+	// Whichever comes first when it goes on: a step, or a look at the connection.
+	for i, first := range []func(time.Time){s.checkHearing, listen} {
+		now := begin.Add(time.Duration(i+1) * time.Minute)
+		first(now)
+		if out := s.engine.Step(now); out.Waiting == "" && len(out.Events) > 0 {
+			t.Errorf("it judges before it has heard anybody: %+v", out.Events)
+		}
+		listen(now.Add(time.Second))
+		beat(now.Add(2 * time.Second))
+		out := s.engine.Step(now.Add(3 * time.Second))
+		for _, e := range out.Events {
+			if e.Finding.Kind == reconcile.HostStale || e.Finding.Kind == reconcile.ObserveSilence {
+				t.Errorf("%s %s: %s", e.Change, e.Finding.Kind, e.Finding.Message)
+			}
+		}
+		if out.Waiting != "" {
+			t.Errorf("it waits: %s", out.Waiting)
+		}
+	}
 	if !log.has("held up") {
 		t.Error("it doesn't say so")
 	}

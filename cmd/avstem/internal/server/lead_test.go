@@ -170,7 +170,7 @@ func TestEventsThatACrashLeftUntoldAreToldOnce(t *testing.T) {
 			}
 		}
 	}
-	// The lease is never given back, as after a crash.
+	r.endTurn()
 	r.reconciler(nil)
 	r.shows(2)
 	r.until("all are told", func() error {

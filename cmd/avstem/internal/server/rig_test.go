@@ -36,8 +36,9 @@ type rig struct {
 	epoch  uint64
 	gen    uint64
 	last   *inventory.Observation
-	cpus   int   // of the VM in Sentral
-	log    *logs // of the last reconciler
+	cpus   int    // of the VM in Sentral
+	log    *logs  // of the last reconciler
+	turn   func() // ends that of one which leads and of which nothing else runs
 	// natsLog is the NATS server's.
 	natsLog logs
 }
