@@ -104,12 +104,23 @@ func (r *Recorded) seeds(then *reconcile.Policy) []seed {
 		e, happened := r.first[id]
 		s := seed{Finding: f}
 		s.turnBack(e, happened, r.begin)
-		if opened := e.At.Add(-grace(then, f.Kind)); happened && e.Action == string(reconcile.Opened) && opened.Before(r.begin) {
-			s.began = latest(s.began, opened) // it was out of sight meanwhile, or a task's
+		if happened && e.Action == string(reconcile.Opened) {
+			s.pend(e.At, grace(then, f.Kind), r.begin)
 		}
 		all = append(all, s)
 	}
 	return all
+}
+
+// pend says since when one was pending at a time that opened later, by its grace. It
+// may have been out of sight meanwhile, or a task's.
+func (s *seed) pend(opened time.Time, grace time.Duration, at time.Time) {
+	switch since := opened.Add(-grace); {
+	case since.Before(at):
+		s.began = latest(s.began, since)
+	case !s.began.Add(grace).After(at): // it would be open: since when it was pending isn't known
+		s.began = at
+	}
 }
 
 // turnBack makes of a finding what it was at a time before.
