@@ -30,6 +30,7 @@ type Book struct {
 
 	hosts     map[uuid.UUID]*hostView
 	arrived   map[uuid.UUID]map[string]*Document // nil where the source is gone
+	spoken    int                                // hosts that speak, or did
 	heard     []*hostView                        // of those that spoke, the ones of which it may matter
 	hostIndex map[uint64][]*hostNode             // by their marks
 	// hostRecords are by Sentral's ID.

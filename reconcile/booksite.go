@@ -14,6 +14,7 @@ type site struct {
 	hosts map[*hostPair]bool
 	// silent counts those that should speak and have, by platform and together.
 	silent  map[string]silent
+	spoken  int     // hosts that speak, or did
 	covered int     // hosts seen whole
 	forgets pairSet // those of them on which nothing is left of a VM that stops
 	unseen  pairSet // the others
@@ -73,6 +74,9 @@ func (b *Book) tellSite(hp *hostPair, facts siteFacts) {
 		if was.stale {
 			b.counts.silent--
 		}
+		if was.spoke {
+			b.speak(s, -1)
+		}
 		delete(s.hosts, hp)
 		s.count(was, -1)
 		if was.covered {
@@ -90,6 +94,9 @@ func (b *Book) tellSite(hp *hostPair, facts siteFacts) {
 		if facts.stale {
 			b.counts.silent++
 		}
+		if facts.spoke {
+			b.speak(s, 1)
+		}
 		s.hosts[hp] = true
 		s.count(facts, 1)
 		if facts.covered {
@@ -102,6 +109,18 @@ func (b *Book) tellSite(hp *hostPair, facts siteFacts) {
 		}
 		b.hide(s, hp, facts.hides != "")
 		b.dirtySites[facts.site] = true
+	}
+}
+
+// speak counts the hosts that speak. What is elsewhere, quotas rest on.
+func (b *Book) speak(s *site, by int) {
+	before, all := s.spoken, b.spoken
+	s.spoken += by
+	b.spoken += by
+	if (before > 0) != (s.spoken > 0) || (all > 0) != (b.spoken > 0) {
+		for _, g := range b.projects {
+			b.dirtyGroups[g] = true
+		}
 	}
 }
 
