@@ -77,13 +77,13 @@ type Book struct {
 	// What the next settling judges again.
 	dirtyNodes     []*hostNode
 	dirtyHomes     []string
-	dirtyHosts     map[*hostPair]bool
+	dirtyHosts     hostQueue
 	dirtyThings    []*thing
-	dirtyAbsences  map[*thing]bool
-	dirtyPools     map[*hostPair]bool
-	dirtyLoads     map[*hostPair]bool
+	dirtyAbsences  []*thing // some of them several times
+	dirtyPools     hostQueue
+	dirtyLoads     hostQueue
 	dirtyGroups    map[*vmGroup]bool
-	dirtyStrays    map[*hostPair]bool
+	dirtyStrays    hostQueue
 	dirtySites     map[string]bool
 	allPools       bool
 	dirtyPaths     map[string]bool // of which it changed whether Sentral knows what is there
@@ -137,13 +137,12 @@ func NewBook(policy Policy) *Book {
 		awaiting: map[dependency]map[string]bool{},
 		awaited:  map[string][]dependency{},
 
-		dirtyHosts:    map[*hostPair]bool{},
-		dirtyAbsences: map[*thing]bool{},
-		dirtyPools:    map[*hostPair]bool{},
-		dirtyLoads:    map[*hostPair]bool{},
-		dirtyGroups:   map[*vmGroup]bool{},
-		dirtyStrays:   map[*hostPair]bool{},
-		dirtySites:    map[string]bool{},
+		dirtyHosts:  hostQueue{bit: dirtyHost},
+		dirtyPools:  hostQueue{bit: dirtyPools},
+		dirtyLoads:  hostQueue{bit: dirtyLoads},
+		dirtyGroups: map[*vmGroup]bool{},
+		dirtyStrays: hostQueue{bit: dirtyStrays},
+		dirtySites:  map[string]bool{},
 
 		dirtyPaths: map[string]bool{},
 		repeated:   map[string]bool{},

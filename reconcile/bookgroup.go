@@ -259,18 +259,17 @@ func (b *Book) touchLoad(t *thing) {
 		hp = b.hostRecord[t.want.Host]
 	}
 	if hp != nil {
-		b.dirtyLoads[hp] = true
+		b.dirtyLoads.add(hp)
 	}
 }
 
 // settleLoads judges what hosts have promised their VMs.
 func (b *Book) settleLoads() {
-	b.judgeHosts(b.dirtyLoads, (*pass).weighHost, func(p *pass, hp *hostPair) {
+	b.judgeHosts(b.dirtyLoads.take(), (*pass).weighHost, func(p *pass, hp *hostPair) {
 		b.wake("host", hp.id())
 		b.put(&hp.ofLoad, p.findings)
 		b.ledger.blame(&hp.ofLoad, p.blames)
 	})
-	b.dirtyLoads = emptied(b.dirtyLoads)
 }
 
 // weighHost judges what a host has promised its VMs, and what they have lost on it.

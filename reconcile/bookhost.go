@@ -8,6 +8,39 @@ import (
 	"time"
 )
 
+// hostQueue are hosts that the next settling judges again, each once.
+type hostQueue struct {
+	bit     dirt // of those that are in it
+	waiting []*hostPair
+}
+
+// dirt says in which queues a host is.
+type dirt uint8
+
+const (
+	dirtyHost dirt = 1 << iota
+	dirtyPools
+	dirtyLoads
+	dirtyStrays
+)
+
+func (q *hostQueue) add(hp *hostPair) {
+	if hp.dirty&q.bit == 0 {
+		hp.dirty |= q.bit
+		q.waiting = append(q.waiting, hp)
+	}
+}
+
+// take empties it. Some of them may be none any more.
+func (q *hostQueue) take() []*hostPair {
+	hosts := q.waiting
+	q.waiting = nil
+	for _, hp := range hosts {
+		hp.dirty &^= q.bit
+	}
+	return hosts
+}
+
 // readArrived takes in the documents that arrived.
 func (b *Book) readArrived() {
 	vms := 0
@@ -86,7 +119,7 @@ func (b *Book) reread(h *hostView) {
 		b.dirtyNode(h.node)
 	}
 	if h.pair != nil {
-		b.dirtyHosts[h.pair] = true
+		b.dirtyHosts.add(h.pair)
 	}
 	b.countDisks(h)
 	b.schedule(h)
@@ -151,7 +184,7 @@ func (b *Book) noteFacts(h *hostView) {
 // settleHosts judges the hosts that were touched, and notes what others read of
 // them.
 func (b *Book) settleHosts() {
-	b.judgeHosts(b.dirtyHosts, (*pass).seeHost, func(p *pass, hp *hostPair) {
+	b.judgeHosts(b.dirtyHosts.take(), (*pass).seeHost, func(p *pass, hp *hostPair) {
 		b.wakeHost(hp)
 		b.put(&hp.ofHost, p.findings)
 		b.tellSite(hp, factsOf(hp))
@@ -159,7 +192,7 @@ func (b *Book) settleHosts() {
 			b.touchHome(hp.Intended.ID)
 		}
 		if hp.view != nil {
-			b.dirtyStrays[hp] = true
+			b.dirtyStrays.add(hp)
 			b.touchSpeakers(hp.view)
 			b.schedule(hp.view)
 			b.noteFacts(hp.view)
@@ -168,9 +201,9 @@ func (b *Book) settleHosts() {
 				b.noteFacts(former)
 			}
 		}
-		b.dirtyPools[hp], b.dirtyLoads[hp] = true, true
+		b.dirtyPools.add(hp)
+		b.dirtyLoads.add(hp)
 	})
-	b.dirtyHosts = emptied(b.dirtyHosts)
 }
 
 // touchSpeakers has the speakers' unit judged again if it is about the host.
@@ -236,11 +269,11 @@ func (b *Book) settleHomes() {
 			if other {
 				b.touch(t)
 			} else if t.alone > 0 {
-				b.dirtyAbsences[t] = true
+				b.dirtyAbsences = append(b.dirtyAbsences, t)
 			}
 		}
 		for hp := range h.strays {
-			b.dirtyStrays[hp] = true
+			b.dirtyStrays.add(hp)
 		}
 	}
 	b.dirtyHomes = b.dirtyHomes[:0]
@@ -276,7 +309,7 @@ func (b *Book) countDisks(h *hostView) {
 func (b *Book) touchPools(hosts []*hostView) {
 	for _, h := range hosts {
 		if h.pair != nil {
-			b.dirtyPools[h.pair] = true
+			b.dirtyPools.add(h.pair)
 		}
 	}
 }

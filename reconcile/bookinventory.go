@@ -268,7 +268,7 @@ func (b *Book) pairOf(id uuid.UUID) *hostPair {
 // settleStrays judges the hosts that Sentral doesn't know.
 func (b *Book) settleStrays() {
 	p := b.scratch()
-	for hp := range b.dirtyStrays {
+	for _, hp := range b.dirtyStrays.take() {
 		if !b.hostPairs[hp] {
 			continue
 		}
@@ -279,7 +279,6 @@ func (b *Book) settleStrays() {
 		}
 		b.put(&hp.ofStray, p.findings)
 	}
-	b.dirtyStrays = emptied(b.dirtyStrays)
 }
 
 // watch has a stray judged again when a host does that its VMs belong on.

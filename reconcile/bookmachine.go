@@ -113,8 +113,8 @@ func (b *Book) matchGroup(p *pass, group *hostGroup) {
 		hp.ofHost, hp.ofPools = unit{stage: stageHost, key: key}, unit{stage: stagePools, key: key}
 		hp.ofLoad, hp.ofStray = unit{stage: stageLoad, key: key}, unit{stage: stageStray, key: key}
 		b.hostPairs[hp] = true
-		b.dirtyHosts[hp] = true
-		b.dirtyStrays[hp] = true
+		b.dirtyHosts.add(hp)
+		b.dirtyStrays.add(hp)
 		if hp.Intended != nil {
 			if held := b.hostRecord[hp.Intended.ID]; held == nil || held.nth <= hp.nth {
 				b.hostRecord[hp.Intended.ID] = hp
@@ -153,10 +153,6 @@ func (b *Book) dissolve(g *hostGroup) {
 		removePair(b.named, hp.wasKey, hp)
 		removePair(b.byID, hp.wasID, hp)
 		delete(b.hostPairs, hp)
-		delete(b.dirtyHosts, hp)
-		delete(b.dirtyPools, hp)
-		delete(b.dirtyLoads, hp)
-		delete(b.dirtyStrays, hp)
 		if hp.Intended != nil && b.hostRecord[hp.Intended.ID] == hp {
 			delete(b.hostRecord, hp.Intended.ID)
 			for other := range b.byID[hp.wasID].all() {

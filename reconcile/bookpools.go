@@ -83,7 +83,7 @@ func (b *Book) countUses(s *site, hp *hostPair, now []uint64) {
 
 func (b *Book) touchReaders(s *site, name uint64) {
 	for _, hp := range s.pools.volumes[name] {
-		b.dirtyPools[hp] = true
+		b.dirtyPools.add(hp)
 	}
 }
 
@@ -128,7 +128,7 @@ func (b *Book) hide(s *site, hp *hostPair, hidden bool) {
 	}
 	if now := first(); now != before || slices.Contains(now[:], hp) {
 		for reader := range s.pools.readers {
-			b.dirtyPools[reader] = true
+			b.dirtyPools.add(reader)
 		}
 	}
 }
@@ -137,41 +137,41 @@ func (b *Book) hide(s *site, hp *hostPair, hidden bool) {
 func (b *Book) settlePools() {
 	if b.allPools {
 		for hp := range b.hostPairs {
-			b.dirtyPools[hp] = true
+			b.dirtyPools.add(hp)
 		}
 		b.allPools = false
 	} else if len(b.dirtyPaths) > 0 {
 		b.touchPoolsWith(b.dirtyPaths)
 	}
 	b.dirtyPaths = emptied(b.dirtyPaths)
-	touched := make([]*hostPair, 0, len(b.dirtyPools))
-	for hp := range b.dirtyPools {
-		touched = append(touched, hp)
-	}
-	for _, hp := range touched { // which may touch others
+	for _, hp := range b.dirtyPools.waiting { // which may touch others
 		if s := b.sites[hp.inSite.site]; b.hostPairs[hp] && s != nil && s.pools.readers != nil {
 			b.tellUses(s, hp)
 		}
 	}
-	p := b.scratch()
-	for hp := range b.dirtyPools {
-		if !b.hostPairs[hp] {
-			continue
-		}
-		s := b.site(hp.inSite.site)
-		if s.pools.readers != nil {
+	touched := b.dirtyPools.take()
+	for _, hp := range touched {
+		if s := b.sites[hp.inSite.site]; b.hostPairs[hp] && s != nil && s.pools.readers != nil {
 			b.stopReading(s, hp)
 		}
+	}
+	// What others use is asked in turn: the first who does has it collected.
+	var reaching []*hostPair
+	b.judgeHosts(touched, (*pass).judgePools, func(p *pass, hp *hostPair) {
+		if hp.poolsReached {
+			reaching = append(reaching, hp)
+			return
+		}
+		b.takePools(p, hp)
+	})
+	p := b.scratch()
+	for _, hp := range reaching {
 		p.begin()
 		hp.pools = nil
-		if hp.view != nil && slices.ContainsFunc(hp.view.docs, func(doc *source) bool { return len(doc.StoragePools) > 0 }) {
-			p.checkPools(hp)
-			b.judged(hp.view, len(b.dirtyPools))
-		}
-		b.put(&hp.ofPools, p.findings)
-		b.wake("host", hp.id())
+		p.checkPools(hp, b.usersIn)
+		b.judged(hp.view, len(reaching))
+		b.takePools(p, hp)
 	}
-	b.dirtyPools = emptied(b.dirtyPools)
 	for _, s := range b.sites {
 		if s.pools.readers != nil && len(s.pools.readers) == 0 {
 			b.quiet(s)
@@ -179,11 +179,28 @@ func (b *Book) settlePools() {
 	}
 }
 
+// judgePools judges a host's pools as far as nobody else can reach them, and notes
+// whether somebody can.
+func (p *pass) judgePools(hp *hostPair) {
+	hp.pools, hp.poolsReached = nil, false
+	if hp.view != nil && slices.ContainsFunc(hp.view.docs, func(doc *source) bool { return len(doc.StoragePools) > 0 }) {
+		p.checkPools(hp, func(_ *hostPair, _ *inventory.StoragePool, own *uses) (*uses, string) {
+			hp.poolsReached = true
+			return own, ""
+		})
+	}
+}
+
+func (b *Book) takePools(p *pass, hp *hostPair) {
+	b.put(&hp.ofPools, p.findings)
+	b.wake("host", hp.id())
+}
+
 // touchPoolsWith has the pools judged again that have a volume at one of the paths.
 func (b *Book) touchPoolsWith(paths map[string]bool) {
 	for hp := range b.hostPairs {
 		if hp.view != nil && hp.view.hasVolume(paths) {
-			b.dirtyPools[hp] = true
+			b.dirtyPools.add(hp)
 		}
 	}
 }

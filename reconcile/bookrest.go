@@ -52,7 +52,7 @@ func (b *Book) intendRest(was *intended) {
 	if len(m.leftOut) > 0 {
 		for hp := range b.hostPairs {
 			if hp.Intended == nil {
-				b.dirtyHosts[hp] = true
+				b.dirtyHosts.add(hp)
 			}
 		}
 		for id := range b.awaited {

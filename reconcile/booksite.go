@@ -23,6 +23,7 @@ type site struct {
 	// unread are units with VMs that are there, and whose marks could not be read.
 	unread  map[*vmUnit]bool
 	sight   sight
+	again   bool // which is another one, so that all that are alone are judged again
 	silence unit
 	lost    lostVMs
 	pools   sitePools
@@ -188,6 +189,7 @@ type unreadVM struct {
 // settleSites looks again at the sites that were touched, and judges the records
 // that no VM was matched with where that may come to something else.
 func (b *Book) settleSites() {
+	var again []*site
 	for name := range b.dirtySites {
 		s := b.sites[name]
 		if s == nil {
@@ -210,17 +212,27 @@ func (b *Book) settleSites() {
 		if now.equal(&s.sight) {
 			continue
 		}
-		s.sight = now
-		for _, t := range s.alone {
-			b.dirtyAbsences[t] = true
-		}
+		s.sight, s.again = now, true
+		again = append(again, s)
 	}
 	clear(b.dirtySites)
-	if len(b.dirtyAbsences) == 0 {
-		return
+	b.settleAbsences(again)
+}
+
+// settleAbsences judges the records that were touched and are, or were, alone, and
+// all that are in some sites.
+func (b *Book) settleAbsences(all []*site) {
+	touched := b.dirtyAbsences
+	b.dirtyAbsences = nil
+	if len(all) > 0 {
+		touched = slices.DeleteFunc(touched, func(t *thing) bool { return t.alone > 0 && b.site(t.want.Site).again })
+	}
+	for _, s := range all {
+		touched = append(touched, s.alone...)
+		s.again = false
 	}
 	p := b.scratch()
-	for t := range b.dirtyAbsences {
+	for _, t := range touched {
 		b.wake("vm", t.want.ID)
 		b.touchLoad(t) // of which many may be missing
 		p.begin()
@@ -241,7 +253,6 @@ func (b *Book) settleSites() {
 			t.aside = nil
 		}
 	}
-	b.dirtyAbsences = emptied(b.dirtyAbsences)
 }
 
 // settleSilence judges whether many of a site's hosts fell silent at once.
@@ -288,7 +299,7 @@ func (b *Book) Rematched() iter.Seq[string] {
 func (b *Book) isAlone(t *thing, alone, tied bool) {
 	was := t.alone > 0
 	if alone || was {
-		b.dirtyAbsences[t] = true
+		b.dirtyAbsences = append(b.dirtyAbsences, t)
 	}
 	t.tied = tied
 	if alone == was {

@@ -17,11 +17,15 @@ const maxOrphans = 50
 // calls every file of a directory a raw volume.
 const minOrphan = inventory.MiB
 
+// usersIn gives what all of a pool's site use that could use it, or why that isn't
+// known. Own is what its host uses.
+type usersIn func(hp *hostPair, pool *inventory.StoragePool, own *uses) (used *uses, unsure string)
+
 // checkPools finds volumes of a host's pools that no VM uses. It takes a whole and
 // fresh look at the pool and at every VM that could reach it: all of its host, and
 // where the pool is on another machine all of the site. Where that can't be had,
 // the pool is unknown on its host, with the reason.
-func (p *pass) checkPools(hp *hostPair) {
+func (p *pass) checkPools(hp *hostPair, usersIn usersIn) {
 	var own *uses
 	for _, doc := range hp.view.docs {
 		for i := range doc.StoragePools {
@@ -32,7 +36,7 @@ func (p *pass) checkPools(hp *hostPair) {
 			if own == nil {
 				own = p.usedOn(hp)
 			}
-			used, unsure := p.users(hp, doc, pool, own)
+			used, unsure := p.users(hp, doc, pool, own, usersIn)
 			if unsure != "" {
 				hp.pools = append(hp.pools, Comparison{Field: "storagePool.volumes", Path: "storagePools[" + pool.Name + "].volumes",
 					Class: Unknown, Reason: "which of them no VM uses: " + unsure, Provenance: doc.provenance("storagePool.volumes")})
@@ -98,7 +102,7 @@ func (p *pass) needed(at string, used *uses) bool {
 
 // users gives what is used by whoever could use the pool, or why that isn't known.
 // Own is what its host uses.
-func (p *pass) users(hp *hostPair, doc *source, pool *inventory.StoragePool, own *uses) (used *uses, unsure string) {
+func (p *pass) users(hp *hostPair, doc *source, pool *inventory.StoragePool, own *uses, usersIn usersIn) (used *uses, unsure string) {
 	switch {
 	case p.intended.unsure || len(p.intended.LeftOut) > 0:
 		return nil, "a record of Sentral that can't be used may name it"
@@ -122,7 +126,7 @@ func (p *pass) users(hp *hostPair, doc *source, pool *inventory.StoragePool, own
 	if local || unsure != "" {
 		return own, unsure
 	}
-	return p.book.usersIn(hp, pool, own)
+	return usersIn(hp, pool, own)
 }
 
 // isLocal says whether only the pool's host can reach it, or why that isn't

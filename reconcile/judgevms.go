@@ -49,13 +49,8 @@ func atOnce(n int, do func(nth int)) {
 
 // judgeHosts judges those of the hosts that are still there. Judging one changes
 // nothing but what is its own; what it comes to is taken in one after another.
-func (b *Book) judgeHosts(hosts map[*hostPair]bool, judge, take func(p *pass, hp *hostPair)) {
-	there := make([]*hostPair, 0, len(hosts))
-	for hp := range hosts {
-		if b.hostPairs[hp] {
-			there = append(there, hp)
-		}
-	}
+func (b *Book) judgeHosts(hosts []*hostPair, judge, take func(p *pass, hp *hostPair)) {
+	there := slices.DeleteFunc(hosts, func(hp *hostPair) bool { return !b.hostPairs[hp] })
 	var results sync.Mutex
 	b.sideBySide(len(there), func(p *pass, at int) {
 		hp := there[at]
@@ -185,7 +180,7 @@ func (b *Book) take(p *pass, u *vmUnit, pairs []*pair) {
 		b.touchLoad(t)
 		b.wakeThing(t)
 		if h := t.host(); h != nil && h.pair != nil && h.pair.unknown != "" {
-			b.dirtyStrays[h.pair] = true
+			b.dirtyStrays.add(h.pair)
 		}
 	}
 	if b.keep {

@@ -18,14 +18,16 @@ type hostPair struct {
 	HostMatch
 	view *hostView
 	// nth tells records of one ID apart, which should not be.
-	nth  int32
-	tied bool
+	nth   int32
+	tied  bool
+	dirty dirt // which queues it is in
 	// unknown is the finding that Sentral has no such host, otherRuntime that it
 	// runs another platform than Sentral says.
 	unknown, otherRuntime string
 	// pools and loads are the comparisons of its storage pools, and of what it has
 	// promised its VMs.
 	pools, loads []Comparison
+	poolsReached bool // other hosts reach some of its pools
 	// The units about it.
 	ofHost, ofPools, ofLoad, ofStray unit
 	// watches are the hosts, by Sentral's keys, that a stray's VMs belong on.
