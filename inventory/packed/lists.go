@@ -2,7 +2,7 @@ package packed
 
 import (
 	"encoding/binary"
-	"reflect"
+	"unsafe"
 )
 
 // Lists packs lists so that each of their values can be unpacked by itself: a base is
@@ -32,7 +32,7 @@ func (l *Lists[T]) Pack(values []T, like string) string {
 		base = l.base(l.of.reader(like))
 	}
 	l.put(w, base)
-	begun := append([]reflect.Value(nil), w.last...)
+	begun := append([]unsafe.Pointer(nil), w.last...)
 	begins := make([]byte, 0, offset*len(values))
 	for i := range values {
 		begins = binary.LittleEndian.AppendUint32(begins, uint32(len(w.out)))
@@ -44,11 +44,11 @@ func (l *Lists[T]) Pack(values []T, like string) string {
 }
 
 func (l *Lists[T]) put(w *writer, value *T) {
-	l.of.root.put(w, reflect.ValueOf(value).Elem(), reflect.Value{})
+	l.of.root.put(w, unsafe.Pointer(value), nil)
 }
 
 func (l *Lists[T]) get(r *reader, value *T) {
-	l.of.root.get(r, reflect.ValueOf(value).Elem(), reflect.Value{})
+	l.of.root.get(r, unsafe.Pointer(value), nil)
 }
 
 // base reads the base, which is where the reader is.
@@ -67,7 +67,7 @@ func (l *Lists[T]) Unpack(text string) []T {
 	}
 	r := l.of.reader(text)
 	l.base(r)
-	begun := append([]reflect.Value(nil), r.last...)
+	begun := append([]unsafe.Pointer(nil), r.last...)
 	values := make([]T, count(text))
 	for i := range values {
 		copy(r.last, begun)

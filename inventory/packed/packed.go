@@ -9,6 +9,7 @@ package packed
 import (
 	"reflect"
 	"sync"
+	"unsafe"
 )
 
 // Packer packs values of one type. Several goroutines may use it at once.
@@ -29,7 +30,7 @@ func New[T any]() *Packer[T] {
 func (p *Packer[T]) Pack(value *T) string {
 	w := p.writer()
 	defer p.put(w)
-	p.root.put(w, reflect.ValueOf(value).Elem(), reflect.Value{})
+	p.root.put(w, unsafe.Pointer(value), nil)
 	return string(w.out)
 }
 
@@ -37,13 +38,13 @@ func (p *Packer[T]) Pack(value *T) string {
 // is equal in them, so it is only to be read. It panics on what Pack didn't write.
 func (p *Packer[T]) Unpack(text string) *T {
 	value := new(T)
-	p.root.get(p.reader(text), reflect.ValueOf(value).Elem(), reflect.Value{})
+	p.root.get(p.reader(text), unsafe.Pointer(value), nil)
 	return value
 }
 
 func (p *Packer[T]) writer() *writer {
 	w := p.writers.Get().(*writer)
-	w.last = make([]reflect.Value, p.structs)
+	w.last = make([]unsafe.Pointer, p.structs)
 	return w
 }
 
@@ -54,21 +55,13 @@ func (p *Packer[T]) put(w *writer) {
 }
 
 func (p *Packer[T]) reader(text string) *reader {
-	return &reader{packed: text, last: make([]reflect.Value, p.structs)}
+	return &reader{packed: text, last: make([]unsafe.Pointer, p.structs)}
 }
 
 // plan makes the coders of a type.
 type plan struct {
 	structs int
 	begun   map[reflect.Type]bool // structs that this one is in
-}
-
-// coder writes and reads values of one type. The last one is what was in the same
-// place before, and not valid where nothing was.
-type coder interface {
-	put(w *writer, v, last reflect.Value)
-	get(r *reader, v, last reflect.Value) // v is zero
-	same(a, b reflect.Value) bool
 }
 
 func (p *plan) coder(t reflect.Type) coder {
@@ -80,13 +73,29 @@ func (p *plan) coder(t reflect.Type) coder {
 		return word{}
 	case reflect.Bool:
 		return truth{}
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return signed{}
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return unsigned{}
+	case reflect.Int:
+		return signed[int]{}
+	case reflect.Int8:
+		return signed[int8]{}
+	case reflect.Int16:
+		return signed[int16]{}
+	case reflect.Int32:
+		return signed[int32]{}
+	case reflect.Int64:
+		return signed[int64]{}
+	case reflect.Uint:
+		return unsigned[uint]{}
+	case reflect.Uint8:
+		return unsigned[uint8]{}
+	case reflect.Uint16:
+		return unsigned[uint16]{}
+	case reflect.Uint32:
+		return unsigned[uint32]{}
+	case reflect.Uint64:
+		return unsigned[uint64]{}
 	case reflect.Array:
 		if t.Elem().Kind() == reflect.Uint8 {
-			return octets{}
+			return octets(t.Len())
 		}
 	case reflect.Pointer:
 		return pointer{t.Elem(), p.coder(t.Elem())}
@@ -108,13 +117,13 @@ func (p *plan) object(t reflect.Type) coder {
 		panic("packed: can't pack " + t.String() + ", which is in itself")
 	}
 	p.begun[t] = true
-	o := &object{zero: reflect.New(t).Elem(), number: p.structs}
+	o := &object{t: t, zero: reflect.New(t).UnsafePointer(), number: p.structs}
 	p.structs++
 	for i := range t.NumField() {
 		if !t.Field(i).IsExported() {
 			panic("packed: can't pack " + t.String() + "." + t.Field(i).Name)
 		}
-		o.fields = append(o.fields, p.coder(t.Field(i).Type))
+		o.fields = append(o.fields, field{t.Field(i).Offset, p.coder(t.Field(i).Type)})
 	}
 	if len(o.fields) > mostFields {
 		panic("packed: can't pack " + t.String() + ", which has too many fields")

@@ -1,21 +1,21 @@
 package packed
 
-import "reflect"
+import "unsafe"
 
 // word is a string. What it begins with as the last one did isn't written, and
 // hexadecimal digits are by half a byte each.
 type word struct{}
 
-func (word) of(v reflect.Value) string {
-	if !v.IsValid() {
+func (word) of(v unsafe.Pointer) string {
+	if v == nil {
 		return ""
 	}
-	return v.String()
+	return *(*string)(v)
 }
 
-func (c word) put(w *writer, v, last reflect.Value) { w.text(v.String(), c.of(last)) }
-func (c word) get(r *reader, v, last reflect.Value) { v.SetString(r.text(c.of(last))) }
-func (word) same(a, b reflect.Value) bool           { return a.String() == b.String() }
+func (c word) put(w *writer, v, last unsafe.Pointer) { w.text(*(*string)(v), c.of(last)) }
+func (c word) get(r *reader, v, last unsafe.Pointer) { *(*string)(v) = r.text(c.of(last)) }
+func (word) same(a, b unsafe.Pointer) bool           { return *(*string)(a) == *(*string)(b) }
 
 // How a text goes on where the last one ended to be the same. It has so many bytes or
 // digits, or is a whole one with the digits of a pattern.
