@@ -155,7 +155,8 @@ func (h *host) network(people []vm) inventory.Body {
 			if incus {
 				tap.PortVLANs = []inventory.PortVLAN{{ID: tag, PVID: true, Untagged: true}}
 			} else {
-				ports = append(ports, inventory.OVSPort{Name: nic.Link, Tag: &tag, Interfaces: []inventory.OVSInterface{{Name: nic.Link}}})
+				ports = append(ports, inventory.OVSPort{Name: nic.Link, Tag: &tag, Interfaces: []inventory.OVSInterface{
+					{Name: nic.Link, MAC: tap.MAC, LinkState: "up", ExternalIDs: h.portIDs(v.got, nic)}}})
 			}
 			body.Links = append(body.Links, tap)
 		}
@@ -164,6 +165,15 @@ func (h *host) network(people []vm) inventory.Body {
 		body.OVSBridges = []inventory.OVSBridge{{Name: "br0", Datapath: "system", Ports: ports}}
 	}
 	return body
+}
+
+// portIDs are what libvirt, and Nova otherwise, write to a NIC's port.
+func (h *host) portIDs(vm *inventory.VM, nic *inventory.NIC) map[string]string {
+	owner := "vm-id"
+	if h.platform == onOpenStack {
+		owner = "vm-uuid"
+	}
+	return map[string]string{"attached-mac": nic.MAC.String(), "iface-id": nic.PortID, "iface-status": "active", owner: vm.UUID.String()}
 }
 
 // runtime is the document of the host's runtime.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"crypto/sha256"
 	"fmt"
 
 	"github.com/dataverket/avstem/inventory"
@@ -54,7 +55,7 @@ func (f *Fleet) plain(n, host int, o owner) vm {
 		Placement: &inventory.Placement{VM: v.want.ID, Tenant: o.tenant, Project: o.project, Environment: "prod"},
 		Image:     &inventory.Image{ID: image, Version: "20261101"},
 		NICs:      []inventory.NIC{v.nic(0, mac(n))}, Disks: []inventory.Disk{v.disk("vda", "root")},
-		ConfigDigest: fmt.Sprintf("sha256:%064x", n),
+		ConfigDigest: fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(name))),
 	}
 	switch f.Platform(host) {
 	case onIncus:
@@ -70,7 +71,8 @@ func (f *Fleet) plain(n, host int, o owner) vm {
 
 // nic is a NIC of the VM. Its tap is named so that no other VM's is.
 func (v *vm) nic(nth int, mac inventory.MAC) inventory.NIC {
-	return inventory.NIC{MAC: mac, Model: "virtio", Link: fmt.Sprintf("tap%08x-%d", v.n, nth), LinkUp: &yes, Bridge: "br0", Attachment: "ovs"}
+	return inventory.NIC{MAC: mac, Model: "virtio", Link: fmt.Sprintf("tap%08x-%d", v.n, nth), LinkUp: &yes, Bridge: "br0", Attachment: "ovs",
+		PortID: numbered('i'+byte(nth), v.n).String()}
 }
 
 func (v *vm) disk(target, name string) inventory.Disk {
@@ -98,7 +100,7 @@ func (v *vm) onIncus() {
 	v.got.RawState, v.got.Firmware = "Running", "efi"
 	v.got.Image.Digest, v.got.Image.Known = digest("20261101"), inventory.ImageByFingerprint
 	nic := &v.got.NICs[0]
-	nic.Attachment, nic.LinkUp = "bridge", nil
+	nic.Attachment, nic.LinkUp, nic.PortID = "bridge", nil, ""
 	d := &v.got.Disks[0]
 	*d = inventory.Disk{Target: "root", Bus: "scsi", Device: "disk", SourceType: "volume", Source: "default/virtual-machine/" + v.got.Name, Capacity: d.Capacity}
 }
