@@ -230,6 +230,9 @@ func (b *Book) Speak(all map[uuid.UUID][]Speaker) {
 	}
 }
 
+// Serve tells whose hosts are observed, as [Input.Site] does. It is for the beginning.
+func (b *Book) Serve(site string) { b.in.Site = site }
+
 // Judge takes another policy, by which everything is judged again.
 func (b *Book) Judge(policy Policy) { b.in.Policy, b.all = policy, true }
 

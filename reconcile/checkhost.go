@@ -43,8 +43,13 @@ func (p *pass) missingHost(hp *hostPair) {
 	if hp.tied || !hp.awaited() {
 		return
 	}
+	subject := hp.subject()
+	if p.in.Site != "" && subject.Site != p.in.Site { // it may report there
+		hp.Blind = findingID(HostMissing, subject, "host")
+		return
+	}
 	hp.Blind = p.find(Finding{
-		Kind: HostMissing, Subject: hp.subject(), Field: "host", Intended: string(sentral.HostActive),
+		Kind: HostMissing, Subject: subject, Field: "host", Intended: string(sentral.HostActive),
 		Message:  fmt.Sprintf("%s is active in Sentral, and no agent has reported for it", hp.key()),
 		Evidence: []string{"no host reports its host ID, system UUID, serial, MACs or name"},
 		Resolutions: bothWays("install avstem-agent on it, or see why it can't reach NATS", "person",

@@ -11,6 +11,9 @@ import (
 
 // Input is everything that one reconciliation rests on.
 type Input struct {
+	// Site is the one whose hosts are observed; "" is all. It is for the reconcilers of
+	// other sites to find which hosts of theirs are missing.
+	Site     string
 	Intended *sentral.Inventory
 	// Observed holds at most one document for each (host, source), the latest.
 	Observed []Document

@@ -29,6 +29,7 @@ func Findings(in Input) []Finding {
 // learn tells a new book everything, for one pass.
 func (b *Book) learn(in Input) {
 	b.once = true
+	b.Serve(in.Site)
 	for _, doc := range in.Observed {
 		b.Observe(doc)
 	}

@@ -190,11 +190,8 @@ func (a *app) driftAt(ctx context.Context, asked *selection, out *findingsOutput
 		if err != nil {
 			return fmt.Errorf("%s: site %s: %w", doing, site, err)
 		}
+		in.Site = site
 		result := reconcile.Reconcile(*in)
-		// Hosts of other sites speak to the reconcilers there.
-		result.Findings = slices.DeleteFunc(result.Findings, func(f reconcile.Finding) bool {
-			return f.Kind == reconcile.HostMissing && f.Subject.Site != site
-		})
 		all = append(all, result.Findings...)
 		known.Add(names.Of(in.Intended, result, result.Findings))
 		if len(judged) == 1 {

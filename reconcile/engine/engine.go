@@ -82,7 +82,7 @@ func (k refusalKey) compare(other refusalKey) int {
 
 // New makes an engine for a site.
 func New(site string, policy reconcile.Policy) *Engine {
-	return &Engine{
+	e := &Engine{
 		site: site, policy: policy,
 		hosts:   map[uuid.UUID]*host{},
 		refused: map[refusalKey]reconcile.Refusal{},
@@ -92,6 +92,8 @@ func New(site string, policy reconcile.Policy) *Engine {
 		crowded: map[uuid.UUID]bool{},
 		watched: newWatched(),
 	}
+	e.book.Serve(site)
+	return e
 }
 
 // Restore takes the findings that were kept over a restart, or that another

@@ -121,9 +121,6 @@ func (s *shadow) taken(findings []reconcile.Finding) {
 
 func (s *shadow) follow(t *rapid.T, e *Engine, out Outcome, now time.Time) {
 	result := reconcile.Reconcile(e.book.Input())
-	result.Findings = slices.DeleteFunc(result.Findings, func(f reconcile.Finding) bool {
-		return f.Kind == reconcile.HostMissing && f.Subject.Site != e.site
-	})
 	for i := range result.Findings {
 		f := &result.Findings[i]
 		known := slices.IndexFunc(s.findings, func(was reconcile.Finding) bool { return was.ID == f.ID && was.State != reconcile.Resolved })

@@ -128,15 +128,10 @@ func (e *Engine) settleTasks() {
 	}
 }
 
-// look gives a finding as comparing gives it, without what this engine can't know
-// better than the core could say.
+// look gives a finding as comparing gives it, but for what was known better before.
 func (e *Engine) look(id string, was *reconcile.Finding) (reconcile.Finding, bool) {
 	f, found := e.book.Finding(id)
-	switch {
-	case !found:
-	case f.Kind == reconcile.HostMissing && f.Subject.Site != e.site:
-		return f, false // hosts of other sites report to the reconcilers there
-	case f.Kind == reconcile.HostStale && was != nil && was.State != reconcile.Resolved && e.unheardOf(f.Subject.ID):
+	if found && f.Kind == reconcile.HostStale && was != nil && was.State != reconcile.Resolved && e.unheardOf(f.Subject.ID) {
 		// Since when it is silent was known better before the restart.
 		f.Message, f.Evidence = was.Message, was.Evidence
 	}
