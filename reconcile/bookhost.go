@@ -283,9 +283,9 @@ func (b *Book) settleHomes() {
 func (b *Book) countDisks(h *hostView) {
 	var now []string
 	for _, doc := range h.docs {
-		for i := range doc.BlockDevices {
-			if d := &doc.BlockDevices[i]; d.Kind == "disk" && d.WWN != "" && !slices.Contains(now, d.WWN) {
-				now = append(now, d.WWN)
+		for _, wwn := range doc.wwns {
+			if !slices.Contains(now, wwn) {
+				now = append(now, wwn)
 			}
 		}
 	}

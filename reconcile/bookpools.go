@@ -183,7 +183,7 @@ func (b *Book) settlePools() {
 // whether somebody can.
 func (p *pass) judgePools(hp *hostPair) {
 	hp.pools, hp.poolsReached = nil, false
-	if hp.view != nil && slices.ContainsFunc(hp.view.docs, func(doc *source) bool { return len(doc.StoragePools) > 0 }) {
+	if hp.view != nil && slices.ContainsFunc(hp.view.docs, func(doc *source) bool { return doc.pooled }) {
 		p.checkPools(hp, func(_ *hostPair, _ *inventory.StoragePool, own *uses) (*uses, string) {
 			hp.poolsReached = true
 			return own, ""
@@ -198,24 +198,15 @@ func (b *Book) takePools(p *pass, hp *hostPair) {
 
 // touchPoolsWith has the pools judged again that have a volume at one of the paths.
 func (b *Book) touchPoolsWith(paths map[string]bool) {
+	asked := mentioned{}
+	for at := range paths {
+		asked[b.mention(mentionsPath, at)] = true
+	}
 	for hp := range b.hostPairs {
-		if hp.view != nil && hp.view.hasVolume(paths) {
+		if hp.view != nil && slices.ContainsFunc(hp.view.docs, asked.by) {
 			b.dirtyPools.add(hp)
 		}
 	}
-}
-
-func (h *hostView) hasVolume(paths map[string]bool) bool {
-	for _, doc := range h.docs {
-		for i := range doc.StoragePools {
-			for j := range doc.StoragePools[i].Volumes {
-				if paths[doc.StoragePools[i].Volumes[j].Path] {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }
 
 // sharedDisk says whether several hosts see a disk of that WWN.

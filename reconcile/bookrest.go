@@ -169,14 +169,16 @@ func (b *Book) touchReading(m *moved) {
 			b.touch(t)
 		}
 	}
+	asked := b.asMentioned(m)
 	for _, h := range b.hosts {
 		byHost := m.readOn(h)
 		for _, doc := range h.docs {
-			if !byHost {
+			byVM := asked.by(doc)
+			if byVM {
 				doc.VMs()
 			}
 			for _, t := range doc.things {
-				if byHost || m.unmatched && t.owner() == nil || m.readByVM(t.vm()) {
+				if byHost || m.unmatched && t.owner() == nil || byVM && m.readByVM(t.vm()) {
 					b.touch(t)
 				}
 			}

@@ -154,11 +154,12 @@ func (b *Book) leadsOutward(h *hostView, vms ...*inventory.VM) {
 func sameFrame(a, b *source) bool {
 	frame := func(s *source) *inventory.Observation {
 		o := *s.Observation
-		o.VMs, o.Links, o.OVSBridges = nil, nil, nil
+		swapParts(&o, parts{})
+		o.VMs = nil
 		o.ObservedAt, o.Took, o.Epoch, o.Gen, o.Digest = time.Time{}, 0, 0, 0, ""
 		return &o
 	}
-	return sameWires(a, b) && reflect.DeepEqual(frame(a), frame(b))
+	return sameParts(a, b) && reflect.DeepEqual(frame(a), frame(b))
 }
 
 // mark has a thing found by its marks: at once, or while none is judged yet before
@@ -334,6 +335,14 @@ func (b *Book) newSource(h *hostView, doc Document, old *source) *source {
 		o.Capabilities = table
 		s.Observation = &o
 	}
+	s.wired = len(doc.Links)+len(doc.OVSBridges) > 0
+	s.pooled = len(doc.StoragePools) > 0
+	for i := range doc.BlockDevices {
+		if d := &doc.BlockDevices[i]; d.Kind == "disk" && d.WWN != "" {
+			s.wwns = append(s.wwns, d.WWN)
+		}
+	}
+	s.mentions = b.mentionsOf(doc.Observation)
 	b.loose = append(b.loose, s)
 	return s
 }

@@ -144,7 +144,7 @@ func (p *pass) compareLinks(hp *hostPair) {
 }
 
 func (p *pass) compareLink(hp *hostPair, doc *source, want *sentral.HostLink) {
-	link := recordedLink(hp.view.network.wires().Links, want)
+	link := recordedLink(hp.view.network.Links(), want)
 	name := orElse(want.Name, want.MAC.String())
 	path := "links[" + name + "]"
 	if link == nil {
@@ -246,7 +246,7 @@ func (h *hostView) cantJudge(doc *source, name string, in *Input) string {
 func (p *pass) compareHostDisk(hp *hostPair, doc *source, want *sentral.HostDisk) {
 	name := orElse(want.Serial, want.WWN)
 	path := "disks[" + name + "]"
-	i := slices.IndexFunc(doc.BlockDevices, func(d inventory.BlockDevice) bool {
+	i := slices.IndexFunc(doc.BlockDevices(), func(d inventory.BlockDevice) bool {
 		return (want.Serial != "" && strings.EqualFold(d.Serial, want.Serial)) ||
 			(want.WWN != "" && inventory.CanonicalWWN(d.WWN) == inventory.CanonicalWWN(want.WWN))
 	})
@@ -264,7 +264,7 @@ func (p *pass) compareHostDisk(hp *hostPair, doc *source, want *sentral.HostDisk
 		})
 		return
 	}
-	switch have := doc.BlockDevices[i].Size; {
+	switch have := doc.BlockDevices()[i].Size; {
 	case want.Size == nil:
 	case have == nil:
 		p.holdHost(hp, doc, Comparison{Field: "blockDevice.size", Path: path + ".size", Intended: *want.Size, Class: Unknown, Reason: "its size was not read"}, nil)

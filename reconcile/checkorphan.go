@@ -28,8 +28,9 @@ type usersIn func(hp *hostPair, pool *inventory.StoragePool, own *uses) (used *u
 func (p *pass) checkPools(hp *hostPair, usersIn usersIn) {
 	var own *uses
 	for _, doc := range hp.view.docs {
-		for i := range doc.StoragePools {
-			pool := &doc.StoragePools[i]
+		pools := doc.StoragePools()
+		for i := range pools {
+			pool := &pools[i]
 			if pool.State != "running" {
 				continue
 			}

@@ -35,11 +35,12 @@ func (h *hostView) newGrounds(in *Input) *grounds {
 	g := &grounds{known: map[string]*Ground{}, pools: map[string]*inventory.StoragePool{}}
 	var storage *source
 	for _, doc := range h.docs {
-		if len(doc.BlockDevices) > 0 || len(doc.FileSystems) > 0 {
+		all := doc.parts()
+		if len(all.BlockDevices) > 0 || len(all.FileSystems) > 0 {
 			storage = doc
 		}
-		for i := range doc.StoragePools {
-			g.pools[doc.Source+"/"+doc.StoragePools[i].Name] = &doc.StoragePools[i]
+		for i := range all.StoragePools {
+			g.pools[doc.Source+"/"+all.StoragePools[i].Name] = &all.StoragePools[i]
 		}
 	}
 	switch {
@@ -52,8 +53,9 @@ func (h *hostView) newGrounds(in *Input) *grounds {
 	}
 	g.devices, g.byFile = map[string]*inventory.BlockDevice{}, map[string]*inventory.BlockDevice{}
 	g.zpools = map[string][]string{}
-	for i := range storage.BlockDevices {
-		d := &storage.BlockDevices[i]
+	all := storage.parts()
+	for i := range all.BlockDevices {
+		d := &all.BlockDevices[i]
 		g.devices[d.Name] = d
 		if d.DMName != "" {
 			g.byFile["mapper/"+d.DMName] = d
@@ -69,8 +71,8 @@ func (h *hostView) newGrounds(in *Input) *grounds {
 		}
 	}
 	g.byNumber = map[string]*inventory.FileSystem{}
-	for i := range storage.FileSystems {
-		fs := &storage.FileSystems[i]
+	for i := range all.FileSystems {
+		fs := &all.FileSystems[i]
 		g.mounts = append(g.mounts, fs)
 		if fs.Number != "" {
 			g.byNumber[fs.Number] = fs

@@ -81,7 +81,7 @@ func (h *hostView) read(in *Input) {
 		if doc.Identity != nil {
 			h.Identity = doc.Identity
 		}
-		if doc.isWired() {
+		if doc.wired {
 			h.network = doc
 		}
 	}

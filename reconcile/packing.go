@@ -10,71 +10,80 @@ import (
 	"github.com/dataverket/avstem/inventory/packed"
 )
 
-// wires are what a document says of a host's network. They and the VMs are nearly all
-// that hosts say, and are asked for only while a host is judged. In between they are
-// packed.
-type wires struct {
-	Links      []inventory.Link
-	OVSBridges []inventory.OVSBridge
+// parts are what a document says of a host's network and storage. They and the VMs are
+// nearly all that hosts say, and are asked for only while a host is judged. In between
+// they are packed.
+type parts struct {
+	Links        []inventory.Link
+	OVSBridges   []inventory.OVSBridge
+	BlockDevices []inventory.BlockDevice
+	FileSystems  []inventory.FileSystem
+	StoragePools []inventory.StoragePool
+}
+
+// swapParts puts parts into a document's place for them, and gives those that were there.
+func swapParts(o *inventory.Observation, p parts) (were parts) {
+	were = parts{o.Links, o.OVSBridges, o.BlockDevices, o.FileSystems, o.StoragePools}
+	o.Links, o.OVSBridges, o.BlockDevices, o.FileSystems, o.StoragePools = p.Links, p.OVSBridges, p.BlockDevices, p.FileSystems, p.StoragePools
+	return were
 }
 
 type packers struct {
-	wires *packed.Packer[wires]
+	parts *packed.Packer[parts]
 	vms   *packed.Lists[inventory.VM]
 }
 
-func newPackers() *packers { return &packers{packed.New[wires](), packed.NewLists[inventory.VM]()} }
+func newPackers() *packers { return &packers{packed.New[parts](), packed.NewLists[inventory.VM]()} }
 
 // packing is what of a document is packed, and the document itself without. By is nil
 // where nothing is.
 type packing struct {
 	by         *packers
-	wires, vms string
+	parts, vms string
 }
 
 // unpacked is what was asked for of that, until the host is closed.
 type unpacked struct {
-	wires *wires
+	parts *parts
 	vms   []inventory.VM
 }
 
-// pack packs a document's parts, in the way of the one before, so that both can be held
-// against each other as they are written. They stay at hand until the host is closed.
+// pack packs a document, in the way of the one before, so that both can be held against
+// each other as they are written. What it says stays at hand until the host is closed.
 func (s *source) pack(by *packers, before packing) {
-	o := *s.Observation
-	w := &wires{o.Links, o.OVSBridges}
-	if s.packed.by != nil || len(o.VMs) == 0 && w.isNone() {
+	if s.packed.by != nil {
 		return
 	}
-	s.packed, s.unpacked = packing{by: by}, unpacked{w, o.VMs}
-	if !w.isNone() {
-		s.packed.wires, o.Links, o.OVSBridges = by.wires.Pack(w), nil, nil
-	}
-	if len(o.VMs) > 0 {
-		s.packed.vms, o.VMs = by.vms.Pack(o.VMs, before.vms), nil
+	o := *s.Observation
+	all := swapParts(&o, parts{})
+	s.packed, s.unpacked = packing{by, by.parts.Pack(&all), by.vms.Pack(o.VMs, before.vms)}, unpacked{&all, o.VMs}
+	if len(o.VMs) > 0 { // no VMs may be an empty list, which isn't packed
+		o.VMs = nil
 	}
 	s.Observation = &o
 }
 
-func (w *wires) isNone() bool { return len(w.Links)+len(w.OVSBridges) == 0 }
-
-// isWired says whether the document has any wires.
-func (s *source) isWired() bool {
-	return s.packed.wires != "" || len(s.Links)+len(s.OVSBridges) > 0
+func (s *source) parts() *parts {
+	if s.unpacked.parts == nil && s.packed.by != nil {
+		s.unpacked.parts = s.packed.by.parts.Unpack(s.packed.parts)
+	}
+	if s.unpacked.parts == nil {
+		o := *s.Observation
+		all := swapParts(&o, parts{})
+		s.unpacked.parts = &all
+	}
+	return s.unpacked.parts
 }
 
-// wires gives them; they are only to be read.
-func (s *source) wires() *wires {
-	if s.packed.wires == "" {
-		return &wires{s.Links, s.OVSBridges}
-	}
-	if s.unpacked.wires == nil {
-		s.unpacked.wires = s.packed.by.wires.Unpack(s.packed.wires)
-	}
-	return s.unpacked.wires
-}
+// What the document says is only to be read, and only by these: they hide its own
+// fields, which have nothing while it is packed.
 
-// VMs gives those that the document shows; they are only to be read.
+func (s *source) Links() []inventory.Link               { return s.parts().Links }
+func (s *source) OVSBridges() []inventory.OVSBridge     { return s.parts().OVSBridges }
+func (s *source) BlockDevices() []inventory.BlockDevice { return s.parts().BlockDevices }
+func (s *source) FileSystems() []inventory.FileSystem   { return s.parts().FileSystems }
+func (s *source) StoragePools() []inventory.StoragePool { return s.parts().StoragePools }
+
 func (s *source) VMs() []inventory.VM {
 	if s.packed.vms == "" {
 		return s.Document.VMs
@@ -85,7 +94,7 @@ func (s *source) VMs() []inventory.VM {
 	return s.unpacked.vms
 }
 
-// vm gives one of them. It opens nothing: of a host that isn't judged some VMs may be
+// vm gives one VM. It opens nothing: of a host that isn't judged some VMs may be
 // asked for, by who judges others.
 func (s *source) vm(at int) *inventory.VM {
 	switch {
@@ -97,24 +106,27 @@ func (s *source) vm(at int) *inventory.VM {
 	return &s.unpacked.vms[at]
 }
 
-// whole gives the document with all its parts.
+// whole gives the document with all that it says.
 func (s *source) whole() Document {
 	doc := s.Document
 	if s.packed.by == nil {
 		return doc
 	}
-	o, w := *doc.Observation, s.wires()
-	o.Links, o.OVSBridges, o.VMs = w.Links, w.OVSBridges, s.VMs()
+	o := *doc.Observation
+	swapParts(&o, *s.parts())
+	if s.packed.vms != "" {
+		o.VMs = s.VMs()
+	}
 	doc.Observation = &o
 	return doc
 }
 
-// sameWires says whether two documents have the same.
-func sameWires(a, b *source) bool {
+// sameParts says whether two documents say the same of network and storage.
+func sameParts(a, b *source) bool {
 	if a.packed.by != nil && b.packed.by != nil {
-		return a.packed.wires == b.packed.wires
+		return a.packed.parts == b.packed.parts
 	}
-	return reflect.DeepEqual(a.wires(), b.wires())
+	return reflect.DeepEqual(a.parts(), b.parts())
 }
 
 // sameVM says whether a VM of one document is as one of another is.

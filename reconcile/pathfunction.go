@@ -36,7 +36,7 @@ func (h *hostView) functionOf(nic *inventory.NIC) (pf *inventory.Link, vf *inven
 	if h.network == nil || !nic.MAC.Identifies() {
 		return nil, nil
 	}
-	links := h.network.wires().Links
+	links := h.network.Links()
 	for i := range links {
 		link := &links[i]
 		for j := range link.VFs {

@@ -68,7 +68,7 @@ func (h *hostView) walkFrom(key origin, from func(*walk)) *ways {
 
 // indexNetwork makes what following a path looks up.
 func (h *hostView) indexNetwork() {
-	w := h.network.wires()
+	w := h.network.parts()
 	h.links = make(map[string]*inventory.Link, len(w.Links))
 	h.members, h.vlanLinks = map[string][]*inventory.Link{}, map[string][]*inventory.Link{}
 	for i := range w.Links {
@@ -113,7 +113,7 @@ func (h *hostView) indexNetwork() {
 // indexMACs makes what finds ports by their guests' MACs.
 func (h *hostView) indexMACs() {
 	h.portOf = map[inventory.MAC]ovsPort{}
-	w := h.network.wires()
+	w := h.network.parts()
 	for i := range w.OVSBridges {
 		bridge := &w.OVSBridges[i]
 		for j := range bridge.Ports {

@@ -15,6 +15,10 @@ type source struct {
 	problems map[string][]*inventory.Problem // by entity
 	origins  map[inventory.Field]*Provenance // made when first asked for
 	things   []*thing                        // its VMs, in order
+	wired    bool                            // it tells of the network,
+	pooled   bool                            // of storage pools
+	wwns     []string                        // and of these disks
+	mentions []uint32                        // see [Book.mentionsOf]
 	packed   packing
 	unpacked unpacked
 }

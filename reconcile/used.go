@@ -77,15 +77,16 @@ func (u *uses) addDisk(d *inventory.Disk) {
 // addHost adds what the host has mounted, swaps to, shows as a loop device, or
 // has made something else of.
 func (u *uses) addHost(doc *source) {
-	for i := range doc.FileSystems {
-		fs := &doc.FileSystems[i]
+	all := doc.parts()
+	for i := range all.FileSystems {
+		fs := &all.FileSystems[i]
 		u.devices[fs.BlockDevice] = true
 		for _, member := range fs.Members {
 			u.devices[member] = true
 		}
 	}
-	for i := range doc.BlockDevices {
-		d := &doc.BlockDevices[i]
+	for i := range all.BlockDevices {
+		d := &all.BlockDevices[i]
 		if len(d.Holders) > 0 || d.Content == "swap" {
 			u.devices[d.Name] = true
 		}
@@ -100,12 +101,13 @@ func (u *uses) addHost(doc *source) {
 
 // volumePath is where the volume of one of the source's pools is.
 func volumePath(doc *source, pool, name string) string {
-	for i := range doc.StoragePools {
-		if doc.StoragePools[i].Name != pool {
+	pools := doc.StoragePools()
+	for i := range pools {
+		if pools[i].Name != pool {
 			continue
 		}
-		for j := range doc.StoragePools[i].Volumes {
-			if v := &doc.StoragePools[i].Volumes[j]; v.Name == name {
+		for j := range pools[i].Volumes {
+			if v := &pools[i].Volumes[j]; v.Name == name {
 				return v.Path
 			}
 		}
