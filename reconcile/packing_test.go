@@ -25,6 +25,9 @@ func TestBookGivesBackWhatItWasTold(t *testing.T) {
 	for range 150 {
 		tell(book, world, world.Change())
 		book.Settle(world.Now)
+		if n := book.Opened(); n > 0 {
+			t.Fatalf("%d documents and hosts are open after a settling", n)
+		}
 		told, back := world.Input().Observed, book.Input().Observed
 		if len(back) != len(told) {
 			t.Fatalf("%d documents are given back, of %d", len(back), len(told))
@@ -41,6 +44,9 @@ func TestBookGivesBackWhatItWasTold(t *testing.T) {
 				t.Fatalf("%s of %s is not in the input", want.Source, want.Host)
 			}
 		}
+	}
+	if n := book.Opened(); n > 0 {
+		t.Errorf("%d documents and hosts are open after they were asked for", n)
 	}
 	if wired == 0 || vms == 0 {
 		t.Errorf("the documents had %d links and %d VMs, want some of both", wired, vms)
