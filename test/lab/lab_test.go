@@ -103,6 +103,7 @@ func TestLab(t *testing.T) {
 
 	putAgent(t, l)
 	t.Run("agent", func(t *testing.T) { agentCases(t, l) })
+	t.Run("the agent's unit is kept to its ceilings, and comes back", func(t *testing.T) { proveCeilings(t, second) })
 	if Full() { // what takes longest
 		t.Run("a host of bond, bridge, multipath and LVM is shown exactly", func(t *testing.T) { proveFurnished(t, second) })
 		t.Run("a new NIC is noted and changes no identity", func(t *testing.T) { proveNewNIC(t, first) })
