@@ -103,12 +103,26 @@ func (w *walk) says(out string, words ...string) {
 	}
 }
 
+// steps gives what runs one step after the other, as long as none fails.
+func steps(t *testing.T) func(name string, f func(w *walk)) {
+	return func(name string, f func(w *walk)) {
+		if !t.Failed() {
+			t.Run(name, func(t *testing.T) { f(&walk{t: t}) })
+		}
+	}
+}
+
+// isLive is what avstem hosts says of a host, and of its agent's version.
+func isLive(h *lab.Host, version string) string {
+	return "(?m)^" + h.Name() + " .* live .*" + regexp.QuoteMeta(version)
+}
+
 // build makes packages of a version.
 func build(t *testing.T, version, programs string) string {
 	t.Helper()
 	dir := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), "../../packaging/build", "amd64")
-	cmd.Env = append(os.Environ(), "DIST="+dir, "VERSION="+version, "PROGRAMS="+programs, "COMPRESSION=gzip", "FORMATS=deb")
+	cmd.Env = append(os.Environ(), "DIST="+dir, "VERSION="+version, "PROGRAMS="+programs, "COMPRESSION=gzip:1", "FORMATS=deb")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("packaging/build: %v\n%s", err, out)
 	}
@@ -156,11 +170,7 @@ func TestInstall(t *testing.T) {
 	put(t, first, old, "avstem-agent")
 	put(t, second, old, "avstem-agent")
 
-	run := func(name string, f func(w *walk)) {
-		if !t.Failed() {
-			t.Run(name, func(t *testing.T) { f(&walk{t: t}) })
-		}
-	}
+	run := steps(t)
 	token := regexp.MustCompile(`avstem1\.[A-Za-z0-9_-]+`)
 	var given string
 	run("the server, by the page", func(w *walk) {
@@ -207,73 +217,16 @@ func TestInstall(t *testing.T) {
 		w.says(w.must(server, "cat /etc/avstem/inventory/adopted.yaml"), "name: shop-01", "memory: 32MiB", "tenant: acme")
 		w.soon(server, todo["adopt"][1], "(?i)no drift|nothing")
 	})
-	run("a VM that is changed by virsh is found", func(w *walk) { changeVM(w, server, second) })
-	run("a reboot", func(w *walk) {
-		if err := second.Reboot(w.t.Context()); err != nil {
-			w.t.Fatal(err)
-		}
-		w.soon(second, "systemctl status --no-pager avstem-agent", "1 VM, .*published")
-		w.soon(server, "avstem hosts", "2 of 2 live")
-	})
-	run("libvirtd that is stopped, and its VM is missed by nobody", func(w *walk) { stopLibvirtd(w, server, second) })
-	run("a socket that is forbidden is named, with what to type", func(w *walk) { forbidSocket(w, server, second) })
-	run("a wrong file is named by line and key", func(w *walk) {
-		w.must(second, "echo 'interval: soon' >>/etc/avstem/agent.yaml")
-		_, err := w.on(second, "systemctl restart avstem-agent && sleep 1 && systemctl is-active avstem-agent")
-		if err == nil {
-			w.t.Error("it runs")
-		}
-		w.soon(second, "journalctl -u avstem-agent -n 40 -o cat", `/etc/avstem/agent\.yaml:[0-9]+: interval: `)
-		_, _ = w.on(second, "systemctl status --no-pager avstem-agent") // for the log: it fails, as the service does
-		w.must(second, "sed -i '/^interval: soon/d' /etc/avstem/agent.yaml; systemctl reset-failed avstem-agent; systemctl restart avstem-agent")
-	})
-	run("credentials that are lost are missed by name", func(w *walk) {
-		w.must(second, "mv /var/lib/avstem/nats.creds /var/lib/avstem/kept; systemctl restart avstem-agent || true")
-		out, err := w.on(second, "avstem-agent doctor")
-		if err == nil {
-			w.t.Error("doctor finds nothing")
-		}
-		w.says(out, "broken", "type: ")
-		w.must(second, "mv /var/lib/avstem/kept /var/lib/avstem/nats.creds; systemctl reset-failed avstem-agent; systemctl restart avstem-agent")
-		w.soon(server, "avstem hosts", "2 of 2 live")
-	})
-	run("a full state directory is named, and nothing is lost", func(w *walk) {
-		before := w.must(second, "avstem-agent identity show")
-		w.must(second, `systemctl stop avstem-agent; cp -a /var/lib/avstem /var/lib/kept; mount -t tmpfs -o size=128k,mode=700,uid=$(id -u avstem-agent),gid=$(id -g avstem-agent) tmpfs /var/lib/avstem; cp -a /var/lib/kept/. /var/lib/avstem; dd if=/dev/zero of=/var/lib/avstem/fill bs=4k 2>/dev/null || true; systemctl start --no-block avstem-agent; sleep 3`)
-		out, err := w.on(second, "avstem-agent doctor")
-		if err == nil {
-			w.t.Error("doctor finds nothing")
-		}
-		w.says(out, "no space left on device", "df -h /var/lib/avstem")
-		w.soon(second, "journalctl -u avstem-agent -n 40 -o cat", "no space left on device: make room in /var/lib/avstem")
-		w.must(second, "systemctl stop avstem-agent; umount /var/lib/avstem; rm -rf /var/lib/kept; systemctl reset-failed avstem-agent; systemctl start avstem-agent")
-		id := regexp.MustCompile(`[0-9a-f-]{36}`)
-		if after := w.must(second, "avstem-agent identity show"); id.FindString(after) != id.FindString(before) {
-			w.t.Error("it is another host")
-		}
-		w.soon(server, "avstem hosts", "2 of 2 live")
-	})
-	run("an agent that hangs is killed and started again", func(w *walk) {
-		w.must(second, "mkdir -p /run/systemd/system/avstem-agent.service.d; printf '[Service]\\nWatchdogSec=8\\nRestartSec=1\\n' >/run/systemd/system/avstem-agent.service.d/quick.conf; systemctl daemon-reload; systemctl restart avstem-agent; kill -STOP $(systemctl show --value -p MainPID avstem-agent)")
-		w.soon(second, "systemctl show -p NRestarts,ActiveState avstem-agent; journalctl -u avstem-agent -o cat | grep -i watchdog", "(?s)NRestarts=1.*ActiveState=active|(?s)ActiveState=active.*NRestarts=1")
-		w.must(second, "rm -r /run/systemd/system/avstem-agent.service.d; systemctl daemon-reload; systemctl restart avstem-agent")
-	})
-	run("an upgrade while it runs, and back", func(w *walk) {
-		w.must(second, "echo '# written by its operator' >>/etc/avstem/agent.yaml")
-		for _, dir := range []string{next, old} {
-			put(w.t, second, dir, "avstem-agent")
-			before := w.must(second, "systemctl show --value -p MainPID avstem-agent")
-			for _, command := range todo["upgrade-host"] {
-				w.must(second, command)
-			}
-			if after := w.must(second, "systemctl show --value -p MainPID avstem-agent"); after == before {
-				w.t.Error("it was not started again")
-			}
-			w.soon(server, "avstem hosts", "(?s)"+second.Name()+" .* live .*"+map[string]string{next: "1.1.0", old: "1.0.0"}[dir])
-			// Whoever set something isn't asked about it.
-			w.says(w.must(second, "ls /etc/avstem; tail -n 1 /etc/avstem/agent.yaml /usr/share/avstem-agent/agent.yaml"),
-				"agent.yaml\n==>", "# written by its operator", map[string]string{next: "# a key of the new version", old: "/usr/share/avstem-agent/agent.yaml"}[dir])
-		}
+	// What goes wrong with either host, at one time: with its VM, and with its agent.
+	run("both hosts", func(w *walk) {
+		w.t.Run("with a VM", func(t *testing.T) {
+			t.Parallel()
+			breakRuntime(t, server, second)
+		})
+		w.t.Run("without", func(t *testing.T) {
+			t.Parallel()
+			breakAgent(t, server, first, todo["upgrade-host"], old, next)
+		})
 	})
 	run("removing leaves the state, purging nothing", func(w *walk) {
 		for _, command := range todo["remove-host"] {

@@ -20,11 +20,7 @@ func TestOnWholeHosts(t *testing.T) {
 	server, host := l.Host(0), l.Host(1)
 	put(t, server, dir, "avstem")
 	put(t, host, dir, "avstem-agent")
-	run := func(name string, f func(w *walk)) {
-		if !t.Failed() {
-			t.Run(name, func(t *testing.T) { f(&walk{t: t}) })
-		}
-	}
+	run := steps(t)
 	run("both are installed by the page, with bond, bridge, LVM, multipath and a VM", func(w *walk) {
 		for _, h := range l.Hosts() {
 			// hostfs gives root what a service's user makes, see docs/lab.md.

@@ -24,7 +24,7 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 	if dir := os.Getenv("AVSTEM_PACKAGES"); dir != "" {
 		return dir, nil
 	}
-	return buildInto(scratch, "COMPRESSION=gzip")
+	return buildInto(scratch, "COMPRESSION=gzip:1")
 })
 
 // scratch is the directory of what all tests share.

@@ -38,6 +38,7 @@ find /etc /var -type f ! -name 'passwd*' ! -name 'group*' ! -name '*shadow*' ! -
 }
 
 func TestPurge(t *testing.T) {
+	t.Parallel()
 	const site, precious = "/etc/avstem/inventory/site.yaml", "/etc/precious"
 	for name, test := range map[string]struct{ program, made, left string }{
 		"an inventory as it was begun":         {"avstem", "sha256sum " + site + " >/etc/avstem/.inventory.sha256", precious},

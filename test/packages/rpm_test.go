@@ -26,7 +26,8 @@ func TestRPMsAreLinted(t *testing.T) {
 
 // The rpm's scripts run, on a host whose systemd runs.
 func TestRPM(t *testing.T) {
-	older, err := buildInto(t.TempDir(), "VERSION="+before, "COMPRESSION=gzip", "PROGRAMS=avstem-agent", "FORMATS=rpm")
+	t.Parallel()
+	older, err := buildInto(t.TempDir(), "VERSION="+before, "COMPRESSION=gzip:1", "PROGRAMS=avstem-agent", "FORMATS=rpm")
 	if err != nil {
 		t.Fatal(err)
 	}

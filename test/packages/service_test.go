@@ -104,6 +104,7 @@ func installDeb(t *testing.T, h *lab.Host, program string) {
 
 // The units run under a real systemd, as their packages install them.
 func TestServices(t *testing.T) {
+	t.Parallel()
 	l := lab.ForTest(t, lab.Options{Hosts: 5, Container: true})
 	center, host := l.Host(0), l.Host(1)
 	installDeb(t, center, "avstem")
@@ -157,35 +158,33 @@ func TestServices(t *testing.T) {
 		}
 		soon(t, center, "systemctl show --value -p StatusText avstem", "1 hosts")
 	})
-	t.Run("cloud-init's user data lets a host in at its first boot", func(t *testing.T) { cloudInit(t, center, l.Host(2)) })
+	t.Run("each on a host of its own", func(t *testing.T) {
+		for name, f := range map[string]func(t *testing.T){
+			"cloud-init's user data lets a host in at its first boot": func(t *testing.T) { cloudInit(t, center, l.Host(2)) },
+			"the installer's late command does":                       func(t *testing.T) { preseed(t, l, center, l.Host(3)) },
+			"libvirtd comes and goes, and the agent goes on":          func(t *testing.T) { comesAndGoes(t, host) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				f(t)
+			})
+		}
+	})
 	t.Run("a host starts while it waits for its server and for approval", func(t *testing.T) { startsMeanwhile(t, center, l.Host(4)) })
-	t.Run("the installer's late command does", func(t *testing.T) { preseed(t, l, center, l.Host(3)) })
-	t.Run("ceilings are in force", func(t *testing.T) {
+	t.Run("ceilings are set", func(t *testing.T) {
 		for unit, want := range map[string]string{
-			server:                  "3221225472 4294967296 512 50 infinity",
-			agent:                   "201326592 268435456 256 20 500ms",
-			"avstem-report.service": "infinity 2147483648 64 20 infinity",
+			server:                  "infinity 4294967296 0 512 50 infinity",
+			agent:                   "infinity 268435456 0 256 20 500ms",
+			"avstem-report.service": "infinity 2147483648 0 64 20 infinity",
 		} {
 			h := center
 			if unit == agent {
 				h = host
 			}
-			got := strings.Fields(on(t, h, "for p in MemoryHigh MemoryMax TasksMax CPUWeight CPUQuotaPerSecUSec; do systemctl show --value -p $p "+unit+"; done"))
+			got := strings.Fields(on(t, h, "for p in MemoryHigh MemoryMax MemorySwapMax TasksMax CPUWeight CPUQuotaPerSecUSec; do systemctl show --value -p $p "+unit+"; done"))
 			if diff := cmp.Diff(want, strings.Join(got, " ")); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", unit, diff)
 			}
-		}
-	})
-	t.Run("libvirtd comes and goes, and the agent goes on", func(t *testing.T) {
-		before := property(t, host, agent, "MainPID")
-		for _, step := range []struct{ command, outcome string }{
-			{"start libvirtd", "complete"}, {"stop libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd", "failed"}, {"start libvirtd", "complete"},
-		} {
-			since := on(t, host, "date +%s.%N && systemctl "+step.command)
-			soon(t, host, "journalctl -o cat --since=@"+since+" AVSTEM_SOURCE=runtime-libvirt AVSTEM_OUTCOME="+step.outcome, "source ")
-		}
-		if after := property(t, host, agent, "MainPID"); after != before || property(t, host, agent, "NRestarts") != "0" {
-			t.Errorf("its process was %s and is %s", before, after)
 		}
 	})
 	t.Run("a reload says what it took and what waits, and of a wrong file takes nothing", func(t *testing.T) { reloads(t, host) })
@@ -209,6 +208,20 @@ func TestServices(t *testing.T) {
 			}
 		}
 	})
+}
+
+// comesAndGoes starts libvirtd under the agent, stops it and starts it again.
+func comesAndGoes(t *testing.T, host *lab.Host) {
+	before := property(t, host, agent, "MainPID")
+	for _, step := range []struct{ command, outcome string }{
+		{"start libvirtd", "complete"}, {"stop libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd", "failed"}, {"start libvirtd", "complete"},
+	} {
+		since := on(t, host, "date +%s.%N && systemctl "+step.command)
+		soon(t, host, "journalctl -o cat --since=@"+since+" AVSTEM_SOURCE=runtime-libvirt AVSTEM_OUTCOME="+step.outcome, "source ")
+	}
+	if after := property(t, host, agent, "MainPID"); after != before || property(t, host, agent, "NRestarts") != "0" {
+		t.Errorf("its process was %s and is %s", before, after)
+	}
 }
 
 // waits starts the server before its NATS server, at an address where none is, and
