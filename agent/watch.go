@@ -106,6 +106,7 @@ func (a *Agent) listen(ctx context.Context, w collectors.Watcher, told chan<- st
 func (a *Agent) keepWatching(ctx context.Context, w collectors.Watcher, told chan<- struct{}) {
 	log := a.log.With("source", w.Source())
 	r := retry{pause: watchFirst}
+	lost := false // the watch before was listening
 	for {
 		began, heard := time.Now(), false
 		err := watchOnce(ctx, w, func(collectors.Change) {
@@ -119,6 +120,10 @@ func (a *Agent) keepWatching(ctx context.Context, w collectors.Watcher, told cha
 			log.Debug("watch has ended")
 			return
 		}
+		if lost && !heard {
+			signal(told) // it is gone, and not just started anew
+		}
+		lost = heard
 		wait, say := r.after(err, began, time.Now())
 		if say {
 			log.Warn("source can't be listened to; its changes are found by the pass at each interval", "err", err)

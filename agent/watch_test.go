@@ -67,6 +67,33 @@ func TestWatchThatBeginsMakesAPassDue(t *testing.T) {
 	})
 }
 
+// A source that goes away is seen to be gone at once, and not at the next interval.
+func TestSourceThatIsGoneIsLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFakeWatcher("network")
+		var down atomic.Bool
+		c.begin = func() error {
+			if down.Load() {
+				return errors.New("connection refused")
+			}
+			return nil
+		}
+		_, end := watching(t, c, Options{})
+		defer end()
+		before := c.count()
+		down.Store(true)
+		c.fail <- errors.New("it went away")
+		pass(time.Second)
+		if got := c.count(); got != before+1 {
+			t.Errorf("a second after it went away there were %d passes", got-before)
+		}
+		pass(time.Minute)
+		if got := c.count(); got != before+1 {
+			t.Errorf("while it stays away there were %d passes", got-before)
+		}
+	})
+}
+
 func TestEventsBeforeAPassAreOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFakeWatcher("network")
