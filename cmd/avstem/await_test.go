@@ -90,6 +90,7 @@ func ends(t *testing.T, cmd *exec.Cmd) int {
 // once to the log, works as soon as it is there, and ends in order when it is told to,
 // wherever it is.
 func TestServeWaitsForNATS(t *testing.T) {
+	t.Parallel()
 	p, service, nats := newPlace(t), systemd(t), externalNATS(t, "lab")
 	p.env["NOTIFY_SOCKET"], p.env["AVSTEM_STATE_DIR"] = service.socket, p.state
 	binary := built(t)

@@ -19,6 +19,7 @@ const eventsGuest = "0b7e2f6e-6d3a-4d43-9d0c-0d6a4c1c0001" // newPlace's web-01
 // TestChangeIsSeenByItsEvent: a guest that is destroyed is seen to be stopped, on
 // the stream and in the findings, long before the next pass that no event causes.
 func TestChangeIsSeenByItsEvent(t *testing.T) {
+	t.Parallel()
 	r := rig.ForTestAs(t, "lab-01")
 	p, docs := upOnRig(t, r)
 	last := awaitState(t, docs, inventory.StatePaused)

@@ -101,6 +101,7 @@ func (s *initiated) live(t *testing.T, host string) {
 // A NATS server that is there, with TLS and credentials, by flags and by a context of
 // the nats command's: the service reads what it was lent, and no more, and reconciles.
 func TestInitWithANATSServerThatIsThere(t *testing.T) {
+	t.Parallel()
 	for name, way := range map[string]func(t *testing.T, home, server, creds, ca string) []string{
 		"by flags": func(_ *testing.T, _, server, creds, ca string) []string {
 			return []string{"--server", server, "--creds", creds, "--ca", ca}
@@ -141,6 +142,7 @@ func TestInitWithANATSServerThatIsThere(t *testing.T) {
 
 // With a certificate that another CA signed hosts enroll and publish by that CA.
 func TestInitWithACertificateOfOnesOwn(t *testing.T) {
+	t.Parallel()
 	files := openDir(t)
 	ownCertificate(t, files)
 	s := initiate(t, t.TempDir(), "--name", "127.0.0.1", "--listen", freeAddress(t), "--enroll-listen", freeAddress(t),

@@ -36,6 +36,7 @@ func reconciling(t *testing.T, p *place) []string {
 // takes over and it wakes up as the leader that it was. Each finding is opened once,
 // is there once, and keeps its life.
 func TestLeadersKilledAndStoppedAtRandom(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	nats, err := embedded.Start(t.Context(), embedded.Options{StateDir: p.state})
 	if err != nil {

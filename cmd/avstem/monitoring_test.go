@@ -345,6 +345,7 @@ func numbersOf(t *testing.T, api, expr string) (numbers int) {
 // Each panel has something to show, from a Prometheus that scrapes an avstem that
 // found something.
 func TestEveryPanelHasData(t *testing.T) {
+	t.Parallel()
 	_, base := scraped(t)
 	api := startPrometheus(t, base)
 	left := map[string]string{}

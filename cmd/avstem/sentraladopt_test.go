@@ -23,6 +23,7 @@ const adoptedGuest = `<domain type='qemu'><name>%[1]s</name><uuid>%[2]s</uuid>
 // TestAdoptedHostHasNoDrift begins with an inventory that names a site, has what
 // a real libvirt shows written down, and holds the one against the other.
 func TestAdoptedHostHasNoDrift(t *testing.T) {
+	t.Parallel()
 	r := rig.ForTestAs(t, "lab-01")
 	for i, name := range []string{"web-01", "web-02"} {
 		image, err := r.CreateImage(name+".qcow2", 64<<20, "")

@@ -16,6 +16,7 @@ import (
 // TestStandbyTakesOverFromAKilledReconciler kills the real program that leads, and
 // one that stands by takes over: nothing is lost, doubled or opened anew.
 func TestStandbyTakesOverFromAKilledReconciler(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	p.write("broken.yaml", "networks:\n  - {id: n2, tenant: acme, project: web, vlans: {lab: 9999}}\n")
 	nats, err := embedded.Start(t.Context(), embedded.Options{StateDir: p.state})

@@ -394,6 +394,7 @@ func (p *place) program(binary string, args ...string) (*exec.Cmd, *output) {
 
 // TestUpAfterKill kills the real program without warning and starts it again.
 func TestUpAfterKill(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	binary := built(t)
 	startProgram := func() (*exec.Cmd, *output) { return p.program(binary, p.upArgs()...) }
