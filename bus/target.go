@@ -29,6 +29,7 @@ const SocketName = "nats.sock"
 // `avstem up` that runs now ([RunLink]).
 type Options struct {
 	Server   string // URL, or several with commas between
+	How      string // what names Server, for people; "" means a flag does
 	Context  string // name of a NATS context
 	StateDir string // of the avstem up that is meant, and no other
 	Auth
@@ -126,7 +127,7 @@ func (o Options) targets() (found []target, tried []string, err error) {
 	fromEnv, contextFromEnv := o.Getenv("AVSTEM_SERVER"), o.Getenv("AVSTEM_CONTEXT")
 	switch {
 	case o.Server != "":
-		return []target{{how: "--server", named: true, url: o.Server, auth: o.Auth.orEnv(o.Getenv)}}, nil, nil
+		return []target{{how: cmp.Or(o.How, "--server"), named: true, url: o.Server, auth: o.Auth.orEnv(o.Getenv)}}, nil, nil
 	case o.Context != "":
 		return byContext(o.Context, "NATS context "+o.Context)
 	case o.StateDir != "":

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 
@@ -153,6 +154,9 @@ func (c *Client) ask(ctx context.Context, path string, body any, key nkeys.KeyPa
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
+		if asked, is := errors.AsType[*url.Error](err); is {
+			err = asked.Err // whoever calls says where was asked
+		}
 		return Answer{}, err
 	}
 	defer response.Body.Close()

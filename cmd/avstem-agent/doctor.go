@@ -67,7 +67,7 @@ func (a *app) examineHost(ctx context.Context) []doctor.Result {
 	}
 	results := []doctor.Result{
 		a.examineFile(file),
-		doctor.StateDirectory(a.host.StateDir),
+		doctor.StateDirectory(a.host.StateDir, "avstem-agent", "identity and epoch can't be kept, so nothing is published"),
 		a.examineIdentity(ctx),
 		doctor.KernelClock(),
 	}
@@ -156,7 +156,12 @@ func (a *app) examineNATS(ctx context.Context) []doctor.Result {
 	where.Name, where.Logger = "avstem-agent doctor", slog.New(slog.DiscardHandler)
 	began := time.Now()
 	conn, err := bus.Connect(ctx, where)
-	results := []doctor.Result{doctor.Connection(tried, conn, err).Lasting(time.Since(began))}
+	reached := doctor.Connection(tried, conn, err)
+	if _, none := errors.AsType[*bus.NoServerError](err); none && a.host.StateDir == serviceState {
+		reached = doctor.Bad(reached.Check, tried, errors.New("this host isn't enrolled, and no server is named"), reached.Means,
+			"avstem-agent enroll --token TOKEN, with one that avstem enroll token --host NAME makes on the server; or name a server of your own in "+defaultConfig+": server: tls://nats.example.net")
+	}
+	results := []doctor.Result{reached.Lasting(time.Since(began))}
 	if err != nil {
 		return append(results, doctor.Skip("publishing", "publish as this host", "there is no connection"))
 	}

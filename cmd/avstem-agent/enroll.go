@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -163,7 +165,11 @@ func (a *app) enroll(ctx context.Context, flags enrollFlags, token enroll.Token)
 	// Nobody else may use the state directory meanwhile, an agent least of all.
 	identity, err := hostid.Open(a.host.StateDir, seen, time.Now())
 	if err != nil {
-		return enroll.Member{}, fmt.Errorf("open host identity: %w", err)
+		err = fmt.Errorf("open host identity: %w", err)
+		if m, in := a.isIn(); in {
+			err = fmt.Errorf("%w: this host is in already, with credentials for site %s until %s; to have it enroll anew, stop its agent first", err, m.Site, m.Expires.Format(time.RFC3339))
+		}
+		return enroll.Member{}, err
 	}
 	defer identity.Close()
 	key, public, err := hostKey(a.host.StateDir)
@@ -218,11 +224,17 @@ func (a *app) askUntilDecided(ctx context.Context, client *enroll.Client, r enro
 	}
 }
 
-// explainRefusal adds what helps where the key or the token is at fault.
+// explainRefusal adds what helps where the key, the token or the address is at fault.
 func (a *app) explainRefusal(err error) error {
 	if isFinal(err) {
 		name, _ := os.Hostname()
 		return fmt.Errorf("%w: it takes another token, of the server's: avstem enroll token --host %s", err, cmp.Or(name, "NAME"))
+	}
+	if name, is := errors.AsType[*net.DNSError](err); is {
+		return fmt.Errorf("%w: is %s right? --server names it otherwise, by an address perhaps", err, name.Name)
+	}
+	if _, is := errors.AsType[tls.RecordHeaderError](err); is {
+		return fmt.Errorf("%w: something else listens there: hosts enroll at another port than NATS's, 4223 if nobody chose another", err)
 	}
 	if refused, is := errors.AsType[*enroll.RefusedError](err); !is || refused.Status != enroll.StatusRevoked {
 		return err

@@ -80,6 +80,11 @@ func TestEnrollAndRun(t *testing.T) {
 		return made
 	}
 	good := token("ABC123")
+	nats, err := net.Dial("tcp", strings.TrimPrefix(dir.Server(), "tls://")) // it is there, and speaks first
+	if err != nil {
+		t.Fatal(err)
+	}
+	nats.Close()
 	elsewhere, otherCA := good, good
 	elsewhere.Issuer, otherCA.CAHash = "https://127.0.0.1:1", strings.Repeat("0", 64)
 	for name, c := range map[string]struct {
@@ -93,6 +98,8 @@ func TestEnrollAndRun(t *testing.T) {
 		"half a token":   {[]string{"--token", good.String()[:40]}, exitUsage, "was it copied whole?"},
 		"no such file":   {[]string{"--token-file", filepath.Join(home, "nothing")}, exitError, "read token"},
 		"nobody there":   {[]string{"--token", elsewhere.String()}, exitError, "connection refused"},
+		"a wrong name":   {[]string{"--token", good.String(), "--server", "nats.invalid"}, exitError, "is nats.invalid right? --server names it otherwise"},
+		"another port":   {[]string{"--token", good.String(), "--server", nats.RemoteAddr().String()}, exitError, "something else listens there"},
 		"another CA":     {[]string{"--token", otherCA.String()}, exitError, "doesn't show the CA that the token names"},
 		"in the clear":   {[]string{"--token", good.String(), "--server", "http://127.0.0.1:1"}, exitUsage, "--server"},
 		"other hardware": {[]string{"--token", token("XYZ").String()}, exitError, "the code is for other hardware"},
@@ -140,6 +147,9 @@ func TestEnrollAndRun(t *testing.T) {
 				t.Errorf("it publishes as of site %s", o.Site)
 			}
 			if o.Source == "identity" && o.Identity.Serial == "ABC123" {
+				if code, _, stderr := enrolls("", "--token", good.String()); code != exitError || !strings.Contains(stderr, "this host is in already, with credentials for site osl1") {
+					t.Errorf("while its agent runs: exit %d: %s", code, stderr)
+				}
 				return
 			}
 		case <-timeout:

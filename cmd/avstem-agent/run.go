@@ -140,7 +140,7 @@ func (a *app) reach() (bus.Options, enroll.Member, error) {
 	if err != nil {
 		return bus.Options{}, enroll.Member{}, err
 	}
-	where.Server = kept.Server
+	where.Server, where.How = kept.Server, "the enrolment in "+a.host.StateDir
 	where.Creds, where.CA = cmp.Or(where.Creds, kept.Creds), cmp.Or(where.CA, kept.CA)
 	if !a.asked("site") {
 		a.host.Site = m.Site

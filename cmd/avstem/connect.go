@@ -48,7 +48,7 @@ func (a *app) target(stateDir string, creds func(*auth.Dir) string) (bus.Options
 		return o, nil // an avstem up runs here
 	}
 	if dir, err := auth.Open(a.authPath()); err == nil {
-		o.Server, o.StateDir, o.Auth = dir.Reachable(), "", bus.Auth{Creds: creds(dir), CA: dir.CA()}
+		o.Server, o.How, o.StateDir, o.Auth = dir.Reachable(), "the server of "+dir.Path(), "", bus.Auth{Creds: creds(dir), CA: dir.CA()}
 	}
 	return o, nil
 }

@@ -78,7 +78,7 @@ func (a *app) examineFiles() []doctor.Result {
 	}
 	results := []doctor.Result{doctor.Good("configuration", "read the configuration file", file), doctor.KernelClock()}
 	if dir := bus.StateDir(a.global.stateDir, a.env); exists(dir) {
-		results = append(results, doctor.StateDirectory(dir))
+		results = append(results, doctor.StateDirectory(dir, "avstem", "what hosts and the reconciler say can't be kept, and no host be let in"))
 	}
 	return results
 }

@@ -28,8 +28,9 @@ const (
 	roomBad  = 1 << 20
 )
 
-// StateDirectory tries to write a file in a directory, and looks at its room.
-func StateDirectory(dir string) Result {
+// StateDirectory tries to write a file in a directory, and looks at its room. User is
+// whose it is, and means what it leads to if nothing can be written.
+func StateDirectory(dir, user, means string) Result {
 	const check = "state directory"
 	if above, missing := firstThere(dir); missing {
 		return judgeMissing(check, dir, above, unix.Access(above, unix.W_OK|unix.X_OK))
@@ -41,7 +42,7 @@ func StateDirectory(dir string) Result {
 		err = errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name()))
 	}
 	if err != nil {
-		return judgeWrite(check, tried, dir, err)
+		return judgeWrite(check, tried, dir, user, means, err)
 	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
@@ -71,15 +72,14 @@ func judgeMissing(check, dir, above string, mayMake error) Result {
 	return Good(check, tried, "it isn't there yet: the agent's first start makes it")
 }
 
-func judgeWrite(check, tried, dir string, err error) Result {
-	const means = "identity and epoch can't be kept, so nothing is published"
+func judgeWrite(check, tried, dir, user, means string, err error) Result {
 	switch {
 	case errors.Is(err, syscall.EROFS):
 		return Bad(check, tried, err, means, "mount the file system of "+dir+" for writing; in a service: StateDirectory= in its unit")
 	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
 		return Bad(check, tried, err, means, "make room: df -h "+dir)
 	case errors.Is(err, os.ErrPermission):
-		return Bad(check, tried, err, means, "run this as root, which takes the service's rights for it; if it says the same: chown -R avstem-agent: "+dir)
+		return Bad(check, tried, err, means, "run this as root, which takes the service's rights for it; if it says the same: chown -R "+user+": "+dir)
 	}
 	return Bad(check, tried, err, means, "ls -ld "+dir)
 }
@@ -118,6 +118,8 @@ func Connection(tried string, conn *bus.Conn, err error) Result {
 		return Bad(check, tried, err, means, "name the server as its certificate does, or give it one with this name")
 	case errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || strings.Contains(text, "Authorization Violation"):
 		return Bad(check, tried, err, means, "ask for new credentials, and name them: creds: /etc/avstem/agent.creds")
+	case errors.Is(err, fs.ErrPermission):
+		return Bad(check, tried, err, means, "let the service's user read that file, and nobody else: chown and chmod 600, or a systemd credential")
 	case errors.Is(err, nats.ErrNoServers) || errors.Is(err, syscall.ECONNREFUSED):
 		return Bad(check, tried, err, means, "see that the server runs and that no firewall is between: nc -zv HOST 4222")
 	}
