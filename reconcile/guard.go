@@ -52,8 +52,23 @@ func Guard(previous, next *sentral.Inventory, m Mass) []Loss {
 			losses = append(losses, Loss{group, n, of[group]})
 		}
 	}
+	losses = saidOnce(losses)
 	slices.SortFunc(losses, func(a, b Loss) int { return cmp.Or(cmp.Compare(b.Lost, a.Lost), cmp.Compare(a.What, b.What)) })
 	return losses
+}
+
+// saidOnce drops what another loss says too: of a part what is so of all, and of all
+// what is so of a part alone.
+func saidOnce(losses []Loss) []Loss {
+	isPart := func(part, all *Loss) bool {
+		return strings.HasPrefix(part.What, all.What+" of ") && part.Lost == all.Lost
+	}
+	all := slices.Clone(losses)
+	return slices.DeleteFunc(losses, func(l Loss) bool {
+		return slices.ContainsFunc(all, func(other Loss) bool {
+			return isPart(&l, &other) && l.Of == other.Of || isPart(&other, &l) && l.Of != other.Of
+		})
+	})
 }
 
 // gone counts the records that are in one inventory and not in the next, or a few
