@@ -13,7 +13,7 @@ import (
 // seeHost finds a host that is missing, unknown or silent, what can't be seen of
 // another, and where its links and disks differ from the record.
 func (p *pass) seeHost(hp *hostPair) {
-	hp.Blind, hp.unknown, hp.otherRuntime, hp.Comparisons = "", "", "", nil
+	hp.Blind, hp.unknown, hp.otherRuntime, hp.Comparisons, hp.Record = "", "", "", nil, nil
 	switch {
 	case hp.Observed == nil:
 		p.missingHost(hp)
@@ -67,7 +67,11 @@ func (p *pass) unknownHost(hp *hostPair) {
 	for _, mac := range id.MACs {
 		marks = append(marks, macKeys(mac)...)
 	}
-	if hp.tied || p.in.Intended.Incomplete || p.intended.setAside("host", marks...) {
+	if label := p.intended.setAsideAs("host", marks...); label != "" {
+		hp.Record = p.unusable(label)
+		return
+	}
+	if hp.tied || p.in.Intended.Incomplete {
 		return
 	}
 	hp.unknown = findingID(HostUnknown, hp.subject(), "host")

@@ -133,6 +133,8 @@ func (m *VMMatch) has(f *Finding) bool {
 
 func (m *HostMatch) has(f *Finding) bool {
 	switch f.Subject.Type {
+	case "inventory":
+		return m.Record != nil && f.Subject.ID == m.Record.Label
 	case "host":
 		return f.Subject.ID == m.id()
 	case "runtime":

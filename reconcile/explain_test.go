@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"github.com/dataverket/avstem/inventory"
@@ -20,11 +21,12 @@ const (
 	systemUUID = "4c4c4544-0042-3510-8052-b4c04f4e3232"
 )
 
+func document(host, source string, body inventory.Body) reconcile.Document {
+	return reconcile.Document{Observation: &inventory.Observation{Host: hostID(host), Site: "osl1", Source: source, Outcome: inventory.OutcomeComplete, Complete: true, Body: body}, Received: epoch}
+}
+
 // explainable has VMs and hosts whose names overlap.
 func explainable() (*reconcile.Result, []reconcile.Finding) {
-	document := func(host, source string, body inventory.Body) reconcile.Document {
-		return reconcile.Document{Observation: &inventory.Observation{Host: hostID(host), Site: "osl1", Source: source, Outcome: inventory.OutcomeComplete, Complete: true, Body: body}, Received: epoch}
-	}
 	failed := document("hv2", "runtime-libvirt", inventory.Body{})
 	failed.Outcome, failed.Complete = inventory.OutcomeFailed, false
 	in := reconcile.Input{
@@ -127,5 +129,29 @@ func TestExplainFindings(t *testing.T) {
 		if err != nil || len(e.Findings) != want {
 			t.Errorf("%s has %d findings (%v), want %d", query, len(e.Findings), err, want)
 		}
+	}
+}
+
+// A host whose record can't be used isn't one that Sentral hasn't: it is said which
+// record that may be, and what is wrong with it.
+func TestExplainHostOfUnusableRecord(t *testing.T) {
+	fault := sentral.Problem{Where: "hosts.yaml:3:5", Record: "host hv1", Key: "serial", Error: "is no text"}
+	in := reconcile.Input{
+		Policy: reconcile.DefaultPolicy(), Now: epoch,
+		Intended: &sentral.Inventory{LeftOut: []sentral.LeftOut{{Type: "host", ID: "hv1", UUID: hostID("hv1")}}, Problems: []sentral.Problem{fault}},
+		Observed: []reconcile.Document{document("hv1", "identity", inventory.Body{Identity: &inventory.Host{Hostname: "node-a"}})},
+	}
+	result := reconcile.Reconcile(in)
+	findings, _ := reconcile.Advance(nil, result, in.Policy, epoch)
+	e, err := reconcile.Explain(result, findings, epoch, "node-a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &reconcile.UnusableRecord{Label: "host hv1", Faults: []string{"hosts.yaml:3:5: serial of host hv1: is no text"}}
+	if diff := gocmp.Diff(want, e.Host.Record); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if len(e.Findings) != 1 || e.Findings[0].Kind != reconcile.InventoryInvalid {
+		t.Errorf("its findings are %+v", e.Findings)
 	}
 }

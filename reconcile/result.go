@@ -31,6 +31,8 @@ type HostMatch struct {
 	Match       *MatchBasis  `json:"match,omitempty"`
 	Evidence    []Evidence   `json:"evidence,omitempty"`
 	Comparisons []Comparison `json:"comparisons,omitempty"`
+	// Record is the record that may be its, where that can't be used.
+	Record *UnusableRecord `json:"unusableRecord,omitempty"`
 	// Blind is the finding that says why nothing is concluded from what the host
 	// does not show.
 	Blind string `json:"blind,omitempty"`

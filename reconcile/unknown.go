@@ -61,11 +61,7 @@ func (p *pass) mayBeKnown(vp *pair) string {
 	case vp.tied:
 		return "another VM has the same marks: see identity.ambiguous"
 	case p.intended.setAside("vm", marks...):
-		label := p.intended.setAsideAs("vm", marks...)
-		vp.Record = &UnusableRecord{Label: label}
-		if p.whole { // it is for readers alone
-			vp.Record.Faults = p.intended.faults(label)
-		}
+		vp.Record = p.unusable(p.intended.setAsideAs("vm", marks...))
 		return "its record in Sentral can't be used: see inventory.invalid and inventory.duplicate"
 	case p.intended.Incomplete:
 		return "a part of the inventory can't be read, and its record may be there"
@@ -73,6 +69,16 @@ func (p *pass) mayBeKnown(vp *pair) string {
 		return "whose it is could not be read: " + reason
 	}
 	return ""
+}
+
+// unusable names a record that is left out. What is wrong with it is for readers
+// alone.
+func (p *pass) unusable(label string) *UnusableRecord {
+	r := &UnusableRecord{Label: label}
+	if p.whole {
+		r.Faults = p.intended.faults(label)
+	}
+	return r
 }
 
 func stateWords(s inventory.State) string {

@@ -60,6 +60,8 @@ func (p *page) hostFacts(m *reconcile.HostMatch) {
 			words += ", platform " + want.Platform
 		}
 		p.fact("intended", words)
+	} else if m.Record != nil {
+		p.unusable(m.Record)
 	} else {
 		p.fact("intended", "Sentral has no such host")
 	}
