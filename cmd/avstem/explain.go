@@ -74,19 +74,19 @@ func (a *app) explain(ctx context.Context, query, format string) error {
 		return fmt.Errorf("explain %q: %w", query, err)
 	}
 	defer conn.Close()
-	e, err := a.askToExplain(ctx, conn, query)
+	e, site, err := a.askToExplain(ctx, conn, query)
 	if err != nil {
 		return fmt.Errorf("explain %q: %w", query, err)
 	}
 	c := report.NewCase(e)
-	a.lookUp(ctx, conn, c)
+	a.lookUp(ctx, conn, site, c)
 	return a.writeExplanation(c, format)
 }
 
 // lookUp adds to a case what the reconciler doesn't answer with: what happened to
-// its findings, and where records stand. Without either it is an answer still.
-func (a *app) lookUp(ctx context.Context, conn *bus.Conn, c *report.Case) {
-	site := siteOf(c.Explanation)
+// its findings, and where records stand, by the site whose reconciler answered.
+// Without either it is an answer still.
+func (a *app) lookUp(ctx context.Context, conn *bus.Conn, site string, c *report.Case) {
 	if err := findHistory(ctx, &past{conn, site}, c); err != nil {
 		a.notef("without the history of its findings: %v", err)
 	}
@@ -159,16 +159,14 @@ func findPlaces(ctx context.Context, conn *bus.Conn, site string, c *report.Case
 }
 
 // askToExplain asks every site that is meant. All reconcilers may have the same
-// inventory, so the one whose own site it is about has the answer. Its errors leave
-// it to the caller to say what was being done.
-func (a *app) askToExplain(ctx context.Context, conn *bus.Conn, query string) (*reconcile.Explanation, error) {
+// inventory, so the one whose own site it is about has the answer, which comes with
+// its site. Its errors leave it to the caller to say what was being done.
+func (a *app) askToExplain(ctx context.Context, conn *bus.Conn, query string) (answer *reconcile.Explanation, from string, err error) {
 	names, err := sites(ctx, conn, a.site())
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	var (
-		first  *reconcile.Explanation
-		own    *reconcile.Explanation
 		owners []string
 		failed error
 	)
@@ -180,24 +178,23 @@ func (a *app) askToExplain(ctx context.Context, conn *bus.Conn, query string) (*
 		}
 		e := new(reconcile.Explanation)
 		if err := json.Unmarshal(data, e); err != nil {
-			return nil, fmt.Errorf("site %s: decode the answer: %w", site, err)
+			return nil, "", fmt.Errorf("site %s: decode the answer: %w", site, err)
 		}
-		if first == nil {
-			first = e
+		own := siteOf(e) == site
+		if own {
+			owners = append(owners, site)
 		}
-		if siteOf(e) == site {
-			own, owners = e, append(owners, site)
+		if answer == nil || own {
+			answer, from = e, site
 		}
 	}
 	switch {
 	case len(owners) > 1:
-		return nil, fmt.Errorf("it is known in %s: name one with --site", strings.Join(owners, " and "))
-	case own != nil:
-		return own, nil
-	case first != nil:
-		return first, nil
+		return nil, "", fmt.Errorf("it is known in %s: name one with --site", strings.Join(owners, " and "))
+	case answer != nil:
+		return answer, from, nil
 	}
-	return nil, withoutDoing(failed, fmt.Sprintf("explain %q: ", query))
+	return nil, "", withoutDoing(failed, fmt.Sprintf("explain %q: ", query))
 }
 
 // siteOf is the site that an explanation is about: where the thing was seen, else

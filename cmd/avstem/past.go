@@ -133,7 +133,7 @@ type subject struct {
 
 // subjectOf asks the reconcilers what is meant.
 func (a *app) subjectOf(ctx context.Context, conn *bus.Conn, query string) (*subject, error) {
-	e, err := a.askToExplain(ctx, conn, query)
+	e, site, err := a.askToExplain(ctx, conn, query)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func (a *app) subjectOf(ctx context.Context, conn *bus.Conn, query string) (*sub
 	if !is {
 		return nil, errors.New("it is neither a VM nor a host")
 	}
-	s := &subject{explanation: e, thing: thing, site: siteOf(e), hosts: map[uuid.UUID]string{}}
+	s := &subject{explanation: e, thing: thing, site: site, hosts: map[uuid.UUID]string{}}
 	switch {
 	case e.Host != nil:
 		s.add(e.Host)
@@ -160,7 +160,7 @@ func (a *app) subjectOf(ctx context.Context, conn *bus.Conn, query string) (*sub
 	}
 	if e.VM != nil && e.VM.Intended != nil && e.VM.Intended.Host != "" && !slices.Contains(slices.Collect(maps.Values(s.hosts)), e.VM.Intended.Host) {
 		// Where it should be may be where it was.
-		if home, err := a.askToExplain(ctx, conn, e.VM.Intended.Host); err == nil && home.Host != nil {
+		if home, _, err := a.askToExplain(ctx, conn, e.VM.Intended.Host); err == nil && home.Host != nil {
 			s.add(home.Host)
 		}
 	}

@@ -30,6 +30,9 @@ func TestStandbyTakesOverFromAKilledReconciler(t *testing.T) {
 	p.drift(reconcile.InventoryInvalid)
 	p.write("other.yaml", "networks:\n  - {id: n3, tenant: acme, project: web, vlans: {lab: 9999}}\n")
 	before := p.invalid(2)
+	if code, _, stderr := p.try("explain", "--state-dir", p.state, before[0].ID); code != 0 || stderr != "" {
+		t.Errorf("explaining what is of no site exits %d: %s", code, stderr)
+	}
 	_, secondLog := p.program(binary, serve...)
 	secondLog.await(t, "standing by: another reconciler has this site")
 
