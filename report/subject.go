@@ -129,6 +129,11 @@ const (
 	messageWidth = 240
 )
 
+// saysMatch says of which kinds the message says how the match was made.
+func saysMatch(k reconcile.Kind) bool {
+	return k == reconcile.IdentityWeak || k == reconcile.IdentityChanged || k == reconcile.IdentityConflict
+}
+
 // doubts lists what a reader must know before believing a finding.
 func doubts(f *reconcile.Finding) string {
 	var marks []string
@@ -139,7 +144,7 @@ func doubts(f *reconcile.Finding) string {
 	default:
 		marks = append(marks, printable(string(f.Verdict)))
 	}
-	if f.Match != nil && f.Match.Weak {
+	if f.Match != nil && f.Match.Weak && !saysMatch(f.Kind) {
 		marks = append(marks, "weak match by "+printable(f.Match.By))
 	}
 	switch {
