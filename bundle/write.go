@@ -64,7 +64,7 @@ func (b *Bundle) Seal() error {
 		}
 	}
 	if total > 0 {
-		b.Manifest.LeftOut = append(b.Manifest.LeftOut, fmt.Sprintf("what looked like a credential, in %d texts", total))
+		b.Manifest.LeftOut = append(b.Manifest.LeftOut, fmt.Sprintf("what looked like a credential; texts that held one: %d", total))
 	}
 	b.Manifest.Differs = b.check()
 	b.Manifest.Reproduces = len(b.Manifest.Differs) == 0

@@ -174,7 +174,7 @@ func (s *site) look() sight {
 		}
 	}
 	if more := sight.hidden - len(sight.dark); more > 0 {
-		sight.dark = append(sight.dark, fmt.Sprintf("and %d more hosts", more))
+		sight.dark = append(sight.dark, fmt.Sprintf("and %d more %s", more, plural(more, "host")))
 	}
 	return sight
 }

@@ -85,7 +85,7 @@ func (a *assembler) checkShape(e *entry) {
 		}
 	})
 	if complaints > maxComplaints {
-		a.complain(e, "", "%d more problems", complaints-maxComplaints)
+		a.complain(e, "", "more problems: %d", complaints-maxComplaints)
 	}
 	e.left = complaints > 0 || isLeftOut(e)
 	if e.left && e.identity.nameless() {

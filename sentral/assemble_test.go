@@ -167,7 +167,7 @@ func TestComplaintsAreBounded(t *testing.T) {
 	if got := len(inv.Problems); got != maxComplaints+1 {
 		t.Errorf("%d problems", got)
 	}
-	if got := inv.Problems[0].String(); got != "x:1:1: vm a: 900 more problems" {
+	if got := inv.Problems[0].String(); got != "x:1:1: vm a: more problems: 900" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -140,7 +140,7 @@ func TestSilentHostIsKnownAfterARestartToo(t *testing.T) {
 	e.Observe(doc, start)
 	e.Delivered()
 	e.Listen(start)
-	if out := e.Step(start.Add(policy.StaleAfter)); !strings.Contains(out.Waiting, "1 of 1 hosts") {
+	if out := e.Step(start.Add(policy.StaleAfter)); !strings.Contains(out.Waiting, "not heard again yet: 1 of 1") {
 		t.Errorf("it doesn't wait for the host: %q", out.Waiting)
 	}
 	out := e.Step(start.Add(policy.StaleAfter + second))

@@ -165,7 +165,7 @@ func (e *Engine) waiting(now time.Time) string {
 		return fmt.Sprintf("the hosts' last documents are lost; hosts are asked for them, and waited for %s more", left.Round(time.Second))
 	}
 	if n := e.unheard(now); n > 0 {
-		return fmt.Sprintf("%d of %d hosts have not spoken again yet, and are waited for %s more", n, len(e.hosts), max(left, 0).Round(time.Second))
+		return fmt.Sprintf("hosts not heard again yet: %d of %d; they are waited for %s more", n, len(e.hosts), max(left, 0).Round(time.Second))
 	}
 	return ""
 }

@@ -54,7 +54,7 @@ type push struct {
 
 func (p *push) run(ctx context.Context, js jetstream.JetStream, inv *sentral.Inventory) error {
 	if inv.Incomplete || inv.Stale != "" || len(inv.LeftOut) > 0 {
-		return fmt.Errorf("%d records of it can't be used or are missing, and would be deleted: mend it first (avstem sentral lint says where)", max(len(inv.LeftOut), 1))
+		return errors.New("records of it can't be used or are missing, and would be deleted: mend it first (avstem sentral lint says where)")
 	}
 	values, err := valuesOf(inv)
 	if err != nil {

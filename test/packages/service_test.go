@@ -156,7 +156,7 @@ func TestServices(t *testing.T) {
 		if got := on(t, host, "ps -o user= -C avstem-agent; stat -c '%a %U' /var/lib/avstem /var/lib/avstem/*"); strings.Count(got, "600 avstem-agent") < 5 || strings.Contains(got, "root") {
 			t.Errorf("it runs as, and its files are\n%s", got)
 		}
-		soon(t, center, "systemctl show --value -p StatusText avstem", "1 hosts")
+		soon(t, center, "systemctl show --value -p StatusText avstem", "1 host,")
 	})
 	t.Run("each on a host of its own", func(t *testing.T) {
 		for name, f := range map[string]func(t *testing.T){

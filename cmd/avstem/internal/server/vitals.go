@@ -78,7 +78,7 @@ func (s *Server) Words(now time.Time) string {
 		return "standing by"
 	}
 	status := s.engine.Status(now)
-	words := fmt.Sprintf("%d hosts, %d VMs, %d findings open, %d pending", status.Hosts, status.VMs, status.Findings.Open, status.Findings.Pending)
+	words := fmt.Sprintf("%s, %s, %s open, %d pending", count(status.Hosts, "host"), count(status.VMs, "VM"), count(status.Findings.Open, "finding"), status.Findings.Pending)
 	if status.Silent > 0 {
 		words += fmt.Sprintf("; hosts that are silent: %d", status.Silent)
 	}
@@ -86,6 +86,13 @@ func (s *Server) Words(now time.Time) string {
 		words += "; an inventory is held back"
 	}
 	return words
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func when(nanos *atomic.Int64) time.Time {

@@ -101,7 +101,7 @@ func (s *Setup) StateDir(dir string) error {
 			return err
 		}
 		if did == Kept && given > 0 {
-			did, text = Changed, fmt.Sprintf("%s; in it were %d files that weren't user %s's", what, given, s.Owner.Name)
+			did, text = Changed, fmt.Sprintf("%s; files in it that weren't user %s's: %d", what, s.Owner.Name, given)
 		}
 	}
 	s.note(did, dir, text)
