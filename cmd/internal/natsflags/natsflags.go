@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 
 	"github.com/spf13/pflag"
 
@@ -25,16 +26,25 @@ type Flags struct {
 	Server, Context  string
 	Creds, TokenFile string
 	CA, Cert, Key    string
-	// Plaintext lets everything go over the network in the clear.
+	// Plaintext lets everything go over the network in the clear. It counts for the
+	// server that is named where this is.
 	Plaintext bool
+
+	plaintext *pflag.Flag
 }
+
+// credentials are the names of those that say how to get in, plaintext of the one
+// that says what may go unseen.
+func credentials() []string { return []string{"creds", "token-file", "ca", "cert", "key"} }
+
+const plaintext = "insecure-plaintext-nats"
 
 // Secrets are those of Names whose files nobody else may read.
 func Secrets() []string { return []string{"creds", "token-file", "key"} }
 
 // Names are the flags, which [config.Apply] is to leave alone.
 func Names() []string {
-	return []string{"server", "context", "creds", "token-file", "ca", "cert", "key"}
+	return append([]string{"server", "context", plaintext}, credentials()...)
 }
 
 // Add adds the flags to a command's.
@@ -46,7 +56,8 @@ func (f *Flags) Add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.CA, "ca", "", "`FILE` of the certificate authorities that are trusted")
 	flags.StringVar(&f.Cert, "cert", "", "`FILE` of the client's certificate")
 	flags.StringVar(&f.Key, "key", "", "`FILE` of the client certificate's key")
-	flags.BoolVar(&f.Plaintext, "insecure-plaintext-nats", false, "let everything go over the network in the clear")
+	flags.BoolVar(&f.Plaintext, plaintext, false, "let everything go over the network in the clear")
+	f.plaintext = flags.Lookup(plaintext)
 }
 
 // Elsewhere says whether the command line or the environment names a server, so
@@ -68,9 +79,12 @@ func (f *Flags) Options(file *config.File, env func(string) string) (bus.Options
 	if err != nil {
 		return bus.Options{}, err
 	}
-	o := bus.Options{Server: f.Server, Context: f.Context, Auth: fromFlags, InsecurePlaintext: f.Plaintext, Getenv: env}
-	if file == nil || f.Elsewhere(env) {
-		return o, nil
+	o := bus.Options{Server: f.Server, Context: f.Context, Auth: fromFlags, Getenv: env}
+	if f.Elsewhere(env) {
+		file = nil
+	}
+	if o.InsecurePlaintext, err = f.inTheClear(file, env); err != nil || file == nil {
+		return o, err
 	}
 	server, where := file.First("server"), file.Path
 	if server == "" && file.First("context") == "" {
@@ -88,11 +102,32 @@ func (f *Flags) Options(file *config.File, env func(string) string) (bus.Options
 	return o, nil
 }
 
+// inTheClear says whether everything may be: by the flag, else the environment, else
+// the file.
+func (f *Flags) inTheClear(file *config.File, env func(string) string) (bool, error) {
+	if f.Plaintext || f.plaintext != nil && f.plaintext.Changed {
+		return f.Plaintext, nil
+	}
+	name := config.Variable(plaintext)
+	text := env(name)
+	if text == "" {
+		name, text = plaintext, file.First(plaintext)
+	}
+	if text == "" {
+		return false, nil
+	}
+	is, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, &config.VariableError{Name: name, Err: fmt.Errorf("%q is neither true nor false", text)}
+	}
+	return is, nil
+}
+
 // auth reads the files of secrets that a place names; look gives a name's value
 // and what to call it.
 func auth(look func(name string) (value, how string), env func(string) string) (bus.Auth, error) {
 	values := map[string]string{}
-	for _, name := range Names()[2:] {
+	for _, name := range credentials() {
 		value, how := look(name)
 		if slices.Contains(Secrets(), name) {
 			path, err := config.Secret(value, env)
