@@ -189,6 +189,10 @@ func TestErrorsOfStart(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	others := t.TempDir()
+	if err := os.Chown(others, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
 	badToken := t.TempDir()
 	if err := os.WriteFile(filepath.Join(badToken, TokenName), []byte("short"), 0o600); err != nil {
 		t.Fatal(err)
@@ -197,15 +201,17 @@ func TestErrorsOfStart(t *testing.T) {
 		o    Options
 		want []string
 	}{
-		"port in use":    {Options{StateDir: t.TempDir(), Listen: taken.Addr().String()}, []string{taken.Addr().String(), "address already in use", "--listen"}},
-		"no address":     {Options{StateDir: t.TempDir(), Listen: "4222"}, []string{`"4222"`, "--listen"}},
-		"no port":        {Options{StateDir: t.TempDir(), Listen: "127.0.0.1:nats"}, []string{`"nats" is not a port`, "--listen"}},
-		"not loopback":   {Options{StateDir: t.TempDir(), Listen: "0.0.0.0:4222"}, []string{"only loopback", "--listen"}},
-		"no directory":   {Options{StateDir: file + "/state"}, []string{"make state directory", "--state-dir"}},
-		"a file":         {Options{StateDir: file}, []string{"make state directory", "not a directory", "--state-dir"}},
-		"token":          {Options{StateDir: badToken}, []string{TokenName, "remove it"}},
-		"long path":      {Options{StateDir: filepath.Join(t.TempDir(), strings.Repeat("d", 100))}, []string{"longer than a unix socket's", "--state-dir"}},
-		"link in a file": {Options{StateDir: t.TempDir(), Link: file + "/current"}, []string{"link to the state directory"}},
+		"port in use":          {Options{StateDir: t.TempDir(), Listen: taken.Addr().String()}, []string{taken.Addr().String(), "address already in use", "--listen"}},
+		"no address":           {Options{StateDir: t.TempDir(), Listen: "4222"}, []string{`"4222"`, "--listen"}},
+		"no port":              {Options{StateDir: t.TempDir(), Listen: "127.0.0.1:nats"}, []string{`"nats" is not a port`, "--listen"}},
+		"not loopback":         {Options{StateDir: t.TempDir(), Listen: "0.0.0.0:4222"}, []string{"only loopback", "--listen"}},
+		"no directory":         {Options{StateDir: file + "/state"}, []string{"make state directory", "--state-dir"}},
+		"a file":               {Options{StateDir: file}, []string{"make state directory", "not a directory", "--state-dir"}},
+		"another user's":       {Options{StateDir: others}, []string{"another user's (nobody)", "--state-dir"}},
+		"below another user's": {Options{StateDir: filepath.Join(others, "state")}, []string{"another user's (nobody)", "--state-dir"}},
+		"token":                {Options{StateDir: badToken}, []string{TokenName, "remove it"}},
+		"long path":            {Options{StateDir: filepath.Join(t.TempDir(), strings.Repeat("d", 100))}, []string{"longer than a unix socket's", "--state-dir"}},
+		"link in a file":       {Options{StateDir: t.TempDir(), Link: file + "/current"}, []string{"link to the state directory"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := Start(t.Context(), test.o)

@@ -10,25 +10,48 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/statefile"
+	"github.com/dataverket/avstem/statefile/asuser"
 )
 
 // minRoom is what must be free for the streams to be made and for a host's
 // documents to fit, in bytes.
 const minRoom = 16 << 20
 
-// prepareDir makes the directory, for its owner alone.
+// prepareDir makes the directory, for its owner alone. Root's server works in none
+// that a user decides about: all of NATS writes there, and a link that the user puts
+// in its way leads it to any file, while the user's own server can't read what root's
+// has made.
 func prepareDir(dir string) error {
+	if os.Geteuid() == 0 {
+		owner, err := asuser.OwnerOf(dir)
+		if err != nil {
+			return fmt.Errorf("make state directory: %w: choose another with --state-dir", err)
+		}
+		if owner.UID != 0 {
+			return fmt.Errorf("state directory %s is another user's (%s), who could lead what root writes there elsewhere: run this as that user, or choose another with --state-dir", dir, userName(owner.UID))
+		}
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make state directory: %w: choose another with --state-dir", err)
 	}
 	return nil
+}
+
+func userName(id int) string {
+	text := strconv.Itoa(id)
+	if u, err := user.LookupId(text); err == nil {
+		return u.Username
+	}
+	return text
 }
 
 // lockDir takes the state directory for this process. The kernel lets go of the

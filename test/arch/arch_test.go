@@ -40,7 +40,7 @@ var arrows = []struct {
 	{"collectors/images", []string{"inventory", "collectors", "statefile"}},
 	{"collectors/*", []string{"inventory", "collectors", "collectors/internal/*"}},
 	{"bus", []string{"inventory", "inventory/plainjson"}},
-	{"bus/embedded", []string{"bus", "inventory", "statefile"}},
+	{"bus/embedded", []string{"bus", "inventory", "statefile", "statefile/asuser"}},
 	{"bus/auth", []string{"bus", "inventory", "agent/hostid", "statefile", "statefile/asuser"}},
 	{"enroll", []string{"bus", "inventory", "agent/hostid", "statefile"}},
 	{"enroll/issuer", []string{"enroll", "bus", "bus/auth", "inventory", "agent/hostid", "statefile", "statefile/asuser"}},
