@@ -17,7 +17,9 @@ import (
 //     there, is a problem and no more: the records stay.
 //   - A record that is a [LeftOut] stays one, without a problem of its own.
 //   - A reference to a record that was left out is no problem of its own, and
-//     none is looked for while records are missing of which nothing is known.
+//     none is looked for while records are missing of which nothing is known. Those
+//     of a record that is left out itself are looked at, so that who mends it hears
+//     of everything at once.
 //
 // The same records give the same inventory; problems are sorted by place.
 func Assemble(records []Record, faults []Fault) *Inventory {
@@ -71,6 +73,7 @@ func (a *assembler) checkShape(e *entry) {
 	decoded := map[string]bool{}
 	for _, fault := range e.Faults {
 		decoded[fault.Key] = true
+		e.refuse(fault.Key)
 		a.incomplete = a.incomplete || fault.Lost
 		if complaints++; complaints <= maxComplaints {
 			a.report(fault.Place, Problem{Record: e.identity.Label(), Name: e.identity.Called(), Key: fault.Key, Error: fault.Error})
@@ -80,6 +83,7 @@ func (a *assembler) checkShape(e *entry) {
 		if decoded[key] {
 			return // it was given, and said to be unreadable
 		}
+		e.refuse(key)
 		if complaints++; complaints <= maxComplaints {
 			a.complain(e, key, "%s", problem)
 		}

@@ -1,6 +1,7 @@
 package sentral
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -220,4 +221,30 @@ func TestAssembleIsFair(t *testing.T) {
 			t.Fatalf("another order uses other records:\n%s", diff)
 		}
 	})
+}
+
+// Who mends a record that is left out hears of what it refers to as well, but not of
+// what was read from a value that was refused.
+func TestReferencesOfWhatIsLeftOut(t *testing.T) {
+	none := 0
+	inv := Assemble([]Record{
+		record(1, &Site{ID: "osl1"}),
+		record(2, &Project{Tenant: "acme", ID: "web", Environments: []string{"prod"}}),
+		record(3, &FailureDomain{ID: "rack", Site: "osl1"}),
+		record(4, &VM{ID: "a", Name: "a", Tenant: "acme", Project: "wbe", Environment: "dev", Site: "osl1", VCPUs: &none, NICs: []NIC{{Network: "n"}}}),
+		record(5, &VM{ID: "b", Name: "b", Tenant: "acme", Project: "web", Environment: "dev", FailureDomain: "rack"}), // its site is missing
+		record(6, &VM{ID: "c", Name: "c", Tenant: "acme", Project: "we\nb", Environment: "dev", Site: "osl1"}),
+	}, nil)
+	var got []string
+	for _, p := range inv.Problems {
+		got = append(got, fmt.Sprintf("%s %s %t", p.Record, p.Key, p.Reference))
+	}
+	want := []string{
+		"vm a nics[0].network true", "vm a project true", "vm a vcpus false",
+		"vm b environment true", "vm b site false",
+		"vm c project false",
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(inv.LeftOut) != 3 {
+		t.Errorf("left out %v; problems (-want +got):\n%s", inv.LeftOut, diff)
+	}
 }

@@ -73,6 +73,19 @@ type entry struct {
 	Record
 	identity LeftOut
 	left     bool
+	// wrong are the keys that are complained about, so that nothing is read from them.
+	wrong map[string]bool
+}
+
+// refuse notes that a key holds nothing that can be used. What nobody reads that many
+// of isn't noted.
+func (e *entry) refuse(key string) {
+	if e.wrong == nil {
+		e.wrong = map[string]bool{}
+	}
+	if len(e.wrong) <= maxComplaints {
+		e.wrong[key] = true
+	}
 }
 
 // Identify reads from a record what tells it from others.

@@ -11,10 +11,12 @@ type references struct {
 	*assembler
 	byID     map[claim]*entry
 	imageIDs map[string]bool
+	said     int // about the record that is looked at
 }
 
 // checkReferences reports references to what isn't there, and places that
-// contradict each other. The records stay: what they say of themselves holds.
+// contradict each other. The records stay: what they say of themselves holds. Those
+// that are left out are looked at too, but for what was refused of them.
 func (a *assembler) checkReferences() {
 	r := &references{assembler: a, byID: map[claim]*entry{}, imageIDs: map[string]bool{}}
 	for i := range a.entries {
@@ -26,9 +28,7 @@ func (a *assembler) checkReferences() {
 	}
 	for i := range a.entries {
 		e := &a.entries[i]
-		if e.left {
-			continue
-		}
+		r.said = len(e.wrong)
 		switch v := e.Value.(type) {
 		case *FailureDomain:
 			r.resolve(e, "site", "site", v.Site)
@@ -42,6 +42,9 @@ func (a *assembler) checkReferences() {
 			r.failureDomain(e, v.FailureDomain, v.Site)
 		case *VM:
 			r.vm(e, v)
+		}
+		if over := r.said - maxComplaints; over > 0 && len(e.wrong) <= maxComplaints {
+			a.complain(e, "", "more problems: %d", over)
 		}
 	}
 }
@@ -79,7 +82,18 @@ func (r *references) resolve(e *entry, key, kind, id string) *entry {
 	return target
 }
 
+// complain reports what a reference leads to, unless the key's value was refused.
+func (r *references) complain(e *entry, key, format string, args ...any) {
+	if r.said++; e.wrong[key] || r.said > maxComplaints {
+		return
+	}
+	r.report(e.Place(key), Problem{Record: e.identity.Label(), Name: e.identity.Called(), Key: key, Error: fmt.Sprintf(format, args...), Reference: true})
+}
+
 func (r *references) project(e *entry, tenant, project string) *Project {
+	if tenant == "" || project == "" {
+		return nil
+	}
 	target := r.resolve(e, "project", "project", pair(tenant, project))
 	if target == nil {
 		return nil
@@ -102,7 +116,7 @@ func (r *references) failureDomain(e *entry, id, site string) {
 	if target == nil {
 		return
 	}
-	if domain := target.Value.(*FailureDomain); domain.Site != site {
+	if domain := target.Value.(*FailureDomain); domain.Site != site && site != "" {
 		r.complain(e, "failureDomain", "%q is in site %q, and the %s in %q", id, domain.Site, e.identity.Type, site)
 	}
 }
@@ -114,6 +128,7 @@ func (r *references) host(e *entry, v *VM) {
 	}
 	host := target.Value.(*Host)
 	switch {
+	case v.Site == "":
 	case host.Site != v.Site:
 		r.complain(e, "host", "%q is in site %q, and the vm in %q", v.Host, host.Site, v.Site)
 	case v.FailureDomain != "" && host.FailureDomain != "" && host.FailureDomain != v.FailureDomain:

@@ -70,6 +70,9 @@ type Problem struct {
 	Error string `json:"error"`
 	// Duplicate marks an ID that two records claim.
 	Duplicate bool `json:"duplicate,omitempty"`
+	// Reference marks what leads to nothing, or contradicts what it leads to. No
+	// record is left out for that.
+	Reference bool `json:"reference,omitempty"`
 	// Held marks an inventory that isn't used because too much of it is gone,
 	// Stale one that is used although its source can't be read for long.
 	Held  bool `json:"held,omitempty"`

@@ -120,8 +120,11 @@ func (c *checker) problem(p sentral.Problem, left bool) {
 		n.Rule, n.Hint = "file", "mend the file: what it holds, or a part of it, is missing from the inventory until then"
 	case strings.HasSuffix(p.Error, "is not in the inventory"):
 		n.Rule, n.Hint = "reference", c.nearest(p.Error)
-	case !left:
-		n.Rule, n.Hint = "contradiction", "correct one of the two: the record is used as it is"
+	case p.Reference || !left:
+		n.Rule, n.Hint = "contradiction", "correct one of the two"
+		if !left {
+			n.Hint += ": the record is used as it is"
+		}
 	}
 	n.File, n.Line, n.Column = split(p.Where)
 	n.Where = p.Where
