@@ -112,7 +112,7 @@ func TestDriftPageStandsAlone(t *testing.T) {
 }
 
 // allowed are the elements that a page has. None of them runs or fetches anything.
-var allowed = " html head meta title style body h1 h2 h3 h4 p a div b small table thead tbody tr th td span br ul li svg g line rect text "
+var allowed = " html head meta title style body code h1 h2 h3 h4 p a div b small table thead tbody tr th td span br ul li svg g line rect text "
 
 func wellFormed(t rapid.TB, page string) {
 	t.Helper()

@@ -31,6 +31,7 @@ func DriftHTML(w io.Writer, r *drift.Report) error {
 		"head":     func(h headline, n evaluate.Numbers) string { return printable(h.Cell(&n)) },
 		"parts":    partsOf,
 		"columns":  func(numbers []evaluate.Numbers) int { return len(numbers) + 1 },
+		"span":     func(counts []string) int { return len(counts) + 2 }, // with the name and their sum
 		"cell":     func(p numbersPart, n evaluate.Numbers, field string) string { return fieldCell(p.of(&n), field) },
 	}).Parse(driftHTML)
 	if err != nil {

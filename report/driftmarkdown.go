@@ -74,9 +74,10 @@ func (m *markdownPage) section(s *sectionView) {
 	}
 	for _, o := range s.Offenders {
 		m.head(3, "Worst offenders: "+o.Title)
-		m.table(append(append([]string{"Name", "Where"}, m.severities...), "Open", "Oldest since")...)
+		m.table(append(append([]string{"Name", "Where"}, m.severities...), "Open", "Oldest since", "Look closer")...)
 		for _, r := range o.Rows {
-			markdownCells(&m.Builder, append(append([]string{r.Name, r.Where}, r.Counts...), r.Open, r.Oldest)...)
+			cells := append([]string{inMarkdown(r.Name), inMarkdown(r.Where)}, r.Counts...)
+			writeCells(&m.Builder, append(cells, r.Open, inMarkdown(r.Oldest), commandInMarkdown(r.Command)))
 		}
 		m.WriteByte('\n')
 	}

@@ -76,6 +76,7 @@ type offenderView struct {
 	Counts      []string
 	Open        string
 	Oldest      string
+	Command     string
 }
 
 type troubledView struct {
@@ -228,7 +229,7 @@ func newOffendersView(title string, list []drift.Offender, at time.Time) offende
 	for i := range list {
 		o := &list[i]
 		where := cmp.Or(o.Host, o.Site)
-		v.Rows = append(v.Rows, offenderView{printable(o.Name), printable(where), severityCounts(o.BySeverity), count(o.Open), sinceWords(o.Oldest, at)})
+		v.Rows = append(v.Rows, offenderView{printable(o.Name), printable(where), severityCounts(o.BySeverity), count(o.Open), sinceWords(o.Oldest, at), printable(o.Command)})
 	}
 	return v
 }
@@ -346,7 +347,7 @@ func newFindingView(r *row, names namer, at time.Time) findingView {
 	f := r.same[0]
 	v := findingView{
 		Severity: printable(string(f.Severity)), Kind: printable(string(f.Kind)), Field: printable(f.Field), Message: printable(f.Message),
-		Doubts: doubts(&reconcile.Finding{Verdict: f.Verdict, Match: f.Match}), Where: whereOf(f), Change: difference(f),
+		Doubts: doubts(&reconcile.Finding{Kind: f.Kind, Verdict: f.Verdict, Match: f.Match}), Where: whereOf(f), Change: difference(f),
 		Since: sinceWords(earliest(r.same), at), ID: printable(f.ID), Sided: f.Intended != nil || f.Observed != nil,
 	}
 	if a := f.Acknowledged; a != nil && len(r.same) == 1 {

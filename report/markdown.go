@@ -53,5 +53,14 @@ var special = strings.NewReplacer(
 	"://", "&#58;//", "@", "&#64;", "www.", "www&#46;",
 )
 
+// commandInMarkdown writes a command as code in a table, which readers can copy at a
+// click. Code can't hold a backtick, nor a table's cell a bar.
+func commandInMarkdown(s string) string {
+	if s = printable(s); strings.ContainsAny(s, "`|\\") {
+		return inMarkdown(s)
+	}
+	return "`" + s + "`"
+}
+
 // inMarkdown writes a text so that it is shown as it is.
 func inMarkdown(s string) string { return special.Replace(printable(s)) }

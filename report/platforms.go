@@ -431,5 +431,10 @@ func markdownCells(b *strings.Builder, cells ...string) {
 	for i := range cells {
 		cells[i] = inMarkdown(cells[i])
 	}
+	writeCells(b, cells)
+}
+
+// writeCells writes a row of what is Markdown already.
+func writeCells(b *strings.Builder, cells []string) {
 	b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dataverket/avstem/reconcile"
+	"github.com/dataverket/avstem/resolve"
 )
 
 // maxOffenders is how many of each sort are listed.
@@ -20,6 +21,7 @@ type Offender struct {
 	Open       int                        `json:"open"`
 	BySeverity map[reconcile.Severity]int `json:"bySeverity"`
 	Oldest     time.Time                  `json:"oldest,omitzero"`
+	Command    string                     `json:"command"` // for a shell: shows more of it
 }
 
 // offenders lists who has most of the gravest findings.
@@ -29,13 +31,14 @@ func offenders(findings []reconcile.Finding) (hosts, projects, vms []Offender) {
 		f := &findings[i]
 		s := &f.Subject
 		if s.Host != "" {
-			byHost.add(Offender{Name: s.Host, Site: s.Site}, f)
+			byHost.add(Offender{Name: s.Host, Site: s.Site, Command: "avstem explain " + resolve.Quote(s.Host)}, f)
 		}
 		if s.Tenant != "" && s.Project != "" {
-			byProject.add(Offender{Name: s.Tenant + "/" + s.Project}, f)
+			name := s.Tenant + "/" + s.Project
+			byProject.add(Offender{Name: name, Command: "avstem drift --project " + resolve.Quote(name)}, f)
 		}
 		if s.Type == "vm" {
-			byVM.add(Offender{Name: vmName(s), ID: s.ID, Site: s.Site}, f)
+			byVM.add(Offender{Name: vmName(s), ID: s.ID, Site: s.Site, Command: "avstem explain " + resolve.Quote(s.ID)}, f)
 		}
 	}
 	return byHost.worst(), byProject.worst(), byVM.worst()

@@ -61,7 +61,7 @@ var arrows = []struct {
 	{"resolve", []string{"inventory", "sentral", "reconcile"}},
 	{"bundle", []string{"inventory", "sentral", "reconcile", "history"}},
 	{"report", []string{"inventory", "sentral", "reconcile", "evaluate", "history", "resolve", "replay", "report/drift"}},
-	{"report/drift", []string{"inventory", "reconcile", "evaluate"}},
+	{"report/drift", []string{"inventory", "reconcile", "evaluate", "resolve"}},
 	{"cmd/*", []string{"*"}},
 	{"packaging/*", nil},
 	{"test/*", []string{"*"}},
