@@ -123,8 +123,10 @@ func TestLeaseOutlivesServerAndBucket(t *testing.T) {
 		t.Error("it was renewed without a server")
 	}
 	n.start(t)
-	for !c.nc.IsConnected() {
-		time.Sleep(10 * time.Millisecond)
+	for deadline := time.Now().Add(time.Minute); !c.nc.IsConnected(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it doesn't connect again")
+		}
 	}
 	if err := l.Renew(t.Context()); err != nil {
 		t.Errorf("after a restart of the server: %v", err)
