@@ -153,12 +153,13 @@ func (w *leaseWaiter) stands(rev uint64, now time.Time) bool {
 func holderOf(entry jetstream.KeyValueEntry) string {
 	var r leaseRecord
 	if json.Unmarshal(entry.Value(), &r) != nil {
-		return nameless
+		return Nameless
 	}
 	return r.Holder
 }
 
-const nameless = "one that doesn't say who it is"
+// Nameless is a writer that left no name.
+const Nameless = "one that doesn't say who it is"
 
 // Keep renews the lease until ctx ends, and then gives it back; nobody has to
 // wait for it. It ends sooner with [*LostLeaseError] when somebody else has it. A

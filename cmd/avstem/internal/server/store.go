@@ -25,9 +25,6 @@ const headerReconciler = "Avstem-Reconciler"
 // otherFor is how long another reconciler counts as there after it wrote.
 const otherFor = 2 * time.Minute
 
-// nameless is a writer that left no name.
-const nameless = "one that doesn't say who it is"
-
 // headerEvent names what was to be told of a finding when it was written: its
 // events, each in a header of its own, the oldest first. It is written first and they
 // are told then, so what a crash left untold is found.
@@ -362,7 +359,7 @@ func (s *store) audit(ctx context.Context) (audited, error) {
 	found := audited{kept: make(map[string]bool, len(all))}
 	for _, k := range all {
 		if s.foreign(k) {
-			found.other = cmp.Or(k.by, nameless)
+			found.other = cmp.Or(k.by, bus.Nameless)
 		}
 		found.kept[k.id] = same && before[k.id] == k.seq
 	}
