@@ -102,8 +102,10 @@ func TestServeWaitsForNATS(t *testing.T) {
 	if said := service.String(); !strings.Contains(said, "READY=1\n") || !strings.Contains(said, "nothing answers at "+nats.Server()) || !strings.Contains(said, "WATCHDOG=1") {
 		t.Errorf("systemd is told\n%s", said)
 	}
-	for strings.Count(service.String(), "waiting for NATS") < 3 {
-		time.Sleep(20 * time.Millisecond) // the test's own deadline ends it
+	for deadline := time.Now().Add(time.Minute); strings.Count(service.String(), "waiting for NATS") < 3; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("systemd isn't told again:\n%s", service.String())
+		}
 	}
 	if lines := strings.Count(log.String(), "\n"); lines != 1 {
 		t.Errorf("it logs\n%s", log.String())
