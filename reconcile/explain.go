@@ -42,9 +42,21 @@ func Explain(result *Result, findings []Finding, at time.Time, query string) (*E
 	if len(named) == 0 {
 		named = e.lookUp(result, newAsked(query).byName)
 	}
+	left := result.leftOut(query)
+	if len(named) == 0 && len(left) > 0 {
+		named = e.lookUp(result, func(vm *VMMatch, host *HostMatch) bool {
+			var r *UnusableRecord
+			if vm != nil {
+				r = vm.Record
+			} else {
+				r = host.Record
+			}
+			return r != nil && slices.Contains(left, r.Label)
+		})
+	}
 	switch len(named) {
 	case 0:
-		if faults := result.leftOut(query); len(faults) > 0 {
+		if faults := result.faults(left); len(faults) > 0 {
 			return nil, fmt.Errorf("explain %q: Sentral's record of it is left out until it is mended, and no host shows it: %s", query, strings.Join(faults, "; "))
 		}
 		return nil, fmt.Errorf("explain %q: %w", query, ErrNotKnown)
@@ -62,17 +74,25 @@ func Explain(result *Result, findings []Finding, at time.Time, query string) (*E
 	return e, nil
 }
 
-// leftOut says where and why the records can't be used that have an ID or name.
-func (r *Result) leftOut(query string) (faults []string) {
+// leftOut are the labels of the records that can't be used and have an ID or name.
+func (r *Result) leftOut(query string) (labels []string) {
 	if r.intended == nil {
 		return nil
 	}
 	for i := range r.intended.LeftOut {
 		if record := &r.intended.LeftOut[i]; strings.EqualFold(record.ID, query) || record.Name == query {
-			faults = append(faults, r.intended.faults(record.Label())...)
+			labels = append(labels, record.Label())
 		}
 	}
-	return faults
+	return labels
+}
+
+// faults say where and why records can't be used.
+func (r *Result) faults(labels []string) (all []string) {
+	for _, label := range labels {
+		all = append(all, r.intended.faults(label)...)
+	}
+	return all
 }
 
 // inFlight adds what Maskin does with the VM.

@@ -143,15 +143,17 @@ func TestExplainHostOfUnusableRecord(t *testing.T) {
 	}
 	result := reconcile.Reconcile(in)
 	findings, _ := reconcile.Advance(nil, result, in.Policy, epoch)
-	e, err := reconcile.Explain(result, findings, epoch, "node-a")
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := &reconcile.UnusableRecord{Label: "host hv1", Faults: []string{"hosts.yaml:3:5: serial of host hv1: is no text"}}
-	if diff := gocmp.Diff(want, e.Host.Record); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	if len(e.Findings) != 1 || e.Findings[0].Kind != reconcile.InventoryInvalid {
-		t.Errorf("its findings are %+v", e.Findings)
+	for _, query := range []string{"node-a", "hv1"} { // as it calls itself, and as its record does
+		e, err := reconcile.Explain(result, findings, epoch, query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := gocmp.Diff(want, e.Host.Record); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", query, diff)
+		}
+		if len(e.Findings) != 1 || e.Findings[0].Kind != reconcile.InventoryInvalid {
+			t.Errorf("the findings of %s are %+v", query, e.Findings)
+		}
 	}
 }

@@ -234,7 +234,7 @@ func (p *page) finding(c *Case, f *reconcile.Finding) {
 	if state == reconcile.Resolved {
 		return // there is nothing to do any more
 	}
-	if c.compares(f.Field) && f.Subject.Name != "" && !c.Offline && !c.AsOf {
+	if c.compares(f.Field) && f.Subject.Name != "" && f.Subject.Type != "inventory" && !c.Offline && !c.AsOf {
 		p.para(4, "by what:", sgrFaint, "avstem blame "+resolve.Quote(printable(f.Subject.Name))+" "+resolve.Quote(printable(f.Field)))
 	}
 	for i := range c.Remedies[f.ID] {
