@@ -26,11 +26,15 @@ func TestWhatReadsARecordFollowsIt(t *testing.T) {
 		"a network names no project of ours": func(inv *sentral.Inventory) { inv.Networks[1].Project = "gone" },
 		"an image's digest":                  func(inv *sentral.Inventory) { inv.Images[0].Digest = "sha256:bb" },
 		"another image's digest":             func(inv *sentral.Inventory) { inv.Images[1].Digest = "sha256:cc" },
-		"an image's path":                    func(inv *sentral.Inventory) { inv.Images[1].Source = "/images/other.qcow2" },
-		"an image is a volume":               func(inv *sentral.Inventory) { inv.Images[0].Source = "/pool/unused" },
-		"a quota":                            func(inv *sentral.Inventory) { inv.Projects[0].Quota = &sentral.Quota{VCPUs: new(int)} },
-		"environments":                       func(inv *sentral.Inventory) { inv.Projects[1].Environments = []string{"test"} },
-		"a project is gone":                  func(inv *sentral.Inventory) { inv.Projects = inv.Projects[:1] },
+		"an image of a digest that a VM has": func(inv *sentral.Inventory) { inv.Images[2].Digest = "sha256:DD" },
+		"a network that a NIC is on by name": func(inv *sentral.Inventory) {
+			inv.Networks = append(inv.Networks, sentral.Network{ID: "q", Tenant: "acme", Project: "web"})
+		},
+		"an image's path":      func(inv *sentral.Inventory) { inv.Images[1].Source = "/images/other.qcow2" },
+		"an image is a volume": func(inv *sentral.Inventory) { inv.Images[0].Source = "/pool/unused" },
+		"a quota":              func(inv *sentral.Inventory) { inv.Projects[0].Quota = &sentral.Quota{VCPUs: new(int)} },
+		"environments":         func(inv *sentral.Inventory) { inv.Projects[1].Environments = []string{"test"} },
+		"a project is gone":    func(inv *sentral.Inventory) { inv.Projects = inv.Projects[:1] },
 		"an unknown VM's record can't be used": func(inv *sentral.Inventory) {
 			inv.LeftOut = []sentral.LeftOut{{Type: "vm", UUID: uuid.UUID{9, 6: 0x40}}}
 		},
@@ -76,6 +80,8 @@ func readingAll() reconcile.Input {
 			Disks: []inventory.Disk{{Target: "vda", Source: "/pool/" + tap, SourceType: "file"}},
 			Image: &inventory.Image{Source: image, Digest: digest}}
 	}
+	fifth := vm(11, "e", "", "sha256:dd", inventory.Placement{Tenant: "acme", Project: "web"})
+	fifth.NICs[0].Network = "q"
 	record := func(id byte, tap, network, image string) sentral.VM {
 		vm := uuid.UUID{id, 6: 0x40}
 		return sentral.VM{ID: vm.String(), Name: "vm-" + tap, Tenant: "acme", Project: "web", Environment: "prod", Site: "lab", Host: "hv1", AntiAffinity: "apart", VCPUs: &two,
@@ -93,6 +99,7 @@ func readingAll() reconcile.Input {
 			vm(8, "b", "/images/alma.qcow2", "sha256:cc", inventory.Placement{Tenant: "acme", Project: "web"}),
 			vm(9, "c", "", "", inventory.Placement{Tenant: "umbrella", Project: "db", Environment: "prod"}),
 			vm(10, "d", "", "", inventory.Placement{Tenant: "umbrella", Project: "db"}),
+			fifth,
 		},
 		StoragePools: []inventory.StoragePool{{Name: "pool", Type: "dir", State: "running", Target: "/pool", Volumes: []inventory.StorageVolume{{Name: "unused", Path: "/pool/unused", Format: "qcow2", Capacity: &size}}}},
 	}
@@ -106,9 +113,9 @@ func readingAll() reconcile.Input {
 				{ID: "m", Tenant: "umbrella", Project: "db", VLANs: map[string]inventory.VLAN{"lab": 120}},
 				{ID: "o", Tenant: "acme", Project: "web", VLANs: map[string]inventory.VLAN{"lab": 150}},
 				{ID: "p", Tenant: "umbrella", Project: "db", VLANs: map[string]inventory.VLAN{"lab": 150}}},
-			Images: []sentral.Image{{ID: "debian", Version: "1", Digest: "sha256:aa", Source: "/images/debian.qcow2"}, {ID: "alma", Version: "1", Source: "/images/alma.qcow2"}},
+			Images: []sentral.Image{{ID: "debian", Version: "1", Digest: "sha256:aa", Source: "/images/debian.qcow2"}, {ID: "alma", Version: "1", Source: "/images/alma.qcow2"}, {ID: "rocky", Version: "1"}},
 			Hosts:  []sentral.Host{{ID: "hv1", HostID: hv1, Site: "lab", FailureDomain: "rack1"}},
-			VMs:    []sentral.VM{record(7, "a", "n", "debian"), record(8, "b", "n", "debian")},
+			VMs:    []sentral.VM{record(7, "a", "n", "debian"), record(8, "b", "n", "debian"), record(11, "e", "n", "debian")},
 		},
 		Observed: []reconcile.Document{
 			document(hv1, "identity", inventory.Body{Identity: &inventory.Host{Hostname: "hv1"}}),
