@@ -8,30 +8,39 @@ import (
 )
 
 // junkUUIDs are those that firmware gave to every board of a kind, as people who
-// keep inventories came upon them (osquery, KubeVirt, client management).
-var junkUUIDs = map[uuid.UUID]bool{
-	uuid.MustParse("00010203-0405-0607-0809-0a0b0c0d0e0f"): true,
-	uuid.MustParse("01020304-0506-0708-090a-0b0c0d0e0f10"): true,
-	uuid.MustParse("03000200-0400-0500-0006-000700080009"): true, // AMI's default
-	uuid.MustParse("07090201-0103-0301-0807-060504030201"): true,
-	uuid.MustParse("10000000-0000-8000-0040-000000000000"): true,
-	uuid.MustParse("11223344-5566-7788-99aa-bbcc11223344"): true,
-	uuid.MustParse("11223344-5566-7788-99aa-bbccddeeff00"): true,
-	uuid.MustParse("12345678-1234-5678-90ab-cddeefaabbcc"): true,
-	uuid.MustParse("20202020-2020-2020-2020-202020202020"): true, // spaces
-	uuid.MustParse("4c4c4544-0000-2010-8020-80c04f202020"): true, // Dell's, without a service tag
-	uuid.MustParse("58585858-5858-5858-5858-585858585858"): true, // "X"
-	uuid.MustParse("890e2d14-cacd-45d1-ae66-bc80e8bfeb0f"): true,
-	uuid.MustParse("8e275844-178f-44a8-aceb-a7d7e5178c63"): true,
-	uuid.MustParse("dc698397-fa54-4cf2-82c8-b1b5307a6a7f"): true,
-	uuid.MustParse("fefefefe-fefe-fefe-fefe-fefefefefefe"): true,
+// keep inventories came upon them (osquery, KubeVirt, client management). Some tools
+// show them with their first three groups' bytes the other way round.
+var junkUUIDs = inBothOrders(
+	uuid.MustParse("00010203-0405-0607-0809-0a0b0c0d0e0f"),
+	uuid.MustParse("01020304-0506-0708-090a-0b0c0d0e0f10"),
+	uuid.MustParse("03000200-0400-0500-0006-000700080009"), // AMI's default
+	uuid.MustParse("07090201-0103-0301-0807-060504030201"),
+	uuid.MustParse("10000000-0000-8000-0040-000000000000"),
+	uuid.MustParse("11223344-5566-7788-99aa-bbcc11223344"),
+	uuid.MustParse("11223344-5566-7788-99aa-bbccddeeff00"),
+	uuid.MustParse("12345678-1234-5678-90ab-cddeefaabbcc"),
+	uuid.MustParse("20202020-2020-2020-2020-202020202020"), // spaces
+	uuid.MustParse("4c4c4544-0000-2010-8020-80c04f202020"), // Dell's, without a service tag
+	uuid.MustParse("58585858-5858-5858-5858-585858585858"), // "X"
+	uuid.MustParse("890e2d14-cacd-45d1-ae66-bc80e8bfeb0f"),
+	uuid.MustParse("8e275844-178f-44a8-aceb-a7d7e5178c63"),
+	uuid.MustParse("dc698397-fa54-4cf2-82c8-b1b5307a6a7f"),
+	uuid.MustParse("fefefefe-fefe-fefe-fefe-fefefefefefe"),
+)
+
+func inBothOrders(ids ...uuid.UUID) map[uuid.UUID]bool {
+	both := make(map[uuid.UUID]bool, 2*len(ids))
+	for _, id := range ids {
+		both[id], both[SwapUUID(id)] = true, true
+	}
+	return both
 }
 
 // IsJunkUUID says whether the value can't tell one machine from another: all
 // digits the same, nothing but the first group set, or one of the values that
 // firmware vendors ship unset.
 func IsJunkUUID(id uuid.UUID) bool {
-	if junkUUIDs[id] || junkUUIDs[SwapUUID(id)] {
+	if junkUUIDs[id] {
 		return true
 	}
 	// Boards that set four bytes of sixteen: 56f49712-ffff-ffff-ffff-ffffffffffff.

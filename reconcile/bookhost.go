@@ -83,13 +83,14 @@ func (b *Book) readArrived() {
 			}
 		}
 		b.reread(h)
+		h.heard = false
 	}
 	b.arrived = emptied(b.arrived)
 	for _, h := range b.heard {
-		h.heard = false
-		if len(h.docs) > 0 {
+		if h.heard && len(h.docs) > 0 {
 			b.reread(h)
 		}
+		h.heard = false
 	}
 	b.heard = b.heard[:0]
 }

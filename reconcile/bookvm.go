@@ -82,6 +82,10 @@ func (b *Book) replace(h *hostView, old, next *source) {
 	}
 	vms := next.VMs()
 	next.things = make([]*thing, len(vms))
+	if len(before) == 0 {
+		b.addThings(next)
+		return
+	}
 	at := 0
 	for ; at < len(before) && at < len(vms); at++ {
 		same := sameVM(old, at, next, at)
@@ -94,9 +98,7 @@ func (b *Book) replace(h *hostView, old, next *source) {
 		return
 	}
 	left := map[vmKey][]*thing{}
-	if old != nil {
-		old.VMs()
-	}
+	old.VMs()
 	for _, t := range before[at:] {
 		left[keyOf(t.vm())] = append(left[keyOf(t.vm())], t)
 	}
@@ -118,6 +120,18 @@ func (b *Book) replace(h *hostView, old, next *source) {
 		for _, t := range things {
 			b.removeThing(t)
 		}
+	}
+}
+
+// addThings takes in the VMs of a source that showed none before. It looks at none of
+// them, as all of a fleet's are too many to be at hand when they are judged.
+func (b *Book) addThings(s *source) {
+	things := make([]thing, len(s.things))
+	for i := range things {
+		t := &things[i]
+		t.doc, t.at = s, int32(i)
+		s.things[i] = t
+		b.addThing(t)
 	}
 }
 

@@ -159,12 +159,17 @@ const Settling = silentFor
 // Everybody is for [Reconciler.Wait].
 func Everybody(int) bool { return true }
 
-// Step has every engine judge.
+// Step has every engine judge, all at the same time, as the sites' servers do.
 func (r *Reconciler) Step() (events []reconcile.Event, err error) {
-	for _, site := range r.sites {
-		out := r.engines[site].Step(r.clock)
+	outcomes := make([]engine.Outcome, len(r.sites))
+	var judging sync.WaitGroup
+	for i, site := range r.sites {
+		judging.Go(func() { outcomes[i] = r.engines[site].Step(r.clock) })
+	}
+	judging.Wait()
+	for i, out := range outcomes {
 		if out.Waiting != "" {
-			return nil, fmt.Errorf("site %s: %s", site, out.Waiting)
+			return nil, fmt.Errorf("site %s: %s", r.sites[i], out.Waiting)
 		}
 		events = append(events, out.Events...)
 	}
