@@ -56,6 +56,7 @@ type Book struct {
 	// repeated the IDs that several of them had.
 	records  []*thing
 	repeated map[string]bool
+	expected expected
 	settling uint32 // which settling this is
 	marker   marker
 	tables   map[uint64][]*capabilities

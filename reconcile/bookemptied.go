@@ -27,10 +27,8 @@ func (b *Book) lose(t *thing, missing bool) {
 	}
 }
 
-// settleEmptied judges whether many VMs of a site are missing at once. How many it
-// should have is counted only where many are.
+// settleEmptied judges whether many VMs of a site are missing at once.
 func (b *Book) settleEmptied() {
-	var of map[string]map[string]int
 	for name, s := range b.sites {
 		lost := &s.lost
 		if !lost.dirty && (lost.by == b.intended || len(lost.things)+len(lost.unit.found) == 0) {
@@ -40,10 +38,7 @@ func (b *Book) settleEmptied() {
 		p := b.scratch()
 		p.begin()
 		if len(lost.things) >= max(b.in.Policy.Mass.Records, 1) {
-			if of == nil {
-				of = b.expected()
-			}
-			p.checkEmptiedSite(name, lost.things, of[name])
+			p.checkEmptiedSite(name, lost.things, b.expectedIn(name))
 		}
 		b.put(&lost.unit, p.findings)
 		b.ledger.blame(&lost.unit, p.blames)
@@ -51,24 +46,45 @@ func (b *Book) settleEmptied() {
 	}
 }
 
-// expected counts the VMs that each site should have, by platform and together.
-func (b *Book) expected() map[string]map[string]int {
+// expected is how many VMs each site should have, by platform and together.
+type expected struct {
+	by *intended // the inventory that was counted
+	of map[string]map[string]int
+}
+
+// expectedIn counts an inventory's VMs when they are first asked for, which is where
+// many are missing.
+func (b *Book) expectedIn(site string) map[string]int {
+	if b.expected.by == b.intended {
+		return b.expected.of[site]
+	}
 	of := map[string]map[string]int{}
+	n, last := 0, &sentral.VM{}
+	count := func() {
+		if n == 0 {
+			return
+		}
+		if of[last.Site] == nil {
+			of[last.Site] = map[string]int{}
+		}
+		of[last.Site][""] += n
+		if platform := b.platformOf(last); platform != "" {
+			of[last.Site][platform] += n
+		}
+	}
 	for _, t := range b.records {
 		if t.want.State == sentral.VMAbsent {
 			continue
 		}
-		site := of[t.want.Site]
-		if site == nil {
-			site = map[string]int{}
-			of[t.want.Site] = site
+		if t.want.Site != last.Site || t.want.Host != last.Host { // most are on the host of the one before
+			count()
+			n, last = 0, t.want
 		}
-		site[""]++
-		if platform := b.platformOf(t.want); platform != "" {
-			site[platform]++
-		}
+		n++
 	}
-	return of
+	count()
+	b.expected = expected{b.intended, of}
+	return of[site]
 }
 
 // platformOf is what Sentral believes to run where a VM should be; "" where that isn't
