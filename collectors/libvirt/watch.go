@@ -49,10 +49,13 @@ var lifecycle = []string{"defined", "undefined", "started", "suspended", "resume
 // that isn't there when the watch begins is an error.
 func (c *Collector) Watch(ctx context.Context, changed func(collectors.Change)) error {
 	c.setUp()
-	pause := firstPause
+	pause, lost := firstPause, false
 	for event := "watching"; ; {
-		began := time.Now()
-		err := c.listen(ctx, event, changed)
+		began, heard := time.Now(), false
+		err := c.listen(ctx, event, func(change collectors.Change) {
+			heard = true
+			changed(change)
+		})
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -61,6 +64,10 @@ func (c *Collector) Watch(ctx context.Context, changed func(collectors.Change)) 
 		case time.Since(began) > calm:
 			pause = firstPause
 		}
+		if lost && !heard {
+			changed(collectors.Change{Event: "gone"}) // and not just started anew
+		}
+		lost = heard
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
