@@ -245,11 +245,15 @@ func (b *Book) settleVMs() {
 
 // findUnits finds the units of things by their marks.
 func (b *Book) findUnits(starts []*thing) (units []*vmUnit) {
+	var reading leafing
+	defer reading.end()
 	// Whatever shared a unit with one of them may be in another from now on.
 	for i := 0; i < len(starts); i++ {
+		reading.come(starts, i)
 		starts = b.part(starts[i], starts)
 	}
 	for i := 0; i < len(starts); i++ {
+		reading.come(starts, i)
 		start := starts[i]
 		if !start.dirty {
 			continue

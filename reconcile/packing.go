@@ -106,6 +106,28 @@ func (s *source) vm(at int) *inventory.VM {
 	return &s.unpacked.vms[at]
 }
 
+// leafing is going through things of which many in a row are of one document. That is
+// unpacked while they last.
+type leafing struct{ doc *source }
+
+func (l *leafing) come(things []*thing, at int) {
+	doc := things[at].doc
+	if doc == nil || doc == l.doc {
+		return
+	}
+	l.end()
+	if doc.unpacked.vms == nil && at+1 < len(things) && things[at+1].doc == doc {
+		doc.VMs()
+		l.doc = doc
+	}
+}
+
+func (l *leafing) end() {
+	if l.doc != nil {
+		l.doc.unpacked.vms, l.doc = nil, nil
+	}
+}
+
 // whole gives the document with all that it says.
 func (s *source) whole() Document {
 	doc := s.Document
