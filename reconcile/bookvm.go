@@ -62,7 +62,7 @@ type counts struct {
 func (b *Book) replace(h *hostView, old, next *source) {
 	h.retimed = true
 	if old != nil && next != nil && old.packed.by != nil {
-		next.pack(old.packed.by, old.packed)
+		b.pack(next, old.packed)
 	}
 	if old == nil || next == nil || !sameFrame(old, next) {
 		h.changed = true
@@ -360,7 +360,6 @@ func (b *Book) newSource(h *hostView, doc Document, old *source) *source {
 			s.wwns = append(s.wwns, d.WWN)
 		}
 	}
-	s.mentions = b.mentionsOf(doc.Observation)
 	b.loose = append(b.loose, s)
 	return s
 }

@@ -51,9 +51,6 @@ type unpacked struct {
 // pack packs a document, in the way of the one before, so that both can be held against
 // each other as they are written. What it says stays at hand until the host is closed.
 func (s *source) pack(by *packers, before packing) {
-	if s.packed.by != nil {
-		return
-	}
 	o := *s.Observation
 	all := swapParts(&o, parts{})
 	s.packed, s.unpacked = packing{by, by.parts.Pack(&all), by.vms.Pack(o.VMs, before.vms)}, unpacked{&all, o.VMs}
@@ -160,6 +157,15 @@ func sameVM(a *source, at int, b *source, bAt int) bool {
 	return was == is || reflect.DeepEqual(was, is)
 }
 
+// pack packs a document, and notes what it mentions: until then its host is judged
+// anyway.
+func (b *Book) pack(s *source, before packing) {
+	if s.packed.by == nil {
+		s.mentions = b.mentionsOf(s.Observation)
+		s.pack(b.packers, before)
+	}
+}
+
 // packArrived packs the documents that arrived. A book that is for one pass keeps them
 // as they are.
 func (b *Book) packArrived() {
@@ -176,7 +182,7 @@ func (b *Book) packArrived() {
 		working.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(b.loose)); i = next.Add(1) - 1 {
 				s := b.loose[i]
-				s.pack(b.packers, packing{})
+				b.pack(s, packing{})
 				s.unpacked = unpacked{}
 			}
 		})
