@@ -100,10 +100,14 @@ func (b *Book) intendVMs(old, all []sentral.VM) {
 func (b *Book) intendFirst(vms []sentral.VM) []*thing {
 	things, records := make([]thing, len(vms)), make([]*thing, len(vms))
 	b.rematched = slices.Grow(b.rematched, len(vms))
+	var h *home
 	for i := range vms {
+		if i == 0 || vms[i].Host != vms[i-1].Host { // as inventories are often sorted by host
+			h = b.home(vms[i].Host)
+		}
 		t := &things[i]
 		t.want, t.round, records[i] = &vms[i], b.round, t
-		b.bind(t)
+		b.bindTo(h, t)
 		b.addThing(t)
 	}
 	b.early.records = uint32(len(vms))
@@ -151,8 +155,9 @@ func (b *Book) renewRecord(t *thing, want *sentral.VM) {
 }
 
 // bind notes where a record is to be found besides by its marks.
-func (b *Book) bind(t *thing) {
-	h := b.home(t.want.Host)
+func (b *Book) bind(t *thing) { b.bindTo(b.home(t.want.Host), t) }
+
+func (b *Book) bindTo(h *home, t *thing) {
 	t.inHome = int32(len(h.things))
 	h.things = append(h.things, t)
 	b.countSources(t.want, 1)

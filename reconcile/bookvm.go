@@ -366,7 +366,7 @@ func (b *Book) newSource(h *hostView, doc Document, old *source) *source {
 
 func (b *Book) share(table []inventory.Capability) *capabilities {
 	for _, c := range b.recent { // as one host's agent tells, another's does
-		if c != nil && slices.Equal(c.table, table) {
+		if c != nil && (shared(c.table, table) || slices.Equal(c.table, table)) {
 			return c
 		}
 	}

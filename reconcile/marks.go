@@ -119,6 +119,7 @@ type marker struct {
 	// last is the UUID that was marked last, as a VM's own and its ID are mostly one.
 	last     uuid.UUID
 	lastMark uint64
+	path     []byte // of the name that was marked last
 }
 
 func (m *marker) add(hash, kind uint64) { m.put(mix(hash, kind) &^ junk) }
@@ -207,12 +208,11 @@ func (m *marker) serial(serial, wwn string) {
 }
 
 func (m *marker) name(tenant, project, name string) {
-	var h maphash.Hash
-	h.SetSeed(m.seed)
+	m.path = m.path[:0]
 	for _, part := range [...]string{tenant, "/", project, "/", name} {
-		h.WriteString(part)
+		m.path = append(m.path, part...)
 	}
-	m.add(h.Sum64(), markName)
+	m.add(maphash.Bytes(m.seed, m.path), markName)
 }
 
 // ofVM gives a thing's marks. They are its own: none depends on what is known of
