@@ -267,6 +267,9 @@ func (b *Book) settleHomes() {
 		other := facts.known != h.facts.known || facts.tied != h.facts.tied || facts.domain != h.facts.domain
 		h.facts = facts
 		for _, t := range h.things {
+			if b.early != nil { // all are to be judged as it is
+				break
+			}
 			if other {
 				b.touch(t)
 			} else if t.alone > 0 {
