@@ -295,7 +295,7 @@ func (p *pass) loadOf(hp *hostPair) *hostUnit {
 	for _, doc := range hp.view.docs {
 		doc.VMs() // as nearly all are read
 		for _, t := range doc.things {
-			if head := t.head(); head != nil && !head.vm().IsContainer() {
+			if t.head() != nil && !t.headVM().IsContainer() {
 				u.here = append(u.here, resident{t, hp.view.fresh(doc, &p.in)})
 			}
 		}

@@ -34,7 +34,7 @@ func (r resident) name() string {
 	if owner := r.at.head().owner(); owner != nil {
 		return owner.want.Name
 	}
-	return vmName(r.at.head().vm())
+	return vmName(r.at.headVM())
 }
 
 // leads says whether this is the leading one of the VM's places.

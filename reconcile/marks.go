@@ -70,6 +70,16 @@ func (t *thing) head() *thing {
 	return t.mate
 }
 
+// headVM is the VM that its leading place shows, where there is one, for who judges the
+// host of this place.
+func (t *thing) headVM() *inventory.VM {
+	head := t.head()
+	if head.doc.host == t.doc.host {
+		return head.vm()
+	}
+	return head.doc.vmElsewhere(int(head.at))
+}
+
 // owner is the record that the VM of a leading place was matched with.
 func (t *thing) owner() *thing {
 	if t.leads {

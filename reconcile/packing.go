@@ -103,6 +103,15 @@ func (s *source) vm(at int) *inventory.VM {
 	return &s.unpacked.vms[at]
 }
 
+// vmElsewhere gives one VM for who judges another host, at any time: this one may be
+// judged meanwhile, so it looks at nothing that is unpacked.
+func (s *source) vmElsewhere(at int) *inventory.VM {
+	if s.packed.vms == "" {
+		return &s.Document.VMs[at]
+	}
+	return s.packed.by.vms.At(s.packed.vms, at)
+}
+
 // leafing is going through things of which many in a row are of one document. That is
 // unpacked while they last.
 type leafing struct{ doc *source }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/dataverket/avstem/inventory"
 	"github.com/dataverket/avstem/reconcile"
 	"github.com/dataverket/avstem/reconcile/internal/history"
+	"github.com/dataverket/avstem/sentral"
 )
 
 // A book gives documents back as they were told, whatever it did with them meanwhile.
@@ -68,6 +70,38 @@ func TestBookGivesBackEveryField(t *testing.T) {
 		if diff := gocmp.Diff(want, got); diff != "" {
 			t.Fatalf("(-told +given back):\n%s", diff)
 		}
+	}
+}
+
+// Hosts are judged side by side also where they show the same VMs. The race detector
+// says whether one looks at what another unpacks.
+func TestHostsThatShowOneVMAreWeighedAtOnce(t *testing.T) {
+	if runtime.GOMAXPROCS(0) == 1 {
+		t.Skip("nothing is judged side by side on one core")
+	}
+	const hosts, vmsEach = 200, 5
+	now := time.Date(2026, 11, 1, 2, 3, 4, 0, time.UTC)
+	policy := reconcile.DefaultPolicy()
+	book, inv := reconcile.NewBook(policy), &sentral.Inventory{}
+	id := func(what string, n int) uuid.UUID { return uuid.NewSHA1(uuid.Nil, fmt.Append(nil, what, n)) }
+	for n := range hosts {
+		o := &inventory.Observation{Host: id("host", n), Site: "lab", Source: "libvirt", ObservedAt: now}
+		for i := range vmsEach {
+			vm := inventory.VM{UUID: id("vm", (n/2)*vmsEach+i), Name: fmt.Sprint("vm", i), State: inventory.StateRunning}
+			o.VMs = append(o.VMs, vm)
+			if n%2 == 0 {
+				inv.VMs = append(inv.VMs, sentral.VM{ID: vm.UUID.String(), Name: vm.Name, Site: "lab", State: sentral.VMRunning})
+			}
+		}
+		book.Observe(reconcile.Document{Observation: o, Received: now})
+	}
+	book.Intend(inv)
+	for range 20 {
+		book.Settle(now)
+		book.Judge(policy) // everything again
+	}
+	if n := book.Opened(); n > 0 {
+		t.Errorf("%d documents and hosts are open after a settling", n)
 	}
 }
 
