@@ -78,9 +78,14 @@ func (s *store) raise(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fence, s.last = fence, max(s.last, fence.Last())
-	if last := fence.Last(); s.since == 0 || last < s.since { // the stream may be another one by now
+	last := fence.Last()
+	s.fence, s.last = fence, max(s.last, last)
+	// The stream may be another one by now, which counts anew.
+	if s.since == 0 || last < s.since {
 		s.since = last
+	}
+	if last < s.wrote {
+		s.wrote = 0
 	}
 	return nil
 }
@@ -290,6 +295,7 @@ func (s *store) note(id string, seq uint64) {
 	defer s.mu.Unlock()
 	if seq == 0 {
 		delete(s.seq, id)
+		delete(s.acks, id)
 		return
 	}
 	s.seq[id], s.wrote, s.last = seq, max(s.wrote, seq), max(s.last, seq)

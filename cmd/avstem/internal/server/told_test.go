@@ -207,6 +207,43 @@ func TestFindingsAreWrittenWhenMarksAreGone(t *testing.T) {
 	}
 }
 
+// Sequences begin anew where the stream of findings is made anew: what is noted of the
+// former one would hide what a crash leaves untold.
+func TestWhatIsUntoldIsKnownInAnotherStream(t *testing.T) {
+	r := newRig(t)
+	first := r.leading("first")
+	for range 30 { // so that the other stream is well behind
+		first.out.add(opens("f-1"), "lab")
+		if err := first.flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.reader.JetStream().DeleteStream(t.Context(), bus.StreamFindings); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.reader.EnsureStreams(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first.out.add(opens("f-2"), "lab")
+	if err := first.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.store.keepTold(t.Context(), first.store.written(), 0); err != nil {
+		t.Fatal(err)
+	}
+	first.out.add(opens("f-3"), "lab")
+	if _, err := first.flushStates(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var untold []string
+	for _, e := range r.leading("second").out.nextEvents(0) {
+		untold = append(untold, e.Subject)
+	}
+	if diff := cmp.Diff([]string{"f-3"}, untold); diff != "" {
+		t.Errorf("untold (-want +got):\n%s", diff)
+	}
+}
+
 // A replica that doesn't have yet what was written before the marks isn't believed.
 func TestFindingsAreReadAsFarAsTheMarks(t *testing.T) {
 	r := newRig(t)
