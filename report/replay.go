@@ -130,11 +130,20 @@ func long(seconds float64) string {
 	case d < time.Minute:
 		return count(int(d/time.Second)) + "s"
 	case d < time.Hour:
-		return strings.TrimSuffix(d.String(), "0s")
+		return units(d, time.Minute, "m", time.Second, "s")
 	case d < 48*time.Hour:
-		return strings.TrimSuffix(strings.TrimSuffix(d.Round(time.Minute).String(), "0s"), "0m")
+		return units(d.Round(time.Minute), time.Hour, "h", time.Minute, "m")
 	}
-	return count(int(d/(24*time.Hour))) + "d" + strings.TrimSuffix(count(int(d%(24*time.Hour)/time.Hour))+"h", "0h")
+	return units(d, 24*time.Hour, "d", time.Hour, "h")
+}
+
+// units writes d in a unit and a smaller one, which is left out where it is none.
+func units(d, large time.Duration, largeName string, small time.Duration, smallName string) string {
+	text := count(int(d/large)) + largeName
+	if rest := int(d % large / small); rest > 0 {
+		text += count(rest) + smallName
+	}
+	return text
 }
 
 // lives lists findings that only one of the policies has.
