@@ -71,8 +71,8 @@ func overview(sections []sectionView) overviewTable {
 	var t overviewTable
 	for i := range sections {
 		for _, h := range sections[i].Headlines {
-			if !slices.Contains(t.Labels, h.Label) {
-				t.Labels = append(t.Labels, h.Label)
+			if !slices.Contains(t.Labels, h.Column) {
+				t.Labels = append(t.Labels, h.Column)
 			}
 		}
 	}
@@ -81,7 +81,7 @@ func overview(sections []sectionView) overviewTable {
 		for _, label := range t.Labels {
 			cell := "–"
 			// Of several runtimes, the first.
-			if at := slices.IndexFunc(sections[i].Headlines, func(h headlineView) bool { return h.Label == label }); at >= 0 {
+			if at := slices.IndexFunc(sections[i].Headlines, func(h headlineView) bool { return h.Column == label }); at >= 0 {
 				cell = sections[i].Headlines[at].Value
 			}
 			row.Cells = append(row.Cells, cell)

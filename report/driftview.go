@@ -51,7 +51,10 @@ type sectionView struct {
 }
 
 // headlineView is one number on top, and what belongs to it.
-type headlineView struct{ Label, Value, More string }
+type headlineView struct {
+	Column             string // in a table of several sections: Label, whatever the number
+	Label, Value, More string
+}
 
 type kindView struct {
 	Kind, Means string
@@ -181,8 +184,11 @@ func newSectionView(s *drift.Section, at time.Time) sectionView {
 }
 
 func (v *sectionView) headlines(s *drift.Section) {
-	add := func(label, value, more string) { v.Headlines = append(v.Headlines, headlineView{label, value, more}) }
+	add := func(label, value, more string) {
+		v.Headlines = append(v.Headlines, headlineView{label, label, value, more})
+	}
 	add("open "+noun("finding", s.Open), count(s.Open), bySeverity(s.BySeverity))
+	v.Headlines[0].Column = "open " + noun("finding", 0)
 	add("new", count(len(s.Changes.New)), "since "+minute(s.Changes.Since))
 	add("gone", count(len(s.Changes.Gone)), fmt.Sprintf("%d changed", len(s.Changes.Changed)))
 	if s.Fleet != nil {
