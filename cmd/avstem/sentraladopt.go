@@ -151,6 +151,9 @@ func (t *adoption) reconcile(intended *sentral.Inventory) (*reconcile.Result, ti
 // adoptOne writes down one VM or host, or resolves one finding.
 func (t *adoption) adoptOne(target string) error {
 	e, err := reconcile.Explain(t.result, t.result.Findings, t.now, target)
+	if errors.Is(err, reconcile.ErrNotKnown) && t.files == nil {
+		return fmt.Errorf("adopt %q: no host shows it: what is about a record is found with --inventory, which names the directory that the record is in", target)
+	}
 	if err != nil {
 		return fmt.Errorf("adopt %q: %s", target, strings.TrimPrefix(err.Error(), fmt.Sprintf("explain %q: ", target)))
 	}
