@@ -51,6 +51,14 @@ func (p *pass) checkOvercommit(u *hostUnit) {
 	if u.Observed != nil && u.Observed.Stale {
 		return
 	}
+	if why := p.sizeHidden(u); why != "" {
+		for r := range resources {
+			if p.in.Policy.Overcommit.of(r) > 0 {
+				u.loads = append(u.loads, Comparison{Field: summed[r], Path: "capacity." + limit{resource: r}.field(), Class: Unknown, Reason: why})
+			}
+		}
+		return
+	}
 	limits, from := p.limitsOn(u)
 	if len(limits) == 0 {
 		return
@@ -63,6 +71,19 @@ func (p *pass) checkOvercommit(u *hostUnit) {
 		l.from = from[l.resource]
 		p.promised(u, l, &sums.seen, &sums.sure, p.bound(u, l, &sums.recorded))
 	}
+}
+
+// sizeHidden says why the host may have a capacity in Sentral that can't be read:
+// what it says of itself is no limit then.
+func (p *pass) sizeHidden(u *hostUnit) string {
+	switch {
+	case u.Intended != nil:
+	case u.Record != nil:
+		return "its record in Sentral can't be used: see inventory.invalid and inventory.duplicate"
+	case p.in.Intended.Incomplete:
+		return "a part of the inventory can't be read, and its record may be there"
+	}
+	return ""
 }
 
 // limitsOn are those that the host's promises are held to.
