@@ -112,7 +112,7 @@ func (a *app) rootCommand() *cobra.Command {
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{usage.Mistyped(c, err)} })
 	root.SetUsageFunc(usage.Write)
 	flags := root.PersistentFlags()
 	flags.SortFlags = false

@@ -108,7 +108,7 @@ func (a *app) command() *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return a.main(c.Context()) },
 	}
-	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{usage.Mistyped(c, err)} })
 	c.SetUsageFunc(usage.Write)
 	flags := c.Flags()
 	flags.SortFlags = false

@@ -87,7 +87,7 @@ func newRootCommand(a *app) *cobra.Command {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{usage.Mistyped(c, err)} })
 	root.SetUsageFunc(usage.Write)
 	a.addGlobalFlags(root)
 	add := func(id, title string, commands ...*cobra.Command) {
