@@ -11,6 +11,11 @@
 //
 // Values of an Input are only read, so several calls may share them.
 //
+// What is judged side by side is hosts, each by one goroutine with all that is on it
+// alone. What a document's parts are unpacked to belongs to who judges its host: the
+// accessors of a source are for that one. Of another host's document only what is
+// packed may be read meanwhile (headVM), which doesn't change.
+//
 // # Units
 //
 // A pass is made of units, so that a change can be answered by judging again only
