@@ -251,7 +251,11 @@ func (a *app) writeChecked(checked *checkedPolicy, format string) error {
 		say("%s can be used: it decides nothing, and the default policy is in effect", checked.Source)
 		return err
 	}
-	say("%s can be used: %s", checked.Source, count(len(checked.Suppressions), "suppression"))
+	what := "it suppresses nothing"
+	if n := len(checked.Suppressions); n > 0 {
+		what = count(n, "suppression")
+	}
+	say("%s can be used: %s", checked.Source, what)
 	for i := range checked.Suppressions {
 		s := &checked.Suppressions[i]
 		until := "until " + s.Expires.UTC().Format(time.RFC3339)
