@@ -1,8 +1,10 @@
 package lab
 
 import (
+	"context"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/dataverket/avstem/test/rig"
 )
@@ -28,7 +30,11 @@ func ForTest(t testing.TB, o Options) *Lab {
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, h := range l.hosts {
-				t.Logf("the console of %s:\n%s", h.Name(), h.Console())
+				// The test's own context has ended.
+				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+				said, err := h.Run(ctx, "journalctl --no-pager -o short-precise -n 80 -u 'avstem*' 2>&1")
+				cancel()
+				t.Logf("the console of %s:\n%s\nthe end of what avstem's units said there (%v):\n%s", h.Name(), h.Console(), err, said)
 			}
 		}
 		if err := l.Stop(); err != nil {
