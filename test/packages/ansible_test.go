@@ -59,7 +59,6 @@ func play(t *testing.T, l *lab.Lab, inventory string, args ...string) (map[strin
 // The role installs a site: a server, a host that has packages of dpkg's, and one
 // that has rpm's. On full-sized labs the first two are whole hosts.
 func TestAnsible(t *testing.T) {
-	t.Parallel()
 	l := lab.ForTest(t, lab.Options{Hosts: 3, Container: !lab.Full()})
 	center, second, third := l.Host(0), l.Host(1), l.Host(2)
 	turnIntoRPM(t, third)
